@@ -1,0 +1,150 @@
+"""Settings of a run: frozen pydantic models, one YAML file per preset, unknown keys refused.
+
+`sample` and `paper` differ in numbers only; no code asks which one is running.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from magictalk_core.errors import UserError
+
+__all__ = [
+    "EmoDiffConfig",
+    "EvaluationConfig",
+    "FacesConfig",
+    "MediaConfig",
+    "Preset",
+    "SpeechConfig",
+    "StrictModel",
+    "TrainingConfig",
+    "TrainingSetConfig",
+    "load_preset",
+    "preset_names",
+]
+
+
+class StrictModel(BaseModel):
+    """Frozen, and unknown keys fail."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MediaConfig(StrictModel):
+    """Standardized clips: constant frame rate, mono audio, one fixed square face crop per clip."""
+
+    fps: int = Field(25, description="frames per second of every clip")
+    sample_rate: int = Field(16_000, description="audio sample rate, Hz, mono")
+    size: int = Field(256, description="side of the face crop written to disk, pixels")
+    crop_scale: float = Field(1.9, description="side of the crop over the side of the union of the detected face boxes")
+    crf: int = Field(18, description="x264 quality of the standardized video; smaller is better")
+    min_duration_s: float = Field(0.8, description="shorter clips are rejected as too_short")
+    max_duration_s: float = Field(600.0, description="longer clips are rejected as too_long")
+    min_face_ratio: float = Field(0.8, description="share of probed frames that must show a face, else no_face")
+    silent_dbfs: float = Field(-60.0, description="clips whose loudest 100 ms are below this level are silent")
+    timeout_s: float = Field(300.0, description="a decoding child that takes longer is killed: unreadable")
+    max_memory_gb: float = Field(4.0, description="address space limit of a decoding child")
+    max_side_px: int = Field(8192, description="larger pictures are refused")
+
+
+class FacesConfig(StrictModel):
+    """Blendshape extraction."""
+
+    tracker: Literal["auto", "mediapipe", "litert"] = Field(
+        "auto", description="auto: mediapipe where face_landmarker.task is found, otherwise litert; recorded by its id"
+    )
+
+
+class SpeechConfig(StrictModel):
+    """Speech features."""
+
+    feature: Literal["logmel-29-1"] = Field("logmel-29-1", description="feature id; sets never mix")
+
+
+class TrainingSetConfig(StrictModel):
+    """What is packed for training."""
+
+    corpora: tuple[str, ...] = Field((), description="corpora to use; empty: all registered")
+    window: int = Field(32, description="frames per training window")
+    stride: int = Field(8, description="frames between window starts")
+    min_std: float = Field(1e-3, description="channels that move less are normalised with a standard deviation of 1")
+
+
+class EmoDiffConfig(StrictModel):
+    """Network and diffusion of EmoDiff; reference/models.md 1.3. The state size follows from the training set."""
+
+    hidden: int = Field(512, description="width of the transformer")
+    blocks: int = Field(8, description="pre-norm self-attention blocks")
+    heads: int = Field(8, description="attention heads")
+    mlp_ratio: int = Field(4, description="feed-forward width over hidden width")
+    time_code: Literal["sinusoidal", "beta"] = Field("sinusoidal", description="beta: the faithful (b, sin b, cos b)")
+    steps: int = Field(500, description="diffusion steps T")
+    beta_start: float = Field(1e-4, description="linear schedule, first variance")
+    beta_end: float = Field(0.02, description="linear schedule, last variance")
+    condition_drop: float = Field(0.1, description="probability that the whole condition becomes the learned null")
+    guidance: float = Field(0.15, description="w of Eq. 5")
+    sampler: Literal["ddpm", "ddim", "dpmpp"] = Field("ddpm", description="scheduler used for generation")
+    sampling_steps: int = Field(500, description="network evaluations per window when generating")
+
+
+class TrainingConfig(StrictModel):
+    """One training run."""
+
+    batch: int = Field(64, description="windows per step")
+    learning_rate: float = Field(4e-4, description="Adam learning rate")
+    epochs: int = Field(1000, description="passes over the training windows")
+    clip_norm: float = Field(10.0, description="gradient norm limit")
+    ema: float = Field(0.9999, description="decay of the weight average used for generation")
+    seed: int = Field(0, description="seed of weights, data order, noise")
+    checkpoint_every: int = Field(1000, description="optimizer steps between checkpoints")
+    keep_checkpoints: int = Field(3, description="newest checkpoints kept")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda when present")
+
+
+class EvaluationConfig(StrictModel):
+    """Generation for the test clips, scores and videos."""
+
+    max_clips: int = Field(0, description="test clips to generate for; 0: all")
+    max_videos: int = Field(4, description="comparison videos to render")
+    video_size: int = Field(256, description="side of one panel, pixels")
+    seed: int = Field(0, description="seed of the generated motion")
+
+
+class Preset(StrictModel):
+    """All settings of a run."""
+
+    name: str
+    media: MediaConfig = MediaConfig()
+    faces: FacesConfig = FacesConfig()
+    speech: SpeechConfig = SpeechConfig()
+    training_set: TrainingSetConfig = TrainingSetConfig()
+    emodiff: EmoDiffConfig = EmoDiffConfig()
+    emodiff_training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+def preset_names() -> tuple[str, ...]:
+    files = resources.files("magictalk_core.presets").iterdir()
+    return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
+
+
+def load_preset(name_or_path: str | Path) -> Preset:
+    """The preset of that name, or the YAML file at that path. Raises `UserError` naming the wrong key."""
+    if str(name_or_path) in preset_names():
+        text = resources.files("magictalk_core.presets").joinpath(f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    elif Path(name_or_path).is_file():
+        text = Path(name_or_path).read_text(encoding="utf-8")
+    else:
+        known = ", ".join(preset_names())
+        raise UserError(f"no preset `{name_or_path}`: expected one of {known}, or the path of a YAML file")
+    values: Any = yaml.safe_load(text) or {}
+    try:
+        return Preset.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UserError(f"preset `{name_or_path}`: {problems}") from error

@@ -1,0 +1,21 @@
+"""The project's exceptions. A message says what was expected, what was found, where, and what to type next."""
+
+from __future__ import annotations
+
+__all__ = ["MagicTalkError", "PermanentError", "TransientError", "UserError"]
+
+
+class MagicTalkError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class TransientError(MagicTalkError):
+    """Worth another try: the network, a lock, a busy device."""
+
+
+class PermanentError(MagicTalkError):
+    """Another try gives the same result: corrupt data, a missing file, a broken contract."""
+
+
+class UserError(PermanentError):
+    """Bad input from the person at the keyboard; the command line prints it as one line and exits with 2."""

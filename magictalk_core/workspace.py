@@ -1,0 +1,107 @@
+"""Where everything lies under `$MAGICTALK_HOME`. The only place that spells these paths."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Workspace"]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that holds all data and state of one user: corpora, tables, models, videos, Dagster, MLflow, DVC.
+
+    ::
+
+        corpora/<name>/corpus.yaml          what `magictalk corpus add` wrote
+        corpora/<name>/source.parquet       listing of the raw files
+        corpora/<name>/media/<shard>/       <clip>.mp4 (25 fps, face crop), <clip>.wav (16 kHz mono)
+        corpora/<name>/dataset/             what DVC versions: clips.parquet, media|blendshapes|speech/<shard>.parquet
+        cache/<step>/                       results per clip, by content
+        training_set/ models/ rig/ generated/ scores/ tables/ videos/ report/
+        dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock
+    """
+
+    home: Path
+
+    @classmethod
+    def from_environment(cls) -> Workspace:
+        """`$MAGICTALK_HOME`, or `./data`."""
+        return cls(Path(os.environ.get("MAGICTALK_HOME") or "data").expanduser().resolve())
+
+    @property
+    def corpora(self) -> Path:
+        return self.home / "corpora"
+
+    def corpus(self, name: str) -> Path:
+        return self.corpora / name
+
+    def corpus_file(self, name: str) -> Path:
+        return self.corpus(name) / "corpus.yaml"
+
+    def source_table(self, name: str) -> Path:
+        return self.corpus(name) / "source.parquet"
+
+    def dataset(self, name: str) -> Path:
+        """The directory that the manifest describes and DVC versions."""
+        return self.corpus(name) / "dataset"
+
+    def clips_table(self, name: str) -> Path:
+        return self.dataset(name) / "clips.parquet"
+
+    def shard_table(self, name: str, table: str, shard: str) -> Path:
+        return self.dataset(name) / table / f"{shard}.parquet"
+
+    def media(self, name: str, shard: str) -> Path:
+        return self.corpus(name) / "media" / shard
+
+    def manifest(self, name: str) -> Path:
+        """Beside the dataset, never inside: it describes it."""
+        return self.corpus(name) / "manifest.json"
+
+    def cache(self, step: str) -> Path:
+        return self.home / "cache" / step
+
+    @property
+    def training_set(self) -> Path:
+        return self.home / "training_set"
+
+    def models(self, family: str) -> Path:
+        return self.home / "models" / family
+
+    @property
+    def rig(self) -> Path:
+        return self.home / "rig"
+
+    def generated(self, method: str) -> Path:
+        return self.home / "generated" / method
+
+    @property
+    def scores(self) -> Path:
+        return self.home / "scores"
+
+    @property
+    def tables(self) -> Path:
+        return self.home / "tables"
+
+    @property
+    def videos(self) -> Path:
+        return self.home / "videos"
+
+    @property
+    def report(self) -> Path:
+        return self.home / "report"
+
+    @property
+    def mlflow(self) -> Path:
+        return self.home / "mlflow"
+
+    @property
+    def mlflow_uri(self) -> str:
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    @property
+    def dagster(self) -> Path:
+        return self.home / "dagster"
