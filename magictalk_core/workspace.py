@@ -51,6 +51,10 @@ class Workspace:
     def clips_table(self, name: str) -> Path:
         return self.dataset(name) / "clips.parquet"
 
+    def index_table(self, name: str) -> Path:
+        """CLIPS rows as listed and probed, before any decoding; the finished table is `clips_table`."""
+        return self.corpus(name) / "index.parquet"
+
     def shard_table(self, name: str, table: str, shard: str) -> Path:
         return self.dataset(name) / table / f"{shard}.parquet"
 

@@ -88,19 +88,19 @@ def read_table(
             f"{path}: expected table `{spec.name}` version {spec.version}, found `{name}` version {version}; "
             "materialize the asset again with this release"
         )
-    return pq.read_table(path, columns=list(columns) if columns else None, filters=filters, page_checksum_verification=True)
+    names = list(columns) if columns else None
+    return pq.read_table(path, columns=names, filters=filters, page_checksum_verification=True)
 
 
 def read_frame(
     spec: TableSpec, path: Path, columns: Sequence[str] | None = None, filters: Any | None = None
 ) -> pd.DataFrame:
     """`read_table` as a pandas frame."""
-    return read_table(spec, path, columns, filters).to_pandas()
+    frame: pd.DataFrame = read_table(spec, path, columns, filters).to_pandas()
+    return frame
 
 
 def table_metadata(path: Path) -> dict[str, str]:
     """The key-value metadata of a Parquet file of ours, without pandas' and Arrow's own entries."""
     raw = pq.read_schema(path).metadata or {}
     return {k.decode(): v.decode() for k, v in raw.items() if k not in (b"pandas", b"ARROW:schema")}
-
-

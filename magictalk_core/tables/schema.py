@@ -1,4 +1,4 @@
-"""The table contracts. One definition per table; validation, Dagster's column schema and the docs page derive from it."""
+"""The table contracts: one definition per table. Validation, Dagster's column schema and the docs page derive from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
+from magictalk_core.faces.arkit import ARKIT_NAMES
 
 __all__ = ["CLIPS", "FRAMES", "MEDIA", "MOTION", "SCORES", "SOURCE", "SPEECH", "TABLES", "Column", "TableSpec"]
 
@@ -75,8 +75,8 @@ _POSE_MEANING = {
     "head_z_cm": "towards the viewer",
 }
 _POSE = tuple(
-    Column(n, _F32, f"head pose, R = Ry(yaw) Rx(pitch) Rz(roll): {_POSE_MEANING[n]}", n.rsplit("_", 1)[1], nullable=True)
-    for n in POSE_NAMES
+    Column(n, _F32, f"head pose, R = Ry(yaw) Rx(pitch) Rz(roll): {m}", n.rsplit("_", 1)[1], nullable=True)
+    for n, m in _POSE_MEANING.items()
 )
 
 SOURCE = TableSpec(

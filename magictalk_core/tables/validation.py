@@ -34,4 +34,5 @@ def validate(spec: TableSpec, table: pa.Table, where: str = "") -> None:
         pandera_schema(spec.name).validate(table.to_pandas(), lazy=True)
     except pandera.errors.SchemaErrors as error:
         cases = error.failure_cases.head(5)[["column", "check", "failure_case", "index"]].to_dict("records")
-        raise PermanentError(f"table `{spec.name}` {where}: {len(error.failure_cases)} violations, first: {cases}") from error
+        count = len(error.failure_cases)
+        raise PermanentError(f"table `{spec.name}` {where}: {count} violations, first: {cases}") from error
