@@ -1,4 +1,4 @@
-"""The table contracts: one definition per table. Validation, Dagster's column schema and the docs page derive from it."""
+"""The table contracts, one definition each; validation, column schemas and the docs page derive from them."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ MOTION = TableSpec(
     1,
     "generated motion with ARKit names",
     (_CLIP_ID, _label("method", "what generated it", nullable=False), _FRAME_INDEX, _TIME, *_COEFFICIENTS, *_POSE),
-    ("clip_id", "frame_index"),
+    ("method", "clip_id", "frame_index"),
 )
 
 SCORES = TableSpec(

@@ -1,0 +1,269 @@
+"""The assets of one corpus: source, clips, media, blendshapes, speech, manifest, snapshot.
+
+A factory over a corpus name. Shards are dynamic partitions, one definition per corpus, registered by `clips`; every
+stage inside a corpus shares the definition, so each shard flows alone from raw file to table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from assets.metadata import Timer, materialization
+from assets.resources import DvcRepository, Settings, Store
+from magictalk_core.tables.schema import CLIPS, FRAMES, MEDIA, SPEECH
+
+GROUP = "corpora"
+OWNERS = ["team:magictalk"]
+
+
+def shard_partitions(corpus: str) -> dg.DynamicPartitionsDefinition:
+    return dg.DynamicPartitionsDefinition(name=f"{corpus}_shards")
+
+
+def dvc_stage(corpus: str) -> str:
+    """The stage of `dvc.yaml` that owns the dataset directory of `corpus`."""
+    return f"dataset@{corpus}"
+
+
+def build_corpus_assets(corpus: str) -> list[Any]:
+    """All assets of the registered corpus `corpus`."""
+    return [
+        _source(corpus),
+        _clips(corpus),
+        _media(corpus),
+        _blendshapes(corpus),
+        _speech(corpus),
+        _manifest(corpus),
+        _snapshot(corpus),
+    ]
+
+
+def _key(corpus: str, name: str) -> dg.AssetKey:
+    return dg.AssetKey([corpus, name])
+
+
+def _source(corpus: str) -> Any:
+    @dg.observable_source_asset(
+        key=_key(corpus, "source"),
+        group_name=GROUP,
+        description=f"The raw files of `{corpus}` as they lie on disk; observed, never changed.",
+    )
+    def source(store: Store) -> dg.DataVersion:
+        from magictalk_core.corpora.listing import observe_source
+
+        return dg.DataVersion(observe_source(store.workspace, corpus))
+
+    return source
+
+
+def _clips(corpus: str) -> dg.AssetsDefinition:
+    partitions = shard_partitions(corpus)
+
+    @dg.asset(
+        key=_key(corpus, "clips"),
+        deps=[_key(corpus, "source")],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+        code_version="1",
+        description="One row per clip: labels, shard, split, and the rejections that a file header already tells.",
+    )
+    def clips(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.corpora.listing import write_index
+
+        timer = Timer()
+        result = write_index(store.workspace, corpus, settings.load().media)
+        known = set(context.instance.get_dynamic_partitions(partitions.name))
+        context.instance.add_dynamic_partitions(partitions.name, sorted(set(result.shards) - known))
+        for stale in known - set(result.shards):
+            context.instance.delete_dynamic_partition(partitions.name, stale)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(result.md5),
+            metadata=materialization(
+                result.path,
+                result.md5,
+                timer,
+                spec=CLIPS,
+                rows=result.clips,
+                clips=result.clips,
+                clips_rejected=result.rejected,
+                shards=len(result.shards),
+            ),
+        )
+
+    return clips
+
+
+def _shard_result(result: Any, timer: Timer, spec: Any) -> dict[str, Any]:
+    counts = {"clips": result.clips, "clips_computed": result.computed, "clips_rejected": result.rejected}
+    return materialization(result.path, result.md5, timer, spec=spec, rows=result.rows, **counts)
+
+
+def _media(corpus: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=_key(corpus, "media"),
+        deps=[_key(corpus, "clips")],
+        partitions_def=shard_partitions(corpus),
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"ffmpeg", "parquet"},
+        pool="cpu_heavy",
+        code_version="1",
+        check_specs=[dg.AssetCheckSpec("some_clips_accepted", asset=_key(corpus, "media"))],
+        description="25 fps face crops and 16 kHz mono audio; the table lists every file with its md5.",
+    )
+    def media(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.corpora.listing import read_index
+        from magictalk_core.corpora.registry import load_corpus
+        from magictalk_core.corpora.shards import media_shard
+
+        timer = Timer()
+        shard = context.partition_key
+        index = read_index(store.workspace, corpus, shard)
+        root = load_corpus(store.workspace, corpus).root
+        result = media_shard(store.workspace, corpus, root, shard, index, settings.load().media)
+        accepted = result.clips - result.rejected
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(result.md5),
+            metadata=_shard_result(result, timer, MEDIA),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=accepted > 0,
+                    check_name="some_clips_accepted",
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"accepted": accepted, "clips": result.clips, "shard": shard},
+                )
+            ],
+        )
+
+    return media
+
+
+def _blendshapes(corpus: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=_key(corpus, "blendshapes"),
+        deps=[_key(corpus, "media")],
+        partitions_def=shard_partitions(corpus),
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+        pool="cpu_heavy",
+        code_version="1",
+        check_specs=[dg.AssetCheckSpec("frames_match_media", asset=_key(corpus, "blendshapes"), blocking=True)],
+        description="52 ARKit coefficients and the head pose of every frame.",
+    )
+    def blendshapes(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.corpora.shards import blendshapes_shard
+
+        timer = Timer()
+        result = blendshapes_shard(store.workspace, corpus, context.partition_key, settings.load())
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(result.md5),
+            metadata=_shard_result(result, timer, FRAMES),
+            check_results=[_frames_match_media(store, corpus, context.partition_key, "blendshapes", "video_path")],
+        )
+
+    return blendshapes
+
+
+def _speech(corpus: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=_key(corpus, "speech"),
+        deps=[_key(corpus, "media")],
+        partitions_def=shard_partitions(corpus),
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+        pool="cpu_heavy",
+        code_version="1",
+        check_specs=[dg.AssetCheckSpec("frames_match_media", asset=_key(corpus, "speech"), blocking=True)],
+        description="Speech features, one vector per video frame.",
+    )
+    def speech(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.corpora.shards import speech_shard
+
+        timer = Timer()
+        result = speech_shard(store.workspace, corpus, context.partition_key, settings.load())
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(result.md5),
+            metadata=_shard_result(result, timer, SPEECH),
+            check_results=[_frames_match_media(store, corpus, context.partition_key, "speech", "audio_path")],
+        )
+
+    return speech
+
+
+def _frames_match_media(store: Store, corpus: str, shard: str, table: str, needs: str) -> dg.AssetCheckResult:
+    from magictalk_core.corpora.listing import frame_count_mismatches
+
+    wrong = frame_count_mismatches(store.workspace, corpus, shard, table, needs)
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        check_name="frames_match_media",
+        metadata={"clips": len(wrong), "first": ", ".join(wrong[:5]), "shard": shard},
+        description="every clip of the media table has one row per video frame, within 1",
+    )
+
+
+def _manifest(corpus: str) -> dg.AssetsDefinition:
+    shard_assets: Sequence[str] = ("media", "blendshapes", "speech")
+
+    @dg.asset(
+        key=_key(corpus, "manifest"),
+        deps=[_key(corpus, name) for name in shard_assets] + [_key(corpus, "clips")],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"json"},
+        code_version="1",
+        description="The finished clip table and one digest over all shard files, as DVC computes it.",
+    )
+    def manifest(store: Store) -> dg.MaterializeResult:
+        from magictalk_core.corpora.listing import write_manifest
+
+        timer = Timer()
+        result = write_manifest(store.workspace, corpus)
+        path = store.workspace.manifest(corpus)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(result.digest),
+            metadata=materialization(path, result.digest, timer, files=len(result.entries)),
+        )
+
+    return manifest
+
+
+def _snapshot(corpus: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=_key(corpus, "snapshot"),
+        deps=[_key(corpus, "manifest")],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"dvc"},
+        pool="dvc",
+        code_version="1",
+        check_specs=[dg.AssetCheckSpec("equals_manifest", asset=_key(corpus, "snapshot"), blocking=True)],
+        description="The dataset directory recorded in `dvc.lock`; must be the manifest's digest.",
+    )
+    def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
+        from magictalk_core.lineage.manifest import read_manifest
+
+        timer = Timer()
+        expected = read_manifest(store.workspace.manifest(corpus)).digest
+        locked = dvc.commit(dvc_stage(corpus))
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(locked),
+            metadata=materialization(
+                store.workspace.dataset(corpus), locked, timer, **{"dvc.path": f"{dvc.root}/dvc.lock"}
+            ),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=locked == expected,
+                    check_name="equals_manifest",
+                    metadata={"dvc.lock": locked, "manifest": expected},
+                )
+            ],
+        )
+
+    return snapshot

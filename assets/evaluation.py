@@ -1,0 +1,136 @@
+"""What the models make: the rig, generated motion, scores, comparison videos, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from assets.metadata import Timer, materialization
+from assets.resources import Settings, Store
+from magictalk_core.tables.schema import MOTION, SCORES
+
+GROUP = "evaluation"
+OWNERS = ["team:magictalk"]
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"numpy"},
+    code_version="1",
+    description="The 52-shape ARKit rig that renders motion.",
+)
+def rig(store: Store) -> dg.MaterializeResult:
+    from magictalk_core.lineage.stamps import output_md5
+    from magictalk_core.rig.rig import builtin_rig, save_rig
+
+    timer = Timer()
+    path = store.workspace.rig / "rig.npz"
+    save_rig(builtin_rig(), path)
+    md5 = output_md5(path)
+    return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=materialization(path, md5, timer))
+
+
+def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]:
+    """Everything downstream of the models."""
+
+    @dg.asset(
+        deps=[dg.AssetKey(["models", "emodiff"]), "training_set"],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"torch", "parquet"},
+        pool="gpu",
+        code_version="1",
+        description="Motion for every test clip, by EmoDiff and by the mean-motion baseline.",
+    )
+    def generated(store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.emodiff.test_set import generate_test_motion
+
+        timer = Timer()
+        result = generate_test_motion(store.workspace, corpora, settings.load())
+        metadata = materialization(result.path, result.md5, timer, spec=MOTION, rows=result.rows, clips=result.clips)
+        return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
+
+    @dg.asset(
+        deps=["generated", "rig"],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"parquet"},
+        code_version="1",
+        check_specs=[dg.AssetCheckSpec("mouth_follows_speech", asset="scores")],
+        description="One row per test clip, method and metric.",
+    )
+    def scores(store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.metrics.test_set import mean_score, score_test_motion
+
+        timer = Timer()
+        result = score_test_motion(store.workspace, corpora, settings.load())
+        correlation = mean_score(result.path, "emodiff", "jaw_open_correlation")
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(result.md5),
+            metadata=materialization(result.path, result.md5, timer, spec=SCORES, rows=result.rows),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=correlation is not None and correlation >= 0.5,
+                    check_name="mouth_follows_speech",
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"jaw_open_correlation": correlation if correlation is not None else float("nan")},
+                    description="mean correlation of generated and tracked jawOpen over the test clips, at least 0.5",
+                )
+            ],
+        )
+
+    @dg.asset(
+        key=["tables", "summary"],
+        deps=["scores"],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"csv"},
+        code_version="1",
+        description="Mean and 95 % bootstrap interval per method and metric.",
+    )
+    def summary(store: Store) -> dg.MaterializeResult:
+        from magictalk_core.lineage.stamps import output_md5
+        from magictalk_core.metrics.test_set import write_summary
+
+        timer = Timer()
+        path = write_summary(store.workspace)
+        md5 = output_md5(path)
+        return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=materialization(path, md5, timer))
+
+    @dg.asset(
+        key=["videos", "comparison"],
+        deps=["generated", "rig", "scores"],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"ffmpeg"},
+        pool="cpu_heavy",
+        code_version="1",
+        description="Real clip, rig and animated portrait side by side, with sound, labelled synthetic.",
+    )
+    def comparison(store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.portrait.comparison import render_comparisons
+
+        timer = Timer()
+        result = render_comparisons(store.workspace, corpora, settings.load())
+        metadata = materialization(result.path, result.md5, timer, videos=result.videos)
+        return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
+
+    @dg.asset(
+        deps=[dg.AssetKey(["videos", "comparison"]), dg.AssetKey(["tables", "summary"]), "scores", "training_set"],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"html"},
+        code_version="1",
+        description="One page: videos, table, loss curves, data funnel, what was made from what.",
+    )
+    def report(store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.report.assemble import assemble_report
+
+        timer = Timer()
+        result = assemble_report(store.workspace, corpora, settings.load())
+        metadata = materialization(result.path, result.md5, timer)
+        return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
+
+    return [rig, generated, scores, summary, comparison, report]

@@ -1,0 +1,79 @@
+"""The training set and the models. Training runs outside Dagster, through Pipes, as the plain command it also is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from assets.metadata import Timer, materialization
+from assets.resources import Settings, Store
+
+GROUP = "models"
+OWNERS = ["team:magictalk"]
+
+
+def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
+    """`training_set` over the manifests of all registered corpora."""
+
+    @dg.asset(
+        key="training_set",
+        deps=[dg.AssetKey([c, name]) for c in corpora for name in ("manifest", "snapshot")],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"numpy", "parquet"},
+        code_version="1",
+        check_specs=[dg.AssetCheckSpec("speakers_disjoint", asset="training_set", blocking=True)],
+        description="Packed float32 arrays, index, normalisation and splits of every accepted clip.",
+    )
+    def training_set(store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.training.assemble import assemble_training_set, speakers_in_several_splits
+
+        timer = Timer()
+        info = assemble_training_set(store.workspace, corpora, settings.load())
+        shared = speakers_in_several_splits(store.workspace.training_set)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(info.digest),
+            metadata=materialization(store.workspace.training_set, info.digest, timer, **info.counts),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=not shared, check_name="speakers_disjoint", metadata={"speakers": ", ".join(shared)}
+                )
+            ],
+        )
+
+    return training_set
+
+
+def build_model_asset(family: str) -> dg.AssetsDefinition:
+    """`models/<family>`: trained in a child process; the data version is the md5 of the weights."""
+
+    @dg.asset(
+        key=["models", family],
+        deps=["training_set"],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"torch", "mlflow"},
+        pool="gpu",
+        code_version="1",
+        description=f"The {family} network: checkpoints, final weights, and an MLflow run with its curves.",
+    )
+    def model(
+        context: dg.AssetExecutionContext, store: Store, settings: Settings, launcher: dg.PipesSubprocessClient
+    ) -> Any:
+        import yaml
+
+        from magictalk_core.lineage.atomic import write_text
+
+        workspace = store.workspace
+        config = workspace.models(family) / "preset.yaml"
+        write_text(config, yaml.safe_dump(settings.load().model_dump(mode="json"), sort_keys=False))
+        command = [sys.executable, "-m", "magictalk_core.training", "--family", family, "--config", str(config)]
+        command += ["--data", str(workspace.training_set), "--out", str(workspace.models(family))]
+        command += ["--tracking-uri", workspace.mlflow_uri]
+        command += ["--tag", f"dagster.run_id={context.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
+        return launcher.run(context=context, command=command).get_materialize_result()
+
+    return model

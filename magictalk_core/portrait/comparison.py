@@ -1,0 +1,133 @@
+"""Comparison videos: real clip, rig and animated portrait side by side, with the clip's own sound."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magictalk_core.config import Preset
+from magictalk_core.corpora.reader import CorpusReader
+from magictalk_core.emodiff.test_set import test_clips
+from magictalk_core.errors import PermanentError
+from magictalk_core.faces.arkit import MOTION_NAMES
+from magictalk_core.faces.landmarks import portrait_landmarks
+from magictalk_core.lineage.hashes import file_md5
+from magictalk_core.lineage.stamps import output_md5, stamp_is_valid, write_stamp
+from magictalk_core.media.decode import read_frames
+from magictalk_core.media.encode import write_video
+from magictalk_core.media.tile import side_by_side
+from magictalk_core.portrait.animator import PortraitAnimator
+from magictalk_core.portrait.label import provenance_metadata
+from magictalk_core.portrait.provenance import sign_video
+from magictalk_core.rig.render import RigRenderer
+from magictalk_core.rig.rig import Rig, load_rig
+from magictalk_core.tables.parquet import read_frame
+from magictalk_core.tables.schema import MOTION
+from magictalk_core.workspace import Workspace
+
+__all__ = ["COMPARISON_VERSION", "ComparisonVideos", "render_comparisons"]
+
+logger = logging.getLogger("magictalk.videos")
+
+COMPARISON_VERSION = "1"
+METHOD = "emodiff"
+LABEL = "right panels: SYNTHETIC"
+
+
+@dataclass(frozen=True)
+class ComparisonVideos:
+    """The folder of videos and the digest over them."""
+
+    path: Path
+    md5: str
+    videos: int
+
+
+def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> ComparisonVideos:
+    """Render up to `evaluation.max_videos` test clips; an unchanged set is not rendered again."""
+    out = workspace.videos / "comparison"
+    generated = workspace.generated("test") / "motion.parquet"
+    clips = test_clips(workspace, corpora, preset.evaluation.max_clips)[: preset.evaluation.max_videos]
+    inputs: dict[str, Any] = {
+        "version": COMPARISON_VERSION,
+        "motion": file_md5(generated),
+        "rig": file_md5(workspace.rig / "rig.npz"),
+        "media": {c: file_md5(CorpusReader(workspace, name).media(c)[0]) for name, c in clips},
+        "size": preset.evaluation.video_size,
+    }
+    if not stamp_is_valid(out, inputs):
+        shutil.rmtree(out, ignore_errors=True)
+        motions = read_frame(MOTION, generated, filters=[("method", "==", METHOD)])
+        rig = load_rig(workspace.rig / "rig.npz")
+        styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
+        for number, (corpus, clip_id) in enumerate(clips, 1):
+            motion = motions[motions["clip_id"] == clip_id].sort_values("frame_index")[list(MOTION_NAMES)]
+            target = out / f"{clip_id.replace('/', '-')}.mp4"
+            reader = CorpusReader(workspace, corpus)
+            _render(reader, clip_id, motion.to_numpy(np.float32), rig, preset, target, styles[clip_id])
+            logger.info("comparison video %d of %d: %s", number, len(clips), target.name)
+        write_stamp(out, inputs)
+    return ComparisonVideos(out, output_md5(out), len(clips))
+
+
+def first_frame_with_face(video: Path, motion: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The first frame in which the tracker saw a face, and its motion row: the portrait and its own expression."""
+    seen = np.flatnonzero(np.isfinite(motion[:, MOTION_NAMES.index("jawOpen")]))
+    for index, frame in enumerate(read_frames(video)):
+        if len(seen) and index == seen[0]:
+            return frame, np.nan_to_num(motion[index])
+    raise PermanentError(f"{video}: no frame with a face to take as portrait")
+
+
+def _render(
+    reader: CorpusReader,
+    clip_id: str,
+    motion: NDArray[np.float32],
+    rig: Rig,
+    preset: Preset,
+    target: Path,
+    style: str,
+) -> None:
+    video, audio = reader.media(clip_id)
+    size = preset.evaluation.video_size
+    portrait, reference = first_frame_with_face(video, reader.motion(clip_id)[0])
+    landmarks = portrait_landmarks(portrait)
+    if landmarks is None:
+        raise PermanentError(f"{clip_id}: no face in the frame that should be the portrait")
+    renderer = RigRenderer(rig, size)
+    animator = PortraitAnimator(portrait, landmarks, rig, size)
+    try:
+        panels = [
+            ("real clip", _cut(read_frames(video), len(motion))),
+            ("rig (generated)", renderer.render(motion)),
+            ("portrait (generated)", animator.render(motion, reference)),
+        ]
+        frames = side_by_side(panels, size, LABEL)
+        metadata = provenance_metadata(model="emodiff", style=style, source=clip_id)
+        write_video(target, frames, preset.media.fps, audio, metadata=metadata)
+    finally:
+        renderer.close()
+        animator.close()
+    sign_video(target)
+
+
+def _cut(frames: Iterator[NDArray[np.uint8]], n: int) -> Iterator[NDArray[np.uint8]]:
+    """Exactly `n` frames: the last one is held when the video is a frame short of its features."""
+    last: NDArray[np.uint8] | None = None
+    count = 0
+    for frame in frames:
+        if count == n:
+            return
+        last, count = frame, count + 1
+        yield frame
+    while last is not None and count < n:
+        count += 1
+        yield last

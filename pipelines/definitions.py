@@ -1,0 +1,34 @@
+"""The code location. Importing this module reads nothing: the registry is read when Dagster asks for definitions."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.corpus import build_corpus_assets
+from assets.evaluation import build_evaluation_assets
+from assets.models import build_model_asset, build_training_set_asset
+from magictalk_core.workspace import Workspace
+from pipelines.jobs import build_jobs, build_schedules
+from pipelines.resources import build_resources
+
+
+def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Definitions:
+    """Assets of every registered corpus, and everything made from them together."""
+    from magictalk_core.corpora.registry import list_corpora
+
+    corpora = [entry.name for entry in list_corpora(workspace)]
+    assets = [asset for corpus in corpora for asset in build_corpus_assets(corpus)]
+    assets += [build_training_set_asset(corpora), build_model_asset("emodiff"), *build_evaluation_assets(corpora)]
+    jobs = build_jobs(corpora)
+    return dg.Definitions(
+        assets=assets,
+        jobs=list(jobs.values()),
+        schedules=build_schedules(jobs),
+        resources=build_resources(workspace, preset),
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dagster dev -w workspace.yaml` loads: the workspace of `$MAGICTALK_HOME`."""
+    return build_definitions(Workspace.from_environment())
