@@ -45,7 +45,7 @@ class DvcRepository(dg.ConfigurableResource):
         repo = Repo(self.root)
         try:
             # Without force, commit asks a question and raises where nobody can answer it.
-            repo.commit(stage, force=True)
+            repo.commit(f"{self.root}/dvc.yaml:{stage}", force=True)
         finally:
             repo.close()
         return self.locked_hash(stage)
@@ -57,4 +57,4 @@ class DvcRepository(dg.ConfigurableResource):
         stages: dict[str, Any] = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.is_file() else {}
         if stage not in stages:
             raise PermanentError(f"{lock}: no entry for stage `{stage}`: run `dvc commit {stage}` in {self.root}")
-        return str(stages[stage]["outs"][0]["md5"])
+        return next(str(out["md5"]) for out in stages[stage]["outs"] if str(out["md5"]).endswith(".dir"))

@@ -89,7 +89,7 @@ def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json
 def run(
     select: Annotated[
         str | None,
-        typer.Option("--select", help="assets in Dagster's syntax, e.g. `training_set` or `key:mead/clips+`"),
+        typer.Option("--select", help="assets; + for upstream or downstream, e.g. `+mead/manifest` or `training_set+`"),
     ] = None,
     preset: PresetOption = "sample",
     home: Home = None,

@@ -20,6 +20,7 @@ class Workspace:
         corpora/<name>/media/<shard>/       <clip>.mp4 (25 fps, face crop), <clip>.wav (16 kHz mono)
         corpora/<name>/dataset/             what DVC versions: clips.parquet, media|blendshapes|speech/<shard>.parquet
         cache/<step>/                       results per clip, by content
+        manifests/<name>.json               digest and files of each dataset
         training_set/ models/ rig/ generated/ scores/ tables/ videos/ report/
         dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock
     """
@@ -62,8 +63,8 @@ class Workspace:
         return self.corpus(name) / "media" / shard
 
     def manifest(self, name: str) -> Path:
-        """Beside the dataset, never inside: it describes it."""
-        return self.corpus(name) / "manifest.json"
+        """Outside the dataset: it describes it."""
+        return self.home / "manifests" / f"{name}.json"
 
     def cache(self, step: str) -> Path:
         return self.home / "cache" / step

@@ -25,7 +25,6 @@ DVC_YAML_HEADER = """\
 
 def _stage(asset: str, cmd_select: str, deps: list[str], outs: list[str], params: list[str]) -> dict[str, Any]:
     stage: dict[str, Any] = {
-        # Upstream assets have stages of their own; `--only` keeps this command to its own part of the graph.
         "cmd": f'magictalk run --home ${{home}} --preset ${{preset}} --select "{cmd_select}"',
         "deps": [f"${{home}}/{dep}" for dep in deps],
         "outs": [{f"${{home}}/{out}": {"persist": True}} for out in outs],
@@ -37,17 +36,16 @@ def _stage(asset: str, cmd_select: str, deps: list[str], outs: list[str], params
 
 
 def _stages() -> dict[str, Any]:
-    corpus_select = "+".join(["${item}/manifest"])
     dataset = _stage(
         "${item}/manifest",
-        f"++{corpus_select}",
+        "+${item}/manifest",
         ["corpora/${item}/source.parquet"],
-        ["corpora/${item}/dataset"],
+        ["corpora/${item}/dataset", "manifests/${item}.json"],
         [],
     )
     return {
         "dataset": {"foreach": "${corpora}", "do": dataset},
-        "training_set": _stage("training_set", "training_set", ["corpora"], ["training_set"], []),
+        "training_set": _stage("training_set", "training_set", ["manifests"], ["training_set"], []),
         "models-emodiff": _stage("models/emodiff", "models/emodiff", ["training_set"], ["models/emodiff"], []),
         "generated": _stage("generated", "generated", ["models/emodiff"], ["generated"], []),
         "scores": _stage("scores", "rig scores", ["generated"], ["scores"], []),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,8 @@ from pipelines.instance import open_instance
 from pipelines.jobs import SHARD_STAGES
 
 __all__ = ["AssetOutcome", "RunReport", "run"]
+
+_PLAIN_NAME = re.compile(r"(\+?)([A-Za-z0-9_/]+)(\+?)")
 
 QUIET_LOGS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -127,14 +130,20 @@ def _failure(result: Any) -> MagicTalkError:
 
 
 def _select(runner: _Runner, selection: str | None) -> set[dg.AssetKey]:
-    """Keys of a selection in Dagster's syntax; names may be separated by blanks or commas. None: everything."""
+    """Keys of a selection; None: everything.
+
+    Names of assets with `+` before (all upstream) or after (all downstream), or any expression of Dagster's syntax;
+    several are separated by blanks or commas.
+    """
     graph = dg.Definitions(assets=runner.assets, resources=runner.resources).get_repository_def().asset_graph
     if selection is None:
         return set(graph.get_all_asset_keys())
     keys: set[dg.AssetKey] = set()
     for part in selection.replace(",", " ").split():
+        plain = _PLAIN_NAME.fullmatch(part)
+        expression = f'{plain[1]}key:"{plain[2]}"{plain[3]}' if plain else part
         try:
-            found = dg.AssetSelection.from_string(part).resolve(graph)
+            found = dg.AssetSelection.from_string(expression).resolve(graph)
         except Exception as error:  # Dagster's parser has no error of its own
             raise UserError(f"--select `{part}`: {error}") from error
         if not found:

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from magictalk_core.corpora.registry import add_corpus, new_entry
+from magictalk_core.workspace import Workspace
+from pipelines.definitions import build_definitions
+from pipelines.dvc_workspace import dvc_yaml, stage_asset_keys
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def definitions(workspace: Workspace, tmp_path: Path) -> dg.Definitions:
+    (tmp_path / "raw").mkdir()
+    add_corpus(workspace, new_entry(name="sample", kind="folder", root=tmp_path / "raw"))
+    return build_definitions(workspace)
+
+
+def specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
+    return [spec for spec in definitions.resolve_all_asset_specs()]
+
+
+def test_import_is_light_and_reads_nothing() -> None:
+    """Dagster imports this in every process; torch, mediapipe or mlflow there would cost seconds each time."""
+    code = (
+        "import sys, time, json; t = time.perf_counter(); import pipelines.definitions; s = time.perf_counter() - t\n"
+        "heavy = [m for m in ('torch', 'mediapipe', 'mlflow', 'dvc', 'diffusers', 'ai_edge_litert') if m in sys.modules]\n"
+        "print(json.dumps({'seconds': s, 'heavy': heavy}))"
+    )
+    runs = [
+        json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(2)
+    ]
+    assert runs[0]["heavy"] == []
+    assert min(run["seconds"] for run in runs) < 3.0, runs
+
+
+def test_every_asset_is_described_owned_grouped_and_versioned(definitions: dg.Definitions) -> None:
+    for spec in specs(definitions):
+        assert spec.description and spec.group_name, spec.key
+        if spec.key.path[-1] != "source":
+            assert spec.code_version and spec.owners and spec.kinds, spec.key
+
+
+def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None:
+    edges = {
+        spec.key.to_user_string(): sorted(d.asset_key.to_user_string() for d in spec.deps) for spec in specs(definitions)
+    }
+    assert edges == {
+        "sample/source": [],
+        "sample/clips": ["sample/source"],
+        "sample/media": ["sample/clips"],
+        "sample/blendshapes": ["sample/media"],
+        "sample/speech": ["sample/media"],
+        "sample/manifest": ["sample/blendshapes", "sample/clips", "sample/media", "sample/speech"],
+        "sample/snapshot": ["sample/manifest"],
+        "training_set": ["sample/manifest", "sample/snapshot"],
+        "models/emodiff": ["training_set"],
+        "rig": [],
+        "generated": ["models/emodiff", "training_set"],
+        "scores": ["generated", "rig"],
+        "tables/summary": ["scores"],
+        "videos/comparison": ["generated", "rig", "scores"],
+        "report": ["scores", "tables/summary", "training_set", "videos/comparison"],
+    }
+
+
+def test_dvc_stages_mirror_the_assets(definitions: dg.Definitions) -> None:
+    keys = {spec.key.to_user_string() for spec in specs(definitions)}
+    per_shard_or_bookkeeping = {f"sample/{n}" for n in ("source", "clips", "media", "blendshapes", "speech", "snapshot")}
+    assert stage_asset_keys(["sample"]) == keys - per_shard_or_bookkeeping - {"rig"}
+
+
+def test_the_projects_dvc_yaml_is_the_generated_one() -> None:
+    assert (ROOT / "dvc.yaml").read_text(encoding="utf-8") == dvc_yaml()
+    assert set(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))) == {"home", "preset", "corpora"}
+
+
+def test_workspace_yaml_validates(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raw").mkdir()
+    add_corpus(workspace, new_entry(name="sample", kind="folder", root=tmp_path / "raw"))
+    monkeypatch.setenv("MAGICTALK_HOME", str(workspace.home))
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(ROOT / "workspace.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

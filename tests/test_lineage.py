@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assets.corpus import dvc_stage
+from assets.resources import DvcRepository
+from magictalk_core.errors import PermanentError
+from magictalk_core.lineage.atomic import atomic_directory, atomic_path
+from magictalk_core.lineage.hashes import directory_md5, file_md5, tree_md5
+from magictalk_core.lineage.manifest import build_manifest, read_manifest
+from magictalk_core.lineage.stamps import stamp_is_valid, write_stamp
+from magictalk_core.workspace import Workspace
+from pipelines.dvc_workspace import prepare_dvc_workspace
+
+NAMES = st.text("abcXYZ01_-. äß", min_size=1, max_size=8).filter(lambda s: s.strip(". ") == s)
+TREES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=20), min_size=1, max_size=6)
+
+
+def write_tree(root: Path, tree: dict[str, bytes]) -> None:
+    for name, content in tree.items():
+        path = root / name
+        if any(part.is_file() for part in path.parents) or path.is_dir():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def test_manifest_snapshot_and_lock_are_one_number(workspace: Workspace) -> None:
+    """The bridge: shard md5s -> manifest digest = what DVC writes into dvc.lock."""
+    dataset = workspace.dataset("c")
+    write_tree(dataset, {"clips.parquet": b"1", "media/a.parquet": b"2", "media/b 2.parquet": b"3", "speech/ü.parquet": b""})
+    workspace.source_table("c").write_bytes(b"listing")
+    prepare_dvc_workspace(workspace, "sample", ["c"])
+    manifest = build_manifest(dataset, workspace.manifest("c"))
+    locked = DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
+    assert locked == manifest.digest == tree_md5(dataset)
+    assert len(manifest.digest) == 36  # MLflow's limit for a dataset digest
+
+
+@given(TREES)
+def test_the_digest_does_not_depend_on_the_order_of_files(tree: dict[str, bytes]) -> None:
+    entries = [(name, str(hash(content))) for name, content in tree.items()]
+    assert directory_md5(entries) == directory_md5(reversed(entries))
+
+
+def test_manifest_changes_when_any_of_150_shards_changes(tmp_path: Path) -> None:
+    """Dagster forgets individual versions at 100 upstream partitions; the manifest must not."""
+    dataset, out = tmp_path / "dataset", tmp_path / "m.json"
+    write_tree(dataset, {f"speech/{i:03d}.parquet": bytes([i]) for i in range(150)})
+    digests = {build_manifest(dataset, out).digest}
+    for i in (0, 73, 149):
+        (dataset / f"speech/{i:03d}.parquet").write_bytes(b"other")
+        digests.add(build_manifest(dataset, out).digest)
+    assert len(digests) == 4
+    assert read_manifest(out) == build_manifest(dataset, out)
+
+
+def test_manifest_drops_shards_that_left_and_names_a_missing_one(tmp_path: Path) -> None:
+    dataset, out = tmp_path / "dataset", tmp_path / "m.json"
+    write_tree(dataset, {"speech/a.parquet": b"a", "speech/gone.parquet": b"g"})
+    manifest = build_manifest(dataset, out, {"speech/a.parquet"})
+    assert [name for name, _ in manifest.entries] == ["speech/a.parquet"]
+    assert not (dataset / "speech/gone.parquet").exists()
+    with pytest.raises(PermanentError, match=r"speech/b\.parquet"):
+        build_manifest(dataset, out, {"speech/a.parquet", "speech/b.parquet"})
+
+
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
+
+
+def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "d"
+    for content in ("one", "two"):
+        with atomic_directory(target) as temporary:
+            (temporary / content).write_text(content)
+    assert [p.name for p in target.iterdir()] == ["two"] and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_writer_killed_in_the_middle_leaves_nothing_a_reader_sees(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from magictalk_core.lineage.atomic import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])) as t: t.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    target = tmp_path / "out.parquet"
+    done = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert done.returncode == -9 and not target.exists()
+
+
+def test_a_stamp_is_void_when_inputs_or_outputs_change(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    write_tree(output, {"a.mp4": b"1", "b.mp4": b"2"})
+    write_stamp(output, {"model": "x"})
+    assert stamp_is_valid(output, {"model": "x"})
+    assert not stamp_is_valid(output, {"model": "y"})
+    (output / "a.mp4").write_bytes(b"edited")
+    assert not stamp_is_valid(output, {"model": "x"})
+
+
+def test_file_md5_is_plain_md5(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"a\r\n")
+    assert file_md5(tmp_path / "f") == "933222b19ff3e7ea5f65517ea1f7d57e"
