@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from magictalk_core.errors import MagicTalkError
 
@@ -116,7 +116,7 @@ def map_isolated(
                 if now >= running.deadline and running.process.is_alive():
                     running.process.kill()
             for pipe in ready:
-                running = active.pop(pipe)  # type: ignore[arg-type]
+                running = active.pop(cast(Connection, pipe))
                 outcome = _finish(running, timeout_s)
                 start_next()
                 yield running.index, outcome
