@@ -9,6 +9,7 @@ import pytest
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import ARKIT_NAMES, GROUPS, JAW_MOUTH_NAMES, MOTION_NAMES, POSE_NAMES, STATE_NAMES, mirror_name
+from magictalk_core.tables.page import tables_page
 from magictalk_core.tables.parquet import read_frame, read_table, write_table
 from magictalk_core.tables.schema import CLIPS, FRAMES, MOTION, SOURCE, TABLES
 
@@ -87,3 +88,8 @@ def test_every_column_says_what_it_means() -> None:
         assert all(column.description for column in spec.columns)
     assert set(MOTION_NAMES) < set(FRAMES.names) and set(MOTION_NAMES) < set(MOTION.names)
     assert {"status", "reason", "raw_md5", "split"} < set(CLIPS.names)
+
+
+def test_the_docs_page_is_the_generated_one() -> None:
+    page = Path(__file__).parents[1] / "docs" / "tables.md"
+    assert page.read_text(encoding="utf-8") == tables_page()

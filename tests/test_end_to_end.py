@@ -1,0 +1,137 @@
+"""The whole graph on tiny real input, and what happens when it is killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from magictalk_core.config import load_preset
+from magictalk_core.corpora.registry import add_corpus, new_entry
+from magictalk_core.corpora.sample.build import build_sample_corpus
+from magictalk_core.lineage.hashes import tree_md5
+from magictalk_core.lineage.manifest import read_manifest
+from magictalk_core.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample corpus, built once."""
+    root = tmp_path_factory.mktemp("sample") / "raw"
+    build_sample_corpus(root, workers=2)
+    return root
+
+
+def run(workspace: Workspace, preset: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines.run", "--home", str(workspace.home), "--preset", str(preset), "--json"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample preset with a training of seconds."""
+    values = load_preset("sample").model_dump(mode="json")
+    values["name"] = "tiny"
+    values["emodiff"] |= {"hidden": 32, "blocks": 1, "heads": 2, "sampling_steps": 4}
+    values["emodiff_training"] |= {"epochs": 4, "checkpoint_every": 5}
+    values["evaluation"] |= {"max_clips": 1, "max_videos": 1, "video_size": 128}
+    path = tmp_path_factory.mktemp("preset") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(corpus: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace after one unbroken run."""
+    workspace = Workspace(tmp_path_factory.mktemp("finished") / "home")
+    add_corpus(workspace, new_entry(name="sample", kind="sample", root=corpus))
+    done = run(workspace, tiny)
+    assert done.returncode == 0, done.stderr
+    return workspace
+
+
+def weights(workspace: Workspace) -> bytes:
+    (model,) = workspace.models("emodiff").glob("*/model/model.safetensors")
+    return model.read_bytes()
+
+
+def test_the_chain_leaves_tables_model_videos_and_report(finished: Workspace) -> None:
+    clips = pd.read_parquet(finished.clips_table("sample"))
+    assert len(clips) == 60 and set(clips["status"]) == {"ok"}
+    assert (finished.report / "report.html").is_file()
+    assert list(finished.videos.rglob("*.mp4"))
+    lock = yaml.safe_load((finished.home / "dvc.lock").read_text())
+    digest = read_manifest(finished.manifest("sample")).digest
+    assert lock["stages"]["dataset@sample"]["outs"][0]["md5"] == digest == tree_md5(finished.dataset("sample"))
+
+
+def test_mlflow_records_the_same_number(finished: Workspace) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{finished.mlflow / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("magictalk/emodiff")
+    assert experiment is not None
+    (found,) = client.search_runs([experiment.experiment_id])
+    digests = {entry.dataset.digest for entry in found.inputs.dataset_inputs}
+    assert digests == {read_manifest(finished.manifest("sample")).digest}
+    assert found.data.tags["dagster.asset_key"] == "models/emodiff"
+
+
+def test_tracked_curves_follow_the_true_ones(finished: Workspace, corpus: Path) -> None:
+    from magictalk_core.corpora.sample.build import truth_table
+
+    frames = pd.concat(map(pd.read_parquet, sorted((finished.dataset("sample") / "blendshapes").glob("*.parquet"))))
+    joined = truth_table(corpus, "sample").merge(frames, on=["clip_id", "frame_index"], suffixes=("_true", ""))
+    assert len(joined) >= 0.95 * len(frames)
+    for channel in ("jawOpen", "eyeBlinkLeft"):
+        assert np.corrcoef(joined[f"{channel}_true"], joined[channel])[0, 1] > 0.7, channel
+
+
+def test_a_second_run_computes_nothing(finished: Workspace, tiny: Path) -> None:
+    before = tree_md5(finished.dataset("sample")), weights(finished)
+    done = run(finished, tiny)
+    assert done.returncode == 0, done.stderr
+    outcomes = json.loads(done.stdout)["outcomes"]
+    assert sum(o["counts"].get("clips_computed", 0) for o in outcomes) == 0
+    assert (tree_md5(finished.dataset("sample")), weights(finished)) == before
+
+
+def _kill_when(process: subprocess.Popen[bytes], is_time: object, timeout_s: float = 240.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not is_time():  # type: ignore[operator]
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < end, "the moment to kill never came"
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_in_extraction_and_in_training_gives_the_bytes_of_an_unbroken_run(
+    corpus: Path, tiny: Path, finished: Workspace, tmp_path: Path
+) -> None:
+    workspace = Workspace(tmp_path / "home")
+    add_corpus(workspace, new_entry(name="sample", kind="sample", root=corpus))
+    command = [sys.executable, "-m", "pipelines.run", "--home", str(workspace.home), "--preset", str(tiny)]
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    pieces = workspace.cache("blendshapes")
+    _kill_when(start(), lambda: len(list(pieces.rglob("*.parquet"))) >= 5)
+    assert not workspace.manifest("sample").exists()
+    _kill_when(start(), lambda: any(workspace.models("emodiff").glob("*/step-*")))
+    done = run(workspace, tiny)
+    assert done.returncode == 0, done.stderr
+    assert tree_md5(workspace.dataset("sample")) == tree_md5(finished.dataset("sample"))
+    assert weights(workspace) == weights(finished)
