@@ -1,0 +1,212 @@
+"""Every metric of the project: its name in the scores, unit, meaning and which direction is better.
+
+The score table, the report and `README.md` read this list; a metric that is not in it is not reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["CATALOGUE", "METRICS", "Better", "MetricSpec"]
+
+
+class Better(StrEnum):
+    """Which way a value is better."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+    LIKE_TRUTH = "like_truth"
+    NEAR_ONE = "near_one"
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One metric: name in the SCORES table, title, unit, direction, section, meaning in plain words, its source."""
+
+    name: str
+    title: str
+    unit: str
+    better: Better
+    section: str
+    meaning: str
+    source: str
+    decimals: int = 3
+
+
+_SPEECH, _FACE, _EYES, _HEAD, _FLOW = (
+    "Mouth and speech",
+    "Whole face on the rig",
+    "Eyes, brows, cheeks",
+    "Head",
+    "Continuity",
+)
+_SAID = "coefficient metrics of SAiD (yunik1004/SAiD, said/metric)"
+_LMD = "LMD of EAT (yuangan/evaluation_eat, test_lmd.py), on rig vertices instead of detected landmarks"
+_BLINK = "blink rate of the field, from coefficients instead of the eye aspect ratio"
+_OURS = "this project"
+
+
+def _error(group: str, title: str, section: str) -> tuple[MetricSpec, MetricSpec]:
+    return (
+        MetricSpec(
+            f"mae_{group}",
+            f"{title} error",
+            "1",
+            Better.LOWER,
+            section,
+            f"Mean absolute difference of the {title.lower()} coefficients (0 to 1) from the real clip, frame by frame.",
+            _SAID,
+        ),
+        MetricSpec(
+            f"velocity_mae_{group}",
+            f"{title} speed error",
+            "1/frame",
+            Better.LOWER,
+            section,
+            f"The same for the change from frame to frame of the {title.lower()}: it sees jitter and frozen parts.",
+            _SAID,
+            4,
+        ),
+    )
+
+
+CATALOGUE: tuple[MetricSpec, ...] = (
+    MetricSpec(
+        "jaw_open_correlation",
+        "Jaw follows speech",
+        "1",
+        Better.HIGHER,
+        _SPEECH,
+        "Correlation over time of the jaw opening with the real clip's: 1 is in step, 0 is unrelated.",
+        _OURS,
+        2,
+    ),
+    MetricSpec(
+        "jaw_open_correlation_true_curve",
+        "Jaw follows the true curve",
+        "1",
+        Better.HIGHER,
+        _SPEECH,
+        "The same against the curve that animated the clip, no tracker in between. Exists for the sample corpus only.",
+        _OURS,
+        2,
+    ),
+    MetricSpec(
+        "mouth_correlation",
+        "Mouth follows speech",
+        "1",
+        Better.HIGHER,
+        _SPEECH,
+        "Mean of the same correlation over all jaw and mouth channels that move.",
+        _OURS,
+        2,
+    ),
+    *_error("mouth", "Mouth", _SPEECH),
+    MetricSpec(
+        "lmd_rig_mouth_px256",
+        "Mouth landmark distance",
+        "px at 256",
+        Better.LOWER,
+        _SPEECH,
+        "Mean distance of the lip points of the posed rig, both centred on the mouth: shape only, not place.",
+        _LMD,
+        2,
+    ),
+    MetricSpec(
+        "lmd_rig_px256",
+        "Landmark distance",
+        "px at 256",
+        Better.LOWER,
+        _FACE,
+        "Mean distance of 468 face points of the rig posed by both motions, both centred; head turns count.",
+        _LMD,
+        2,
+    ),
+    MetricSpec(
+        "lmd_rig_truth_pose_px256",
+        "Landmark distance, true head pose",
+        "px at 256",
+        Better.LOWER,
+        _FACE,
+        "The same with the real clip's head pose given to both, so that only the expression counts.",
+        _LMD,
+        2,
+    ),
+    MetricSpec(
+        "lmd_rig_iod_percent",
+        "Landmark distance, aligned",
+        "% of eye distance",
+        Better.LOWER,
+        _FACE,
+        "The same after the best shift, turn and scale in the picture, in percent of the distance between the eyes.",
+        _LMD,
+        2,
+    ),
+    *_error("eyes", "Eyes", _EYES),
+    *_error("brows", "Brows", _EYES),
+    *_error("cheeks_nose", "Cheeks and nose", _EYES),
+    MetricSpec(
+        "blinks_per_minute",
+        "Blinks",
+        "1/min",
+        Better.LIKE_TRUTH,
+        _EYES,
+        "Blinks per minute: both lids more than half shut for 80 to 400 ms. People who speak blink 15 to 30 times.",
+        _BLINK,
+        1,
+    ),
+    MetricSpec(
+        "blink_rate_error",
+        "Blink rate error",
+        "1/min",
+        Better.LOWER,
+        _EYES,
+        "Absolute difference of that rate from the same clip's; coarse on short clips.",
+        _BLINK,
+        1,
+    ),
+    MetricSpec(
+        "blink_duration_s",
+        "Blink length",
+        "s",
+        Better.LIKE_TRUTH,
+        _EYES,
+        "Mean length of a blink, in clips that have one.",
+        _BLINK,
+        2,
+    ),
+    MetricSpec(
+        "mae_head_rotation",
+        "Head turn error",
+        "deg",
+        Better.LOWER,
+        _HEAD,
+        "Mean absolute difference of pitch, yaw and roll. Head motion is free: a different turn can look as natural.",
+        _OURS,
+        2,
+    ),
+    MetricSpec(
+        "mae_head_translation",
+        "Head place error",
+        "cm",
+        Better.LOWER,
+        _HEAD,
+        "Mean absolute difference of the head position along its three axes.",
+        _OURS,
+        2,
+    ),
+    MetricSpec(
+        "seam_ratio",
+        "Seam at window joints",
+        "1",
+        Better.NEAR_ONE,
+        _FLOW,
+        "Step where two generated windows meet over the usual step: 1 means the joint is not visible.",
+        _OURS,
+        2,
+    ),
+)
+"""All metrics in the order of the report."""
+
+METRICS: dict[str, MetricSpec] = {spec.name: spec for spec in CATALOGUE}

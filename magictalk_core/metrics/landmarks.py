@@ -1,0 +1,110 @@
+"""Landmark distance between two motions, measured on the project's rig instead of on detected landmarks.
+
+Both motions pose the same rig; its 468 face points are projected from the front as a picture of 256 x 256 and compared
+point by point. No landmark detector sees a generated video here, so the numbers carry `rig` in their names and are not
+comparable with the LMD of papers: they share its definition (Euclidean distance, mean over points and frames, px at
+256) but neither its detector noise nor the true face.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.faces.arkit import MOTION_NAMES, POSE_NAMES
+from magictalk_core.faces.mesh import LIPS_INNER, LIPS_OUTER
+from magictalk_core.metrics.motion import columns, paired
+
+__all__ = ["FACE_POINTS", "FACE_SHARE", "PosableRig", "landmark_distances", "project"]
+
+FACE_POINTS = 468
+"""The first vertices of the rig are the points of the MediaPipe face mesh."""
+
+FACE_SHARE = 0.6
+"""Height of the neutral face over the side of the picture. All pixel values scale with it."""
+
+_SIZE = 256
+_EYE_CORNERS = (33, 263)  # outer corners of the subject's right and left eye in the face mesh
+_MOUTH = sorted({*LIPS_INNER, *LIPS_OUTER})
+
+Points = NDArray[np.float64]
+
+
+class PosableRig(Protocol):
+    """What the metric needs of a rig: neutral vertices (v, 3) in cm, and the vertices posed by one motion row (58,)."""
+
+    @property
+    def neutral(self) -> NDArray[np.float32]: ...
+
+    def pose(self, motion: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
+
+def project(vertices: NDArray[Any], neutral: NDArray[Any]) -> Points:
+    """Face points of shape (468, 2) in px at 256, x right and y down, from the front without perspective."""
+    face = np.asarray(neutral, dtype=np.float64)[:FACE_POINTS, :2]
+    low, high = face.min(axis=0), face.max(axis=0)
+    scale = FACE_SHARE * _SIZE / (high[1] - low[1])
+    centred = (np.asarray(vertices, dtype=np.float64)[:FACE_POINTS, :2] - (low + high) / 2) * scale
+    points: Points = centred * (1.0, -1.0) + _SIZE / 2
+    return points
+
+
+def _posed(rig: PosableRig, motion: NDArray[np.float64]) -> Points:
+    """Face points of every frame, (frames, 468, 2); NaN stands for the rest position of a channel."""
+    rows = np.nan_to_num(motion, nan=0.0).astype(np.float32)
+    return np.stack([project(rig.pose(row), rig.neutral) for row in rows])
+
+
+def _centred(points: Points) -> Points:
+    centred: Points = points - points.mean(axis=1, keepdims=True)
+    return centred
+
+
+def _distance(first: Points, second: Points) -> float:
+    return float(np.linalg.norm(first - second, axis=2).mean())
+
+
+def _aligned(first: Points, second: Points) -> Points:
+    """`second`, centred, after the turn and scale that bring each frame closest to `first`, centred."""
+    a, b = first[..., 0] + 1j * first[..., 1], second[..., 0] + 1j * second[..., 1]
+    # In complex numbers turn and scale are one factor; least squares gives it in closed form.
+    factor = (a * b.conj()).sum(axis=1) / (np.abs(b) ** 2).sum(axis=1)
+    moved = b * factor[:, None]
+    return np.stack([moved.real, moved.imag], axis=2)
+
+
+def landmark_distances(truth: NDArray[Any], generated: NDArray[Any], rig: PosableRig) -> dict[str, float | None]:
+    """The landmark distances of the catalogue, by metric name. Both motions have shape (frames, 58).
+
+    A channel that is not measured on one side rests on both, so that a blind tracker costs nothing; frames without any
+    measured coefficient do not count, and without such frames every value is None.
+    """
+    first, second = paired(truth, generated)
+    pose = columns(POSE_NAMES)
+    coefficients = [i for i in range(len(MOTION_NAMES)) if i not in pose]
+    seen = np.isfinite(first[:, coefficients]).any(axis=1)
+    names = ("lmd_rig_px256", "lmd_rig_mouth_px256", "lmd_rig_iod_percent", "lmd_rig_truth_pose_px256")
+    if not seen.any():
+        return dict.fromkeys(names)
+    if len(rig.neutral) < FACE_POINTS:
+        raise PermanentError(
+            f"the rig has {len(rig.neutral)} vertices: expected the {FACE_POINTS} face mesh points first; "
+            "score with the built-in rig"
+        )
+    first, second = first[seen], second[seen]
+    same_pose = second.copy()
+    same_pose[:, pose] = first[:, pose]
+    real, made, made_same_pose = _posed(rig, first), _posed(rig, second), _posed(rig, same_pose)
+    real_centred, made_centred = _centred(real), _centred(made)
+    eyes = np.linalg.norm(real[:, _EYE_CORNERS[0]] - real[:, _EYE_CORNERS[1]], axis=1)
+    aligned = np.linalg.norm(real_centred - _aligned(real_centred, made_centred), axis=2).mean(axis=1)
+    values = (
+        _distance(real_centred, made_centred),
+        _distance(_centred(real[:, _MOUTH]), _centred(made[:, _MOUTH])),
+        float((aligned / eyes).mean() * 100.0),
+        _distance(real_centred, _centred(made_same_pose)),
+    )
+    return dict(zip(names, values, strict=True))

@@ -1,0 +1,53 @@
+"""Does the motion jump where one generated window ends and the next begins?
+
+Algorithm 1 advances by `window - 1` frames, so consecutive windows share the frames `k * (window - 1)`. An
+implementation may keep the shared frame of the old or of the new window: the jump then shows in the difference after
+it or before it. Both count, for shared frames and for all others alike, so smooth motion gives about 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.faces.arkit import ARKIT_NAMES
+from magictalk_core.metrics.motion import as_motion, columns
+
+__all__ = ["joint_frames", "seam_ratio"]
+
+_MIN_STEP = 1e-9
+
+
+def joint_frames(n_frames: int, window: int) -> NDArray[np.int64]:
+    """The frames that two windows share: multiples of `window - 1` with a neighbour on both sides."""
+    if window < 3:
+        raise PermanentError(f"a window has at least 3 frames, found {window}")
+    return np.arange(window - 1, n_frames - 1, window - 1, dtype=np.int64)
+
+
+def seam_ratio(motion: NDArray[Any], window: int) -> float | None:
+    """Median step at the shared frames over the median step inside the windows; about 1 when no joint is visible.
+
+    The step of a frame is the mean of the Euclidean norms of the differences to its two neighbours, over the
+    coefficients that the clip measures at all; a frame with a gap in one of them drops out with its neighbours. None
+    when the clip has no joint or does not move.
+    """
+    values = as_motion(motion)[:, columns(ARKIT_NAMES)]
+    values = values[:, np.isfinite(values).any(axis=0)]
+    joints = joint_frames(len(values), window)
+    if len(joints) == 0 or values.shape[1] == 0:
+        return None
+    norms = np.linalg.norm(np.diff(values, axis=0), axis=1)
+    steps = (norms[:-1] + norms[1:]) / 2  # steps[i] belongs to frame i + 1
+    inside = np.ones(len(steps), dtype=bool)
+    for offset in (-1, 0, 1):  # the neighbours of a joint see its jump with one of their two differences
+        touched = joints - 1 + offset
+        inside[touched[(touched >= 0) & (touched < len(steps))]] = False
+    at_joints, within = steps[joints - 1], steps[inside]
+    at_joints, within = at_joints[np.isfinite(at_joints)], within[np.isfinite(within)]
+    if len(at_joints) == 0 or len(within) == 0 or np.median(within) < _MIN_STEP:
+        return None
+    return float(np.median(at_joints) / np.median(within))

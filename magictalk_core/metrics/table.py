@@ -1,0 +1,104 @@
+"""From motions to rows of the SCORES table, and from rows to means with intervals."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.metrics.blinks import find_blinks
+from magictalk_core.metrics.catalogue import METRICS
+from magictalk_core.metrics.coefficients import channel_correlation, group_error, mean_correlation, velocity_error
+from magictalk_core.metrics.landmarks import PosableRig, landmark_distances
+from magictalk_core.metrics.seams import seam_ratio
+
+__all__ = ["GROUND_TRUTH", "METRICS_VERSION", "score_clip", "score_ground_truth", "summary"]
+
+METRICS_VERSION = "1"
+"""Raised when any metric changes its value for the same input."""
+
+GROUND_TRUTH = "ground_truth"
+"""The method name of rows measured on the real clip alone."""
+
+_SPEED_GROUPS = ("mouth", "eyes", "brows", "cheeks_nose")
+_SUMMARY_COLUMNS = ("method", "metric", "unit", "clips", "n", "mean", "low", "high")
+
+
+def _rows(clip_id: str, method: str, values: dict[str, float | None]) -> list[dict[str, Any]]:
+    return [
+        {"clip_id": clip_id, "method": method, "metric": name, "value": value, "unit": METRICS[name].unit}
+        for name, value in sorted(values.items())
+    ]
+
+
+def _own_values(motion: NDArray[Any], window: int) -> dict[str, float | None]:
+    blinks = find_blinks(motion)
+    return {
+        "blinks_per_minute": blinks.per_minute,
+        "blink_duration_s": blinks.mean_duration_s,
+        "seam_ratio": seam_ratio(motion, window),
+    }
+
+
+def score_ground_truth(clip_id: str, truth: NDArray[Any], window: int) -> list[dict[str, Any]]:
+    """SCORES rows of the real clip itself, for the metrics that need no second motion.
+
+    `truth` has shape (frames, 58). They say what a perfect method would show: blinks, and the seam ratio of motion that
+    has no seams.
+    """
+    return _rows(clip_id, GROUND_TRUTH, _own_values(truth, window))
+
+
+def score_clip(
+    clip_id: str, method: str, truth: NDArray[Any], generated: NDArray[Any], rig: PosableRig, window: int
+) -> list[dict[str, Any]]:
+    """SCORES rows of one generated clip: one row per metric of the catalogue, `value` None where it does not exist.
+
+    `truth` and `generated` have shape (frames, 58), NaN where not measured; `window` is the number of frames that the
+    model generates at once. Raises `PermanentError` when the shapes differ.
+    """
+    if method == GROUND_TRUTH:
+        raise PermanentError(f"`{GROUND_TRUTH}` is not a method that generates: its rows come from `score_ground_truth`")
+    values = _own_values(generated, window)
+    values |= {f"mae_{group}": found.value for group, found in group_error(truth, generated).items()}
+    speed = velocity_error(truth, generated)
+    values |= {f"velocity_mae_{group}": speed[group].value for group in _SPEED_GROUPS}
+    values["jaw_open_correlation"] = channel_correlation(truth, generated, "jawOpen")
+    values["mouth_correlation"] = mean_correlation(truth, generated).value
+    values |= landmark_distances(truth, generated, rig)
+    rates = find_blinks(truth).per_minute, values["blinks_per_minute"]
+    values["blink_rate_error"] = None if rates[0] is None or rates[1] is None else abs(rates[0] - rates[1])
+    return _rows(clip_id, method, values)
+
+
+def _interval(values: NDArray[np.float64], seed: int, key: str, resamples: int) -> tuple[float | None, float | None]:
+    if len(values) < 2:
+        return None, None
+    # Seeded by the row's own name: a new metric in the table leaves the intervals of the others as they were.
+    generator = np.random.default_rng([seed, zlib.crc32(key.encode())])
+    means = values[generator.integers(0, len(values), size=(resamples, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def summary(scores: pd.DataFrame, seed: int = 0, resamples: int = 2000) -> pd.DataFrame:
+    """Mean and 95 % bootstrap interval over clips, one row per method and metric.
+
+    `scores` is a SCORES table. Columns of the result: method, metric, unit, clips (rows there were), n (rows with a
+    value), mean, low, high; mean is null without a value, low and high are null with fewer than 2. The interval is the
+    percentile bootstrap over clips: it says how much the mean depends on which clips were drawn, not on the speakers.
+    """
+    rows: list[dict[str, Any]] = []
+    for (method, metric), group in scores.groupby(["method", "metric"], sort=True, observed=True):
+        ordered = group.sort_values("clip_id")
+        values = ordered["value"].dropna().to_numpy(dtype=np.float64)
+        low, high = _interval(values, seed, f"{method}/{metric}", resamples)
+        mean = float(values.mean()) if len(values) else None
+        row = (method, metric, ordered["unit"].iloc[0], len(ordered), len(values), mean, low, high)
+        rows.append(dict(zip(_SUMMARY_COLUMNS, row, strict=True)))
+    frame = pd.DataFrame(rows, columns=list(_SUMMARY_COLUMNS))
+    return frame.astype({"mean": "float64", "low": "float64", "high": "float64"})

@@ -1,0 +1,92 @@
+"""The data funnel: how many clips and minutes were found, readable, with sound, with a face, and used for training."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from magictalk_core.corpora.records import Reason, Split, Status
+from magictalk_core.errors import PermanentError
+from magictalk_core.report.model import CorpusFunnel, Funnel, FunnelStage, Rejection
+
+__all__ = ["REASON_MEANING", "STAGES", "funnel"]
+
+STAGES: tuple[str, ...] = ("found", "readable", "with audio", "with face", "usable", "used for training")
+"""Stages in the order in which a clip passes them. The step from usable to training leaves out the held-out splits."""
+
+_LOST_BEFORE: dict[Reason, int] = {
+    Reason.UNREADABLE: 1,
+    Reason.TRUNCATED: 1,
+    Reason.NO_VIDEO: 1,
+    Reason.NO_AUDIO: 2,
+    Reason.SILENT: 2,
+    Reason.NO_FACE: 3,
+    Reason.TOO_SHORT: 4,
+    Reason.TOO_LONG: 4,
+    Reason.WITHDRAWN: 4,
+}
+
+REASON_MEANING: dict[Reason, str] = {
+    Reason.UNREADABLE: "the file cannot be decoded",
+    Reason.TRUNCATED: "the file ends before its own header says",
+    Reason.NO_VIDEO: "there is no picture in the file",
+    Reason.NO_AUDIO: "there is no sound in the file",
+    Reason.SILENT: "there is a sound track, but nothing to hear",
+    Reason.NO_FACE: "too few frames show a face",
+    Reason.TOO_SHORT: "shorter than the preset allows",
+    Reason.TOO_LONG: "longer than the preset allows",
+    Reason.WITHDRAWN: "taken back by the person or the owner",
+}
+
+
+def _minutes(durations: pd.Series) -> float:
+    return float(durations.sum()) / 60.0
+
+
+def _lost_before(status: str, reason: str | None, clip_id: str) -> int:
+    """The first stage that a clip does not reach; `len(STAGES) - 1` for a usable clip."""
+    if status == Status.OK:
+        return len(STAGES) - 1
+    try:
+        found = Reason.WITHDRAWN if status == Status.WITHDRAWN else Reason(str(reason))
+    except ValueError as error:
+        known = ", ".join(Reason)
+        raise PermanentError(f"clip {clip_id}: status {status} with reason {reason!r}; expected one of {known}") from error
+    return _LOST_BEFORE[found]
+
+
+def _stage(name: str, clips: pd.DataFrame) -> FunnelStage:
+    return FunnelStage(name, len(clips), _minutes(clips["seconds"]), int(clips["seconds"].isna().sum()))
+
+
+def _rejections(clips: pd.DataFrame) -> tuple[Rejection, ...]:
+    lost = clips[clips["status"] != Status.OK]
+    reasons = lost["reason"].where(lost["status"] != Status.WITHDRAWN, Reason.WITHDRAWN.value)
+    rows = []
+    for reason in Reason:
+        group = lost[reasons == reason.value]
+        if len(group):
+            minutes = None if group["seconds"].isna().all() else _minutes(group["seconds"])
+            rows.append(Rejection(reason.value, len(group), minutes, REASON_MEANING[reason]))
+    return tuple(sorted(rows, key=lambda r: (-r.clips, r.reason)))
+
+
+def _corpus(name: str, clips: pd.DataFrame) -> CorpusFunnel:
+    stages = [_stage(stage, clips[clips["lost_before"] > i]) for i, stage in enumerate(STAGES[:-1])]
+    usable = clips[clips["status"] == Status.OK]
+    train = usable[usable["split"] == Split.TRAIN]
+    held_out = tuple(_stage(split.value, usable[usable["split"] == split]) for split in (Split.VAL, Split.TEST))
+    return CorpusFunnel(name, (*stages, _stage(STAGES[-1], train)), _rejections(clips), held_out)
+
+
+def funnel(clips: pd.DataFrame) -> Funnel:
+    """The funnel of one or more corpora from rows of the CLIPS table (only its own columns are read).
+
+    The length of a clip is `duration_s`, else the cut that its corpus lists; clips without either count as clips and as
+    `unknown_length`. Raises `PermanentError` for a status or reason that the contract does not know.
+    """
+    frame = clips[["clip_id", "corpus", "split", "status", "reason"]].astype(object)
+    cut = clips["end_s"].astype("float64") - clips["start_s"].astype("float64")
+    frame = frame.assign(seconds=clips["duration_s"].astype("float64").fillna(cut))
+    triples = zip(frame["status"], frame["reason"], frame["clip_id"], strict=True)
+    frame = frame.assign(lost_before=[_lost_before(*triple) for triple in triples])
+    return Funnel(tuple(_corpus(str(name), group) for name, group in frame.groupby("corpus", sort=True)))

@@ -1,0 +1,174 @@
+"""What the template shows: every number already in words, so that the template decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from magictalk_core.metrics.catalogue import METRICS
+from magictalk_core.metrics.table import GROUND_TRUTH
+from magictalk_core.report.model import FunnelStage, Provenance, ReportInputs, VideoEntry
+from magictalk_core.report.plots import curve_figure, funnel_figure, jaw_figure, loss_metrics
+from magictalk_core.report.score_table import score_sections
+from magictalk_core.report.svg import inline_svg
+
+__all__ = ["report_view"]
+
+_METHOD_NOTES = {
+    GROUND_TRUTH: "the real clips themselves",
+    "mean_motion": "the mean of the training motion in every frame: knows nothing of the speech",
+}
+_TILES = ("jaw_open_correlation_true_curve", "jaw_open_correlation", "lmd_rig_mouth_px256")
+_MAX_TILES = 4
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number that the page opens with."""
+
+    value: str
+    unit: str
+    title: str
+    note: str
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _minutes(minutes: float | None) -> str:
+    return "unknown" if minutes is None else f"{minutes:.1f}"
+
+
+def _score(summary: pd.DataFrame, method: str | None, metric: str) -> Any | None:
+    rows = summary[(summary["method"] == method) & (summary["metric"] == metric) & summary["mean"].notna()]
+    return rows.iloc[0] if len(rows) else None
+
+
+def _score_tile(inputs: ReportInputs, metric: str) -> Tile | None:
+    row = _score(inputs.scores_summary, inputs.main_method, metric)
+    if row is None:
+        return None
+    spec = METRICS[metric]
+    shown: Callable[[float], str] = lambda value: f"{value:.{spec.decimals}f}".replace("-", "−")  # noqa: E731
+    parts = [_count(int(row["n"]), "clip")]
+    if pd.notna(row["low"]):
+        parts.insert(0, f"95 % interval {shown(row['low'])} to {shown(row['high'])}")
+    baseline = _score(inputs.scores_summary, "mean_motion", metric)
+    if baseline is not None and inputs.main_method != "mean_motion":
+        parts.append(f"mean motion {shown(baseline['mean'])}")
+    return Tile(shown(row["mean"]), "" if spec.unit == "1" else spec.unit, spec.title, "; ".join(parts))
+
+
+def _tiles(inputs: ReportInputs) -> list[Tile]:
+    tiles = [tile for metric in _TILES if (tile := _score_tile(inputs, metric))]
+    if inputs.funnel.corpora:
+        total = inputs.funnel.total
+        found, used = total[0], total[-1]
+        note = f"{used.minutes:.1f} minutes, of {_count(found.clips, 'clip')} found"
+        tiles.append(Tile(f"{used.clips:,}", "clips", "Used for training", note))
+    return tiles[:_MAX_TILES]
+
+
+def _lead(inputs: ReportInputs) -> str:
+    """One sentence: what was made from what."""
+    made_from = inputs.provenance
+    names = [corpus.name for corpus in made_from.corpora]
+    corpora = f"the corpus {names[0]}" if len(names) == 1 else f"the corpora {', '.join(names)}"
+    used = inputs.funnel.total[-1] if inputs.funnel.corpora else None
+    amount = f"{_count(used.clips, 'clip')} ({used.minutes:.1f} min) of " if used else ""
+    scored = inputs.scores_summary
+    clips = int(scored["clips"].max()) if len(scored) else 0
+    judged = f"It was scored on {_count(clips, 'clip')} that training never saw." if clips else "Nothing is scored yet."
+    return f"{made_from.model_family} (preset {made_from.preset}) learned from {amount}{corpora}. {judged}"
+
+
+def _provenance_rows(made_from: Provenance) -> list[tuple[str, str | None, str]]:
+    """(label, value or None, what it is for)."""
+    seed = None if made_from.seed is None else str(made_from.seed)
+    return [
+        ("Model family", made_from.model_family, ""),
+        ("Preset", made_from.preset, "the resolved settings lie beside every output"),
+        ("Model weights", made_from.model_weights_md5, "md5 of model.safetensors"),
+        ("MLflow run", made_from.mlflow_run_id, "parameters, curves and checkpoints of the training"),
+        ("Training set", made_from.training_set_digest, "digest of the packed arrays"),
+        ("Speech features", made_from.feature_id, "feature id; sets never mix"),
+        ("Rig", made_from.rig_md5, "md5 of the rig used to render and to score"),
+        ("Seed of generation", seed, ""),
+        ("Code", made_from.git_commit, "git commit"),
+        ("Software", made_from.software, ""),
+        *((label, value, "") for label, value in made_from.extra),
+    ]
+
+
+def _video(entry: VideoEntry, number: int) -> dict[str, Any]:
+    jaw = entry.jaw
+    correlation = None if jaw is None or jaw.correlation is None else f"{jaw.correlation:.2f}".replace("-", "−")
+    label = f"jawOpen over time in {entry.clip_id}: real clip and generated; correlation {correlation or 'undefined'}"
+    return {
+        "entry": entry,
+        "src": quote(entry.path),
+        "poster": quote(entry.poster) if entry.poster else None,
+        "correlation": correlation,
+        "plot": inline_svg(jaw_figure(jaw), f"jaw{number}", label) if jaw is not None else None,
+    }
+
+
+def _funnel_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
+    def cell(stage: FunnelStage) -> dict[str, str]:
+        unknown = f"+ {_count(stage.unknown_length, 'clip')} of unknown length" if stage.unknown_length else ""
+        return {"clips": f"{stage.clips:,}", "minutes": f"{stage.minutes:.1f}", "unknown": unknown}
+
+    return [
+        {
+            "name": corpus.corpus,
+            "stages": [(stage.name, cell(stage)) for stage in corpus.stages],
+            "held_out": [(stage.name, cell(stage)) for stage in corpus.held_out],
+            "rejections": [
+                {"reason": r.reason, "clips": f"{r.clips:,}", "minutes": _minutes(r.minutes), "meaning": r.meaning}
+                for r in corpus.rejections
+            ],
+        }
+        for corpus in inputs.funnel.corpora
+    ]
+
+
+def _curves(inputs: ReportInputs) -> dict[str, Any]:
+    losses, others = loss_metrics(inputs.loss_curves)
+    label = "Training curves over optimizer steps: "
+    last = inputs.loss_curves.sort_values("step").groupby("metric")["value"].last() if losses or others else {}
+    figures = []
+    if losses:
+        figures.append(inline_svg(curve_figure(inputs.loss_curves, losses), "loss", label + ", ".join(losses)))
+    for number, name in enumerate(others):
+        figure = curve_figure(inputs.loss_curves, [name], height_in=1.7)
+        figures.append(inline_svg(figure, f"curve{number}", label + name))
+    return {"figures": figures, "last": [(name, f"{last[name]:.4g}") for name in (*losses, *others)]}
+
+
+def report_view(inputs: ReportInputs) -> dict[str, Any]:
+    """The variables of the template."""
+    methods = inputs.methods()
+    notes = _METHOD_NOTES | inputs.method_notes
+    funnel_label = "Data funnel: clips that passed each stage, per corpus; the numbers are in the table below"
+    return {
+        "title": inputs.title,
+        "lead": _lead(inputs),
+        "made_on": inputs.made_on,
+        "tiles": _tiles(inputs),
+        "videos": [_video(entry, number) for number, entry in enumerate(inputs.videos, 1)],
+        "methods": [(method, notes.get(method, "")) for method in methods],
+        "main_method": inputs.main_method,
+        "sections": score_sections(inputs.scores_summary, methods),
+        "curves": _curves(inputs),
+        "funnel_plot": inline_svg(funnel_figure(inputs.funnel), "funnel", funnel_label),
+        "funnel": _funnel_rows(inputs),
+        "provenance": _provenance_rows(inputs.provenance),
+        "corpora": inputs.provenance.corpora,
+        "stand_ins": inputs.stand_ins,
+        "commands": inputs.commands,
+    }
