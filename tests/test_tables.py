@@ -8,7 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import ARKIT_NAMES, GROUPS, JAW_MOUTH_NAMES, MOTION_NAMES, POSE_NAMES, STATE_NAMES, mirror_name
+from magictalk_core.faces.arkit import (
+    ARKIT_NAMES,
+    GROUPS,
+    JAW_MOUTH_NAMES,
+    MOTION_NAMES,
+    POSE_NAMES,
+    STATE_NAMES,
+    mirror_name,
+)
 from magictalk_core.tables.page import tables_page
 from magictalk_core.tables.parquet import read_frame, read_table, write_table
 from magictalk_core.tables.schema import CLIPS, FRAMES, MOTION, SOURCE, TABLES
