@@ -19,7 +19,8 @@ from magictalk_core.workspace import Workspace
 from pipelines.dvc_workspace import prepare_dvc_workspace
 
 NAMES = st.text("abcXYZ01_-. äß", min_size=1, max_size=8).filter(lambda s: s.strip(". ") == s)
-TREES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=20), min_size=1, max_size=6)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+TREES = st.dictionaries(PATHS, st.binary(max_size=20), min_size=1, max_size=6)
 
 
 def write_tree(root: Path, tree: dict[str, bytes]) -> None:
@@ -34,7 +35,8 @@ def write_tree(root: Path, tree: dict[str, bytes]) -> None:
 def test_manifest_snapshot_and_lock_are_one_number(workspace: Workspace) -> None:
     """The bridge: shard md5s -> manifest digest = what DVC writes into dvc.lock."""
     dataset = workspace.dataset("c")
-    write_tree(dataset, {"clips.parquet": b"1", "media/a.parquet": b"2", "media/b 2.parquet": b"3", "speech/ü.parquet": b""})
+    names = ("clips.parquet", "media/a.parquet", "media/b 2.parquet", "speech/ü.parquet")
+    write_tree(dataset, {name: name.encode() for name in names})
     workspace.source_table("c").write_bytes(b"listing")
     prepare_dvc_workspace(workspace, "sample", ["c"])
     manifest = build_manifest(dataset, workspace.manifest("c"))

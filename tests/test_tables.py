@@ -58,7 +58,7 @@ def test_blind_channels_are_null_not_zero(tmp_path: Path) -> None:
     ("column", "value", "said"),
     [("jawOpen", 1.2, "jawOpen"), ("frame_index", 0, "frame_index"), ("time_s", -1.0, "time_s")],
 )
-def test_a_broken_rule_names_the_column_and_leaves_no_file(tmp_path: Path, column: str, value: float, said: str) -> None:
+def test_a_broken_rule_names_the_column(tmp_path: Path, column: str, value: float, said: str) -> None:
     rows = frames(3)
     rows.loc[1, column] = value
     with pytest.raises(PermanentError, match=said):

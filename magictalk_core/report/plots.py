@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from magictalk_core.report.model import CorpusFunnel, Funnel, JawTrace
@@ -16,13 +17,13 @@ from magictalk_core.report.svg import PAGE, PAPER, Palette, quiet_axes, save_fig
 
 __all__ = ["curve_figure", "funnel_figure", "jaw_figure", "loss_metrics", "write_funnel_plot"]
 
-_WIDTH_IN = 6.4
+_WIDTH_IN = 5.2
 _MAX_POINTS = 600
 
 
 def jaw_figure(jaw: JawTrace, palette: Palette = PAGE) -> Figure:
     """jawOpen over time: the real clip as an area, the generated motion as a line."""
-    figure = Figure(figsize=(_WIDTH_IN, 1.7), layout="constrained")
+    figure = Figure(figsize=(_WIDTH_IN, 1.5), layout="constrained")
     axes = figure.subplots()
     quiet_axes(axes, palette)
     for values, front in ((jaw.truth, False), (jaw.generated, True)):
@@ -37,6 +38,8 @@ def jaw_figure(jaw: JawTrace, palette: Palette = PAGE) -> Figure:
     axes.set_ylim(0, max(0.2, top * 1.12))
     axes.set_xlim(0, max(len(jaw.truth), len(jaw.generated), 2) / jaw.fps)
     axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.tick_params(axis="x", pad=6)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))
     return figure
@@ -60,7 +63,7 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return smoothed
 
 
-def curve_figure(curves: pd.DataFrame, names: list[str], palette: Palette = PAGE, height_in: float = 2.9) -> Figure:
+def curve_figure(curves: pd.DataFrame, names: list[str], palette: Palette = PAGE, height_in: float = 2.6) -> Figure:
     """Metrics over optimizer steps on one axis; noisy curves also as their running median. Log scale where it helps."""
     figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
     axes = figure.subplots()
@@ -91,6 +94,9 @@ def curve_figure(curves: pd.DataFrame, names: list[str], palette: Palette = PAGE
     finite = shown["value"][np.isfinite(shown["value"])]
     if len(finite) and finite.min() > 0 and finite.max() / finite.min() > 8:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("optimizer step", color=palette.muted, fontsize=9)
     return figure
@@ -112,25 +118,26 @@ def _draw_funnel(axes: Axes, corpus: CorpusFunnel, palette: Palette) -> None:
         last = row == len(stages) - 1
         axes.barh(row, stage.clips, height=0.62, color=palette.accent if last else palette.soft, linewidth=0)
         lost = before[row] - stage.clips
-        text = _amount(stage.clips, stage.minutes) + (f"   −{lost:,}" if lost else "")
+        text = _amount(stage.clips, stage.minutes) + (f" (−{lost:,})" if lost else "")
         axes.text(stage.clips + widest * 0.015, row, text, va="center", fontsize=9, color=palette.ink)
     axes.set_yticks(range(len(stages)), [stage.name for stage in stages])
     axes.tick_params(axis="y", colors=palette.ink)
     axes.set_ylim(len(stages) - 0.5, -0.6)
-    axes.set_xlim(0, widest * 1.45)
-    axes.set_title(corpus.corpus, loc="left", fontsize=10, fontweight="bold", color=palette.ink)
+    axes.set_xlim(0, widest * 1.5)
 
 
-def funnel_figure(funnel: Funnel, palette: Palette = PAGE) -> Figure:
+def funnel_figure(corpora: Sequence[CorpusFunnel], palette: Palette = PAGE) -> Figure:
     """Clips that passed each stage, one panel per corpus on its own scale, with the clips lost at each step."""
-    panels = max(len(funnel.corpora), 1)
-    figure = Figure(figsize=(_WIDTH_IN, 0.45 + 1.9 * panels), layout="constrained")
+    panels = max(len(corpora), 1)
+    figure = Figure(figsize=(_WIDTH_IN, 0.2 + 1.9 * panels), layout="constrained")
     all_axes = figure.subplots(panels, 1, squeeze=False)[:, 0]
-    for axes, corpus in zip(all_axes, funnel.corpora, strict=False):
+    for axes, corpus in zip(all_axes, corpora, strict=False):
         _draw_funnel(axes, corpus, palette)
+        if panels > 1:
+            axes.set_title(corpus.corpus, loc="left", fontsize=10, fontweight="bold", color=palette.ink)
     return figure
 
 
 def write_funnel_plot(funnel: Funnel, path: Path) -> None:
     """The funnel as a file of its own, `.svg` or `.png`."""
-    save_figure(funnel_figure(funnel, PAPER), path)
+    save_figure(funnel_figure(funnel.corpora, PAPER), path)

@@ -24,6 +24,7 @@ _METHOD_NOTES = {
 }
 _TILES = ("jaw_open_correlation_true_curve", "jaw_open_correlation", "lmd_rig_mouth_px256")
 _MAX_TILES = 4
+_FIRST_PICTURE = "#t=0.04"  # phones show a black box until playing unless a time is asked for
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _lead(inputs: ReportInputs) -> str:
     """One sentence: what was made from what."""
     made_from = inputs.provenance
     names = [corpus.name for corpus in made_from.corpora]
-    corpora = f"the corpus {names[0]}" if len(names) == 1 else f"the corpora {', '.join(names)}"
+    corpora = f"the corpus {names[0]}" if len(names) == 1 else f"the corpora {', '.join(names[:-1])} and {names[-1]}"
     used = inputs.funnel.total[-1] if inputs.funnel.corpora else None
     amount = f"{_count(used.clips, 'clip')} ({used.minutes:.1f} min) of " if used else ""
     scored = inputs.scores_summary
@@ -111,7 +112,7 @@ def _video(entry: VideoEntry, number: int) -> dict[str, Any]:
     label = f"jawOpen over time in {entry.clip_id}: real clip and generated; correlation {correlation or 'undefined'}"
     return {
         "entry": entry,
-        "src": quote(entry.path),
+        "src": quote(entry.path) + _FIRST_PICTURE,
         "poster": quote(entry.poster) if entry.poster else None,
         "correlation": correlation,
         "plot": inline_svg(jaw_figure(jaw), f"jaw{number}", label) if jaw is not None else None,
@@ -123,9 +124,11 @@ def _funnel_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
         unknown = f"+ {_count(stage.unknown_length, 'clip')} of unknown length" if stage.unknown_length else ""
         return {"clips": f"{stage.clips:,}", "minutes": f"{stage.minutes:.1f}", "unknown": unknown}
 
+    label = "Clips that passed each stage; the numbers stand in the table beside. Corpus"
     return [
         {
             "name": corpus.corpus,
+            "plot": inline_svg(funnel_figure([corpus]), f"funnel{number}", f"{label} {corpus.corpus}"),
             "stages": [(stage.name, cell(stage)) for stage in corpus.stages],
             "held_out": [(stage.name, cell(stage)) for stage in corpus.held_out],
             "rejections": [
@@ -133,7 +136,7 @@ def _funnel_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
                 for r in corpus.rejections
             ],
         }
-        for corpus in inputs.funnel.corpora
+        for number, corpus in enumerate(inputs.funnel.corpora, 1)
     ]
 
 
@@ -145,7 +148,7 @@ def _curves(inputs: ReportInputs) -> dict[str, Any]:
     if losses:
         figures.append(inline_svg(curve_figure(inputs.loss_curves, losses), "loss", label + ", ".join(losses)))
     for number, name in enumerate(others):
-        figure = curve_figure(inputs.loss_curves, [name], height_in=1.7)
+        figure = curve_figure(inputs.loss_curves, [name])
         figures.append(inline_svg(figure, f"curve{number}", label + name))
     return {"figures": figures, "last": [(name, f"{last[name]:.4g}") for name in (*losses, *others)]}
 
@@ -154,7 +157,6 @@ def report_view(inputs: ReportInputs) -> dict[str, Any]:
     """The variables of the template."""
     methods = inputs.methods()
     notes = _METHOD_NOTES | inputs.method_notes
-    funnel_label = "Data funnel: clips that passed each stage, per corpus; the numbers are in the table below"
     return {
         "title": inputs.title,
         "lead": _lead(inputs),
@@ -165,7 +167,6 @@ def report_view(inputs: ReportInputs) -> dict[str, Any]:
         "main_method": inputs.main_method,
         "sections": score_sections(inputs.scores_summary, methods),
         "curves": _curves(inputs),
-        "funnel_plot": inline_svg(funnel_figure(inputs.funnel), "funnel", funnel_label),
         "funnel": _funnel_rows(inputs),
         "provenance": _provenance_rows(inputs.provenance),
         "corpora": inputs.provenance.corpora,

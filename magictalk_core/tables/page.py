@@ -13,8 +13,8 @@ _HEAD = """\
 # Tables
 
 Generated from `magictalk_core/tables/schema.py` by `python -m magictalk_core.tables.page`; a test holds them equal.
-Parquet, zstd, sorted by the key. Every file carries `magictalk.table` and `magictalk.schema_version` in its metadata, and the
-extractor's id and version where there is one. A reader refuses another version.
+Parquet, zstd, sorted by the key. Every file carries `magictalk.table` and `magictalk.schema_version` in its metadata, and
+the extractor's id and version where there is one. A reader refuses another version.
 """
 
 
@@ -28,7 +28,8 @@ def tables_page() -> str:
     """Markdown with one section per table; the 52 coefficients are listed once by name."""
     parts = [_HEAD]
     for spec in TABLES.values():
-        parts.append(f"\n## {spec.name} (version {spec.version})\n\n{spec.description}. Key: {', '.join(spec.sort_by)}.\n")
+        parts.append(f"\n## {spec.name} (version {spec.version})\n\n{spec.description}.")
+        parts.append(f"Key: {', '.join(spec.sort_by)}.\n")
         parts.append("| column | type | unit | range | null | meaning |\n|---|---|---|---|---|---|")
         for column in spec.columns:
             if column.name == ARKIT_NAMES[0]:
