@@ -55,7 +55,7 @@ def _error(group: str, title: str, section: str) -> tuple[MetricSpec, MetricSpec
             "1",
             Better.LOWER,
             section,
-            f"Mean absolute difference of the {title.lower()} coefficients (0 to 1) from the real clip, frame by frame.",
+            f"Mean absolute difference of the {title.lower()} coefficients (0 to 1) from the real clip, per frame.",
             _SAID,
         ),
         MetricSpec(

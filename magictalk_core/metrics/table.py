@@ -62,7 +62,9 @@ def score_clip(
     model generates at once. Raises `PermanentError` when the shapes differ.
     """
     if method == GROUND_TRUTH:
-        raise PermanentError(f"`{GROUND_TRUTH}` is not a method that generates: its rows come from `score_ground_truth`")
+        raise PermanentError(
+            f"`{GROUND_TRUTH}` is not a method that generates: its rows come from `score_ground_truth`"
+        )
     values = _own_values(generated, window)
     values |= {f"mae_{group}": found.value for group, found in group_error(truth, generated).items()}
     speed = velocity_error(truth, generated)

@@ -50,7 +50,9 @@ def _lost_before(status: str, reason: str | None, clip_id: str) -> int:
         found = Reason.WITHDRAWN if status == Status.WITHDRAWN else Reason(str(reason))
     except ValueError as error:
         known = ", ".join(Reason)
-        raise PermanentError(f"clip {clip_id}: status {status} with reason {reason!r}; expected one of {known}") from error
+        raise PermanentError(
+            f"clip {clip_id}: status {status} with reason {reason!r}; expected one of {known}"
+        ) from error
     return _LOST_BEFORE[found]
 
 

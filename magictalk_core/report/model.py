@@ -132,7 +132,7 @@ class VideoEntry:
 
 @dataclass(frozen=True)
 class StandIn:
-    """A part of ours used in place of the paper's: `part` says where, `used` what ran, `instead_of` what the paper has."""
+    """A part of ours in place of the paper's: `part` says where, `used` what ran, `instead_of` what the paper has."""
 
     part: str
     used: str

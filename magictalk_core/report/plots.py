@@ -52,7 +52,9 @@ def loss_metrics(curves: pd.DataFrame) -> tuple[list[str], list[str]]:
     return losses, [name for name in names if name not in losses]
 
 
-def _thinned(steps: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _thinned(
+    steps: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     keep = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _MAX_POINTS)).round().astype(np.int64))
     return steps[keep], values[keep]
 

@@ -6,6 +6,7 @@ the page forbids everything else. Equal inputs give equal bytes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -35,8 +36,10 @@ def _check_path(path: str, out_dir: Path) -> None:
     parts = urlsplit(path)
     if parts.scheme or parts.netloc or PurePosixPath(path).is_absolute() or "\\" in path:
         raise PermanentError(f"video path `{path}`: expected a path relative to the report's folder, with `/`")
-    if not (out_dir / path).is_file():
-        raise PermanentError(f"video {out_dir / path} does not exist: materialize videos/comparison first")
+    # Normalised by name: `out_dir` itself need not exist yet, and then `..` leads nowhere.
+    target = Path(os.path.normpath(out_dir / path))
+    if not target.is_file():
+        raise PermanentError(f"video {target} does not exist: materialize videos/comparison first")
 
 
 def render_report(inputs: ReportInputs) -> str:

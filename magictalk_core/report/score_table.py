@@ -13,7 +13,7 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.metrics.catalogue import CATALOGUE, METRICS, Better, MetricSpec
 from magictalk_core.metrics.table import GROUND_TRUTH
 
-__all__ = ["ARROWS", "Cell", "ScoreRow", "ScoreSection", "score_sections"]
+__all__ = ["ARROWS", "Cell", "ScoreRow", "ScoreSection", "number_text", "score_sections"]
 
 ARROWS: dict[Better, tuple[str, str]] = {
     Better.LOWER: ("↓", "lower is better"),
@@ -58,7 +58,8 @@ class ScoreSection:
     rows: tuple[ScoreRow, ...]
 
 
-def _text(value: float, decimals: int) -> str:
+def number_text(value: float, decimals: int) -> str:
+    """A number as the page shows it, with a real minus sign."""
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
@@ -80,7 +81,7 @@ def _best(spec: MetricSpec, means: dict[str, float]) -> str | None:
     if len(others) < 2 or not all(math.isfinite(v) for v in others.values()):
         return None
     winner = min(others, key=lambda m: others[m])
-    same = [m for m in others if _text(means[m], spec.decimals) == _text(means[winner], spec.decimals)]
+    same = [m for m in others if number_text(means[m], spec.decimals) == number_text(means[winner], spec.decimals)]
     return winner if len(same) == 1 else None
 
 
@@ -105,10 +106,12 @@ def _row(spec: MetricSpec, rows: pd.DataFrame, methods: Sequence[str]) -> ScoreR
             cells.append(Cell(method, None, None, 0, int(row["clips"])))
             continue
         known = pd.notna(row["low"]) and pd.notna(row["high"])
-        interval = f"[{_text(row['low'], spec.decimals)}, {_text(row['high'], spec.decimals)}]" if known else None
+        interval = (
+            f"[{number_text(row['low'], spec.decimals)}, {number_text(row['high'], spec.decimals)}]" if known else None
+        )
         left, right = (place(row["low"]), place(row["high"])) if known else (None, None)
         sizes = int(row["n"]), int(row["clips"])
-        text = _text(mean, spec.decimals)
+        text = number_text(mean, spec.decimals)
         cells.append(Cell(method, text, interval, *sizes, method == best, left, right, place(mean)))
     arrow, direction = ARROWS[spec.better]
     return ScoreRow(spec, arrow, direction, tuple(cells))
@@ -121,7 +124,9 @@ def score_sections(summary: pd.DataFrame, methods: Sequence[str]) -> list[ScoreS
     """
     unknown = sorted(set(summary["metric"]) - set(METRICS))
     if unknown:
-        raise PermanentError(f"metrics {unknown} have no entry in metrics/catalogue.py: expected title, unit and meaning")
+        raise PermanentError(
+            f"metrics {unknown} have no entry in metrics/catalogue.py: expected title, unit and meaning"
+        )
     rows = [
         _row(spec, summary[summary["metric"] == spec.name], methods)
         for spec in CATALOGUE

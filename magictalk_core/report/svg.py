@@ -10,6 +10,7 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ class Palette:
 PAGE = Palette("#010101", "#020202", "#030303", "#040404", "#050505", "#060606")
 PAPER = Palette("#1f1d1a", "#6a665e", "#dcd8cf", "#0b6e69", "#b8491b", "#d5e8e5")
 
-_RC = {"svg.fonttype": "none", "svg.hashsalt": "magictalk", "font.size": 10.0, "axes.linewidth": 0.8}
+_RC: Any = {"svg.fonttype": "none", "svg.hashsalt": "magictalk", "font.size": 10.0, "axes.linewidth": 0.8}
 _ID = re.compile(r'\b(id="|href="#|url\(#)([A-Za-z_][\w.-]*)')
 _SIZE = re.compile(r'(<svg[^>]*?) width="[^"]*"|(<svg[^>]*?) height="[^"]*"')
 
@@ -62,7 +63,7 @@ def _svg(figure: Figure) -> str:
 
 
 def inline_svg(figure: Figure, prefix: str, label: str) -> str:
-    """`figure`, drawn with `PAGE`, as an `<svg>` element for an HTML page. `label` is read to those who cannot see it."""
+    """`figure`, drawn with `PAGE`, as an `<svg>` element for a page. `label` is read to those who cannot see it."""
     text = _svg(figure)
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

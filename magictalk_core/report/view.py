@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.metrics.table import GROUND_TRUTH
 from magictalk_core.report.model import FunnelStage, Provenance, ReportInputs, VideoEntry
 from magictalk_core.report.plots import curve_figure, funnel_figure, jaw_figure, loss_metrics
-from magictalk_core.report.score_table import score_sections
+from magictalk_core.report.score_table import number_text, score_sections
 from magictalk_core.report.svg import inline_svg
 
 __all__ = ["report_view"]
@@ -55,7 +55,7 @@ def _score_tile(inputs: ReportInputs, metric: str) -> Tile | None:
     if row is None:
         return None
     spec = METRICS[metric]
-    shown: Callable[[float], str] = lambda value: f"{value:.{spec.decimals}f}".replace("-", "−")  # noqa: E731
+    shown = partial(number_text, decimals=spec.decimals)
     parts = [_count(int(row["n"]), "clip")]
     if pd.notna(row["low"]):
         parts.insert(0, f"95 % interval {shown(row['low'])} to {shown(row['high'])}")
@@ -85,7 +85,7 @@ def _lead(inputs: ReportInputs) -> str:
     scored = inputs.scores_summary
     clips = int(scored["clips"].max()) if len(scored) else 0
     judged = f"It was scored on {_count(clips, 'clip')} that training never saw." if clips else "Nothing is scored yet."
-    return f"{made_from.model_family} (preset {made_from.preset}) learned from {amount}{corpora}. {judged}"
+    return f"The model {made_from.model_family} (preset {made_from.preset}) learned from {amount}{corpora}. {judged}"
 
 
 def _provenance_rows(made_from: Provenance) -> list[tuple[str, str | None, str]]:
@@ -108,7 +108,7 @@ def _provenance_rows(made_from: Provenance) -> list[tuple[str, str | None, str]]
 
 def _video(entry: VideoEntry, number: int) -> dict[str, Any]:
     jaw = entry.jaw
-    correlation = None if jaw is None or jaw.correlation is None else f"{jaw.correlation:.2f}".replace("-", "−")
+    correlation = None if jaw is None or jaw.correlation is None else number_text(jaw.correlation, 2)
     label = f"jawOpen over time in {entry.clip_id}: real clip and generated; correlation {correlation or 'undefined'}"
     return {
         "entry": entry,
@@ -143,14 +143,15 @@ def _funnel_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
 def _curves(inputs: ReportInputs) -> dict[str, Any]:
     losses, others = loss_metrics(inputs.loss_curves)
     label = "Training curves over optimizer steps: "
-    last = inputs.loss_curves.sort_values("step").groupby("metric")["value"].last() if losses or others else {}
+    by_step = inputs.loss_curves.dropna(subset=["value"]).sort_values("step")
+    last = {str(name): float(values.iloc[-1]) for name, values in by_step.groupby("metric")["value"]}
     figures = []
     if losses:
         figures.append(inline_svg(curve_figure(inputs.loss_curves, losses), "loss", label + ", ".join(losses)))
     for number, name in enumerate(others):
         figure = curve_figure(inputs.loss_curves, [name])
         figures.append(inline_svg(figure, f"curve{number}", label + name))
-    return {"figures": figures, "last": [(name, f"{last[name]:.4g}") for name in (*losses, *others)]}
+    return {"figures": figures, "last": [(name, f"{last[name]:.4g}") for name in (*losses, *others) if name in last]}
 
 
 def report_view(inputs: ReportInputs) -> dict[str, Any]:

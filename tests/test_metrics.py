@@ -1,0 +1,329 @@
+"""Metrics against independent formulas, and the laws they must keep."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import pearsonr
+from skimage.transform import SimilarityTransform
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.faces.arkit import ARKIT_NAMES, GROUPS, MOTION_NAMES
+from magictalk_core.metrics import landmarks
+from magictalk_core.metrics.baselines import constant_motion, mean_motion
+from magictalk_core.metrics.blinks import find_blinks
+from magictalk_core.metrics.catalogue import CATALOGUE, METRICS
+from magictalk_core.metrics.coefficients import (
+    ERROR_GROUPS,
+    channel_correlation,
+    group_error,
+    mean_correlation,
+    velocity_error,
+)
+from magictalk_core.metrics.landmarks import FACE_POINTS, FACE_SHARE, landmark_distances, project
+from magictalk_core.metrics.seams import joint_frames, seam_ratio
+from magictalk_core.metrics.table import GROUND_TRUTH, score_clip, score_ground_truth, summary
+from magictalk_core.tables.parquet import read_frame, write_table
+from magictalk_core.tables.schema import SCORES
+
+JAW = MOTION_NAMES.index("jawOpen")
+README = Path(landmarks.__file__).with_name("README.md")
+
+
+class FlatRig:
+    """An oval of 468 points; every coefficient moves every point, the head pose turns and shifts them."""
+
+    def __init__(self) -> None:
+        generator = np.random.default_rng(5)
+        angle = np.linspace(0, 2 * np.pi, FACE_POINTS, endpoint=False)
+        self.neutral = np.stack([7 * np.cos(angle), 10 * np.sin(angle), 0 * angle], axis=1).astype(np.float32)
+        self.deltas = generator.normal(0, 0.2, (52, FACE_POINTS, 3))
+
+    def pose(self, motion: NDArray[np.float32]) -> NDArray[np.float32]:
+        shaped = self.neutral + np.tensordot(motion[:52], self.deltas, axes=1)
+        roll = np.radians(motion[54])
+        turned = shaped @ np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]).T
+        return (turned + motion[55:58]).astype(np.float32)
+
+
+def motion(seed: int, frames: int = 40) -> NDArray[np.float64]:
+    generator = np.random.default_rng(seed)
+    values = generator.uniform(0, 1, (frames, len(MOTION_NAMES)))
+    values[:, 52:] = generator.normal(0, 3, (frames, 6))
+    return values
+
+
+def test_group_error_is_the_mean_absolute_difference() -> None:
+    truth, made = motion(1), motion(2)
+    errors = group_error(truth, made)
+    assert set(errors) == {*GROUPS, "head_rotation", "head_translation"} - {"pose"}
+    for group, names in ERROR_GROUPS.items():
+        expected = sum(
+            abs(truth[f, MOTION_NAMES.index(n)] - made[f, MOTION_NAMES.index(n)]) for f in range(40) for n in names
+        )
+        assert errors[group].value == pytest.approx(expected / (40 * len(names)))
+        assert errors[group].channels == names
+
+
+def test_velocity_error_compares_first_differences() -> None:
+    truth, made = motion(1), motion(2)
+    brows = [MOTION_NAMES.index(n) for n in GROUPS["brows"]]
+    expected = [
+        abs((truth[f, c] - truth[f - 1, c]) - (made[f, c] - made[f - 1, c])) for f in range(1, 40) for c in brows
+    ]
+    assert velocity_error(truth, made)["brows"].value == pytest.approx(np.mean(expected))
+    assert velocity_error(truth, truth + 0.1)["mouth"].value == pytest.approx(0, abs=1e-12)
+
+
+def test_a_channel_the_tracker_cannot_see_is_left_out_and_named() -> None:
+    truth, made = motion(1), motion(2)
+    truth[:, MOTION_NAMES.index("cheekPuff")] = np.nan
+    found = group_error(truth, made)["cheeks_nose"]
+    assert found.channels == tuple(n for n in GROUPS["cheeks_nose"] if n != "cheekPuff")
+    truth[:, [MOTION_NAMES.index(n) for n in GROUPS["brows"]]] = np.nan
+    assert group_error(truth, made)["brows"].value is None
+    assert velocity_error(truth, made)["brows"].channels == ()
+
+
+def test_frames_without_a_face_do_not_count() -> None:
+    truth, made = motion(1), motion(2)
+    holes = truth.copy()
+    holes[10:20] = np.nan
+    keep = np.r_[0:10, 20:40]
+    expected = group_error(truth[keep], made[keep])["mouth"].value
+    assert group_error(holes, made)["mouth"].value == pytest.approx(expected)
+
+
+def test_correlation_is_pearsons() -> None:
+    truth, made = motion(1), motion(2)
+    expected = pearsonr(truth[:, JAW], made[:, JAW]).statistic
+    assert channel_correlation(truth, made, "jawOpen") == pytest.approx(expected)
+    mouth = [MOTION_NAMES.index(n) for n in GROUPS["mouth"]]
+    each = [pearsonr(truth[:, c], made[:, c]).statistic for c in mouth]
+    assert mean_correlation(truth, made).value == pytest.approx(np.mean(each))
+
+
+def test_correlation_with_a_mouth_that_does_not_move_does_not_exist() -> None:
+    truth = motion(1)
+    still = constant_motion(mean_motion([truth]), len(truth))
+    assert channel_correlation(truth, still, "jawOpen") is None
+    assert mean_correlation(truth, still).value is None
+
+
+@given(gain=st.floats(0.05, 5), offset=st.floats(-1, 1))
+@settings(max_examples=25, deadline=None)
+def test_correlation_ignores_gain_and_offset(gain: float, offset: float) -> None:
+    truth, made = motion(1), motion(2)
+    value = channel_correlation(truth, made, "jawOpen")
+    assert channel_correlation(truth, made * gain + offset, "jawOpen") == pytest.approx(value, abs=1e-9)
+
+
+def test_motions_of_different_length_are_refused() -> None:
+    with pytest.raises(PermanentError, match=r"40 frames.*39"):
+        group_error(motion(1), motion(2)[:39])
+    with pytest.raises(PermanentError, match="shape"):
+        find_blinks(np.zeros((10, 52)))
+
+
+def test_projection_fills_the_stated_share_of_the_picture() -> None:
+    rig = FlatRig()
+    points = project(rig.neutral, rig.neutral)
+    assert np.ptp(points[:, 1]) == pytest.approx(FACE_SHARE * 256)
+    assert points.mean(axis=0) == pytest.approx([128, 128], abs=0.01)
+    top = int(rig.neutral[:, 1].argmax())
+    assert points[top, 1] < 128
+
+
+def test_landmark_distance_is_the_mean_distance_of_centred_points() -> None:
+    rig, truth, made = FlatRig(), motion(1, 6), motion(2, 6)
+    scale = FACE_SHARE * 256 / np.ptp(rig.neutral[:, 1].astype(float))
+    distances, mouth_distances, aligned = [], [], []
+    for a, b in zip(truth, made, strict=True):
+        first, second = (rig.pose(row.astype(np.float32))[:, :2].astype(float) * scale for row in (a, b))
+        distances += list(np.hypot(*((first - first.mean(0)) - (second - second.mean(0))).T))
+        lips = sorted({*landmarks.LIPS_INNER, *landmarks.LIPS_OUTER})
+        mouth = first[lips] - first[lips].mean(0) - second[lips] + second[lips].mean(0)
+        mouth_distances += list(np.hypot(*mouth.T))
+        fit = SimilarityTransform.from_estimate(second, first)
+        eyes = np.hypot(*(first[33] - first[263]))
+        aligned.append(np.hypot(*(first - fit(second)).T).mean() / eyes * 100)
+    found = landmark_distances(truth, made, rig)
+    assert found["lmd_rig_px256"] == pytest.approx(np.mean(distances), rel=1e-5)
+    assert found["lmd_rig_mouth_px256"] == pytest.approx(np.mean(mouth_distances), rel=1e-5)
+    assert found["lmd_rig_iod_percent"] == pytest.approx(np.mean(aligned), rel=1e-5)
+
+
+def test_landmark_distance_laws() -> None:
+    rig, truth, made = FlatRig(), motion(1, 6), motion(2, 6)
+    assert list(landmark_distances(truth, truth, rig).values()) == pytest.approx([0] * 4, abs=1e-4)
+    shifted = truth.copy()
+    shifted[:, 55:57] += 4
+    assert landmark_distances(truth, shifted, rig)["lmd_rig_px256"] == pytest.approx(0, abs=1e-3)
+    rolled = truth.copy()
+    rolled[:, 54] += 20
+    found = landmark_distances(truth, rolled, rig)
+    assert found["lmd_rig_px256"] > 10
+    assert found["lmd_rig_iod_percent"] == pytest.approx(0, abs=1e-3)
+    assert found["lmd_rig_truth_pose_px256"] == pytest.approx(0, abs=1e-3)
+    blind = truth.copy()
+    blind[:, 3] = np.nan
+    other = made.copy()
+    other[:, 3] = 0.9
+    made[:, 3] = 0.1
+    assert landmark_distances(blind, made, rig) == landmark_distances(blind, other, rig)
+    assert set(landmark_distances(truth * np.nan, made, rig).values()) == {None}
+
+
+def lids(pattern: str) -> NDArray[np.float64]:
+    """A motion whose eyes are shut at `#`, open at `.`, and not measured at `?`."""
+    values = np.zeros((len(pattern), len(MOTION_NAMES)))
+    level = {"#": 0.9, ".": 0.1, "?": np.nan}
+    for name in ("eyeBlinkLeft", "eyeBlinkRight"):
+        values[:, MOTION_NAMES.index(name)] = [level[c] for c in pattern]
+    return values
+
+
+def test_blinks_are_runs_of_two_to_ten_frames() -> None:
+    found = find_blinks(lids("..#...##....###?##..###########...##########"))
+    assert found.runs == ((6, 2), (12, 3), (16, 2), (34, 10))
+    assert found.measured_frames == 43
+    assert found.per_minute == pytest.approx(4 * 60 / (43 / 25))
+    assert found.mean_duration_s == pytest.approx((2 + 3 + 2 + 10) / 4 / 25)
+
+
+def test_no_blink_and_no_eyes_are_different_things() -> None:
+    assert find_blinks(lids("....")).per_minute == 0
+    assert find_blinks(lids("....")).mean_duration_s is None
+    assert find_blinks(lids("????")).per_minute is None
+
+
+@given(st.text(alphabet="#.?", max_size=80))
+@settings(max_examples=60, deadline=None)
+def test_blinks_agree_with_a_plain_count(pattern: str) -> None:
+    runs = [len(list(group)) for shut, group in itertools.groupby(pattern, lambda c: c == "#") if shut]
+    assert [length for _, length in find_blinks(lids(pattern)).runs] == [n for n in runs if 2 <= n <= 10]
+
+
+def ramp(frames: int) -> NDArray[np.float64]:
+    values = np.zeros((frames, len(MOTION_NAMES)))
+    values[:, JAW] = np.arange(frames) * 0.01
+    return values
+
+
+def test_seams_of_steady_motion_are_one() -> None:
+    assert seam_ratio(ramp(100), 32) == pytest.approx(1)
+    assert list(joint_frames(100, 32)) == [31, 62, 93]
+    assert list(joint_frames(94, 32)) == [31, 62]
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_jump_on_either_side_of_a_shared_frame_is_seen(kept: int) -> None:
+    jumping = ramp(100)
+    for joint in (31, 62, 93):
+        jumping[joint + kept :, JAW] += 0.09
+    # One of the two differences at each joint is 0.10 instead of 0.01.
+    assert seam_ratio(jumping, 32) == pytest.approx((0.10 + 0.01) / 2 / 0.01)
+
+
+def test_seams_do_not_exist_in_short_or_still_clips() -> None:
+    assert seam_ratio(ramp(32), 32) is None
+    assert seam_ratio(ramp(100) * 0, 32) is None
+    with pytest.raises(PermanentError, match="at least 3"):
+        seam_ratio(ramp(100), 2)
+
+
+def test_seams_survive_a_frame_without_a_face() -> None:
+    holes = ramp(100)
+    holes[[10, 62]] = np.nan
+    assert seam_ratio(holes, 32) == pytest.approx(1)
+
+
+def test_mean_motion_is_the_mean_of_measured_frames() -> None:
+    first, second = motion(1, 10), motion(2, 30)
+    first[3:, JAW] = np.nan
+    first[:, 51] = second[:, 51] = np.nan
+    row = mean_motion(iter([first, second]))
+    assert row[JAW] == pytest.approx(np.r_[first[:3, JAW], second[:, JAW]].mean(), rel=1e-6)
+    assert np.isnan(row[51])
+    assert constant_motion(row, 5).shape == (5, 58)
+    with pytest.raises(PermanentError, match="found none"):
+        mean_motion([np.full((3, 58), np.nan)])
+
+
+def test_scores_fill_the_contract(tmp_path: Path) -> None:
+    rig, truth = FlatRig(), motion(1, 70)
+    truth[:, MOTION_NAMES.index("tongueOut")] = np.nan
+    rows = score_ground_truth("c/s/1", truth, 32)
+    rows += score_clip("c/s/1", "emodiff", truth, motion(2, 70), rig, 32)
+    rows += score_clip("c/s/1", "mean_motion", truth, constant_motion(mean_motion([truth]), 70), rig, 32)
+    write_table(SCORES, rows, tmp_path / "scores.parquet")
+    table = read_frame(SCORES, tmp_path / "scores.parquet")
+    assert set(table["metric"]) <= set(METRICS)
+    # The true curve exists for the sample corpus only; its rows are made where that curve is known.
+    assert set(METRICS) - set(table["metric"]) == {"jaw_open_correlation_true_curve"}
+    assert all(row["unit"] == METRICS[row["metric"]].unit for row in rows)
+    with pytest.raises(PermanentError, match=GROUND_TRUTH):
+        score_clip("c/s/1", GROUND_TRUTH, truth, truth, rig, 32)
+
+
+def test_a_perfect_copy_scores_perfectly() -> None:
+    truth = motion(1, 70)
+    rows = {r["metric"]: r["value"] for r in score_clip("c/s/1", "copy", truth, truth, FlatRig(), 32)}
+    assert all(rows[m] == pytest.approx(0, abs=1e-4) for m in rows if "mae" in m or "lmd" in m or "error" in m)
+    assert rows["jaw_open_correlation"] == rows["mouth_correlation"] == pytest.approx(1)
+
+
+def scores(values: list[float | None], metric: str = "mae_mouth") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "clip_id": [f"c/s/{i:03d}" for i in range(len(values))],
+            "method": "emodiff",
+            "metric": metric,
+            "value": pd.array(values, dtype="Float64").to_numpy(float, na_value=np.nan),
+            "unit": "1",
+        }
+    )
+
+
+def test_summary_gives_mean_interval_and_n() -> None:
+    drawn = np.random.default_rng(0).normal(2, 0.5, 400)
+    row = summary(scores(list(drawn))).iloc[0]
+    assert row["mean"] == pytest.approx(drawn.mean())
+    half = 1.96 * drawn.std() / np.sqrt(400)
+    assert row["low"] == pytest.approx(drawn.mean() - half, abs=0.15 * half)
+    assert row["high"] == pytest.approx(drawn.mean() + half, abs=0.15 * half)
+
+
+def test_summary_counts_missing_values_and_does_not_invent_intervals() -> None:
+    row = summary(scores([1.0, None, None])).iloc[0]
+    assert (row["clips"], row["n"], row["mean"]) == (3, 1, 1.0)
+    assert np.isnan(row["low"]) and np.isnan(row["high"])
+    assert np.isnan(summary(scores([None])).iloc[0]["mean"])
+
+
+def test_summary_depends_neither_on_row_order_nor_on_other_metrics() -> None:
+    table = scores([0.1, 0.5, 0.2, 0.9])
+    alone = summary(table)
+    shuffled = pd.concat([scores([3.0, 1.0], "mae_eyes"), table.iloc[::-1]])
+    beside = summary(shuffled)
+    pd.testing.assert_frame_equal(beside[beside["metric"] == "mae_mouth"].reset_index(drop=True), alone)
+
+
+def test_readme_lists_the_catalogue() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", README.read_text(), flags=re.MULTILINE)
+    expected = [(s.name, s.unit, s.better.value.replace("_", " "), s.meaning, s.source) for s in CATALOGUE]
+    assert rows == expected
+    assert len(METRICS) == len(CATALOGUE)
+
+
+def test_every_coefficient_is_in_a_group_except_the_tongue() -> None:
+    grouped = {name for names in ERROR_GROUPS.values() for name in names}
+    assert set(ARKIT_NAMES) - grouped == {"tongueOut"}
