@@ -1,0 +1,178 @@
+"""Opening untrusted media: local files of known formats only, bounded pictures, upright orientation."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from magictalk_core.corpora.records import Reason
+from magictalk_core.errors import PermanentError
+
+__all__ = [
+    "FORMATS",
+    "MAX_SIDE_PX",
+    "MediaError",
+    "PacketCount",
+    "audio_stream",
+    "check_side",
+    "declared_duration",
+    "decode_packets",
+    "explain",
+    "open_media",
+    "orientation",
+    "stream_start",
+    "to_rgb",
+    "turn",
+    "video_stream",
+]
+
+FORMATS: tuple[str, ...] = (
+    "mov", "mp4", "matroska", "webm", "avi", "mpeg", "mpegts", "mpegvideo", "m4v",
+    "wav", "flac", "ogg", "mp3", "aac", "aiff",
+)  # fmt: skip
+"""Demuxers that may run. None of them names other files: no playlist, no concat script, no image sequence."""
+
+MAX_SIDE_PX = 8192
+
+_DISPLAY_MATRIX = "DISPLAYMATRIX"
+
+
+class MediaError(PermanentError):
+    """A media file that cannot be used. `reason` is the code for the clip table; the message names no folder."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def explain(error: Exception) -> str:
+    """One line about a decoder error, without paths: it ends in data files."""
+    text = getattr(error, "strerror", None) or str(error)
+    return f"{type(error).__name__}: {' '.join(str(text).split())}"
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[Any]:
+    """An open input container. Raises `MediaError` (unreadable) for what is not a local media file of `FORMATS`.
+
+    Decoder errors inside the block become `MediaError` too.
+    """
+    if not path.is_file():
+        raise MediaError(Reason.UNREADABLE, f"expected a media file, found no file `{path.name}`")
+    if path.stat().st_size == 0:
+        raise MediaError(Reason.UNREADABLE, "the file is empty (0 bytes)")
+    limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
+    try:
+        # The `file:` prefix keeps a name such as `http:x.mp4` a name.
+        with av.open(f"file:{path.absolute()}", container_options=limits, metadata_errors="replace") as container:
+            yield container
+    except av.FFmpegError as error:
+        raise MediaError(Reason.UNREADABLE, f"no decodable media: {explain(error)}") from error
+
+
+def video_stream(container: Any, max_side: int = MAX_SIDE_PX) -> Any | None:
+    """The first video stream that is a moving picture (no cover art), ready to decode on one thread; None if none."""
+    for stream in container.streams.video:
+        if int(stream.disposition) & int(av.stream.Disposition.attached_pic):
+            continue
+        if stream.codec_context is None:
+            raise MediaError(Reason.UNREADABLE, "no decoder for the video stream")
+        check_side(stream.codec_context.width, stream.codec_context.height, max_side)
+        # One thread: clips run in parallel, and errors then surface at the frame that has them.
+        stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"max_pixels": str(max_side * max_side)}
+        return stream
+    return None
+
+
+def audio_stream(container: Any) -> Any | None:
+    """The first audio stream with a decoder and a sample rate, or None."""
+    return next((s for s in container.streams.audio if s.codec_context is not None and s.sample_rate), None)
+
+
+def check_side(width: int, height: int, max_side: int) -> None:
+    if max(width, height) > max_side:
+        raise MediaError(Reason.UNREADABLE, f"picture of {width}x{height}, expected at most {max_side} pixels a side")
+
+
+def stream_start(stream: Any) -> float:
+    """Presentation time of the first frame or sample of a stream, seconds; may be negative."""
+    return float((stream.start_time or 0) * stream.time_base)
+
+
+@dataclass
+class PacketCount:
+    """How many packets were read and how many the decoder refused."""
+
+    read: int = 0
+    bad: int = 0
+
+
+def decode_packets(container: Any, stream: Any, count: PacketCount | None = None) -> Iterator[Any]:
+    """Frames of a stream in presentation order. A packet that does not decode is counted and skipped; a file that
+    breaks off ends the iteration."""
+    count = count if count is not None else PacketCount()
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.InvalidDataError, av.error.EOFError):
+            return
+        count.read += 1
+        try:
+            frames = packet.decode()
+        except (av.error.InvalidDataError, av.error.EOFError):
+            count.bad += 1
+            continue
+        yield from frames
+
+
+def declared_duration(container: Any, stream: Any | None) -> tuple[float, bool]:
+    """Length that the headers claim, seconds (0: unknown), and whether it is the stream's own or the whole file's."""
+    if stream is not None and stream.duration:
+        return float(stream.duration * stream.time_base), True
+    tag = "" if stream is None else stream.metadata.get("DURATION", "")
+    parts = tag.replace("\x00", "").split(":")
+    if len(parts) == 3 and all(p.replace(".", "", 1).isdigit() for p in parts):
+        hours, minutes, seconds = map(float, parts)
+        # Matroska's tag is the time of the stream's end on the file's clock.
+        return 3600 * hours + 60 * minutes + seconds - max(0.0, stream_start(stream)), True
+    return (container.duration or 0) / av.time_base, False
+
+
+def orientation(frame: Any) -> tuple[bool, bool, bool]:
+    """(transpose, then flip x, then flip y) that turn the coded picture upright, from the display matrix."""
+    data = frame.side_data.get(_DISPLAY_MATRIX)
+    if data is None:
+        return False, False, False
+    # x' = a x + c y, y' = b x + d y; 16.16 fixed point, rows of 3. Anything between right angles is rounded to one.
+    a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+    if abs(a) >= abs(b):
+        return False, a < 0, d < 0
+    return True, c < 0, b < 0
+
+
+def turn(rgb: NDArray[np.uint8], turned: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
+    """The picture (h, w, 3) after `orientation`."""
+    transpose, flip_x, flip_y = turned
+    if transpose:
+        rgb = rgb.transpose(1, 0, 2)
+    if flip_x:
+        rgb = rgb[:, ::-1]
+    if flip_y:
+        rgb = rgb[::-1]
+    return np.ascontiguousarray(rgb)
+
+
+def to_rgb(frame: Any) -> NDArray[np.uint8]:
+    """The frame as upright RGB, uint8 (h, w, 3). Colour matrix and range are the frame's own."""
+    rgb: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    return turn(rgb, orientation(frame))

@@ -1,0 +1,112 @@
+"""One fixed square crop per clip around the speaker's face."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Box", "CropBox", "apply_crop", "face_crop", "follow_speaker"]
+
+_MIN_SCALE = 1.3
+_MIN_OVERLAP = 0.1
+
+
+class Box(Protocol):
+    """A detected face: left, top, width, height in pixels, and a score."""
+
+    @property
+    def x(self) -> float: ...
+    @property
+    def y(self) -> float: ...
+    @property
+    def width(self) -> float: ...
+    @property
+    def height(self) -> float: ...
+    @property
+    def score(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class CropBox:
+    """A square in picture pixels; it may reach over the picture's edge, where the edge pixels are repeated."""
+
+    x: int
+    y: int
+    size: int
+
+
+def _overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    both = max(0.0, width) * max(0.0, height)
+    return both / (a.width * a.height + b.width * b.height - both + 1e-9)
+
+
+def follow_speaker(detections: Sequence[Sequence[Box]]) -> list[Box | None]:
+    """The face of one person in every probed frame, None where it is missing.
+
+    Starts at the detection with the greatest score x side length and goes both ways, each time to the face that
+    overlaps the last known one most. So a second person in the picture neither widens the crop nor takes it over.
+    """
+    found: list[Box | None] = [None] * len(detections)
+    candidates = [
+        (box.score * math.sqrt(box.width * box.height), -i) for i, seen in enumerate(detections) for box in seen
+    ]
+    if not candidates:
+        return found
+    seed = -max(candidates)[1]
+    start = max(detections[seed], key=lambda box: box.score * math.sqrt(box.width * box.height))
+    found[seed] = start
+    for order in (range(seed + 1, len(detections)), range(seed - 1, -1, -1)):
+        last = start
+        for i in order:
+            best = max(detections[i], key=lambda box: _overlap(box, last), default=None)
+            if best is not None and _overlap(best, last) >= _MIN_OVERLAP:
+                found[i] = last = best
+    return found
+
+
+def face_crop(boxes: Sequence[Box], width: int, height: int, scale: float) -> CropBox:
+    """Square of `scale` times the longer side of the union of `boxes`, around its centre, of even size.
+
+    It is shifted into the picture where it fits. A square larger than the picture's shorter side shrinks to that side,
+    but not below 1.3 times the union: real pixels are worth more than margin, and the face is never cut.
+    """
+    left, top = min(b.x for b in boxes), min(b.y for b in boxes)
+    right, bottom = max(b.x + b.width for b in boxes), max(b.y + b.height for b in boxes)
+    union = max(right - left, bottom - top)
+    size = min(scale * union, max(float(min(width, height)), min(scale, _MIN_SCALE) * union))
+    side = max(2, 2 * round(size / 2))
+    if side > min(width, height) >= side - 1:
+        side -= 2  # rounding up to even must not leave the picture by one pixel
+    x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
+    return CropBox(_inside(x, side, width), _inside(y, side, height), side)
+
+
+def _inside(position: int, side: int, length: int) -> int:
+    """`position` moved so that the side lies within the length, or covers it evenly where it is longer."""
+    if side > length:
+        return min(0, max(length - side, position))
+    return min(max(0, position), length - side)
+
+
+def apply_crop(rgb: NDArray[np.uint8], crop: CropBox, size: int) -> NDArray[np.uint8]:
+    """The crop of an upright picture (h, w, 3) scaled to (size, size, 3): area averaging down, cubic up."""
+    height, width = rgb.shape[:2]
+    x0, y0 = max(0, crop.x), max(0, crop.y)
+    x1, y1 = min(width, crop.x + crop.size), min(height, crop.y + crop.size)
+    part = rgb[y0:y1, x0:x1]
+    edges = (y0 - crop.y, crop.y + crop.size - y1, x0 - crop.x, crop.x + crop.size - x1)
+    if any(edges):
+        part = cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE)
+    if crop.size != size:
+        method = cv2.INTER_AREA if crop.size > size else cv2.INTER_CUBIC
+        part = cv2.resize(part, (size, size), interpolation=method)
+    return np.ascontiguousarray(part, dtype=np.uint8)

@@ -1,0 +1,74 @@
+"""What a media file is, from its headers and its first frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magictalk_core.config import MediaConfig
+from magictalk_core.corpora.records import Reason
+from magictalk_core.media.container import (
+    MAX_SIDE_PX,
+    MediaError,
+    audio_stream,
+    check_side,
+    declared_duration,
+    decode_packets,
+    open_media,
+    orientation,
+    video_stream,
+)
+
+__all__ = ["MediaError", "MediaProbe", "check_length", "probe"]
+
+
+@dataclass(frozen=True)
+class MediaProbe:
+    """Header facts. `duration_s`: video length, or the audio's where there is no video; 0 when the file does not say.
+    `width`/`height` are of the upright picture (0 without video); `fps` is the average rate."""
+
+    duration_s: float
+    fps: float
+    width: int
+    height: int
+    has_video: bool
+    has_audio: bool
+    sample_rate: int | None
+    codec: str
+
+
+def probe(path: Path, max_side: int = MAX_SIDE_PX) -> MediaProbe:
+    """Read the headers of `path` and decode one video frame. Raises `MediaError` for what cannot be decoded at all."""
+    with open_media(path) as container:
+        video, audio = video_stream(container, max_side), audio_stream(container)
+        if audio is None and video is None:
+            raise MediaError(Reason.UNREADABLE, "no video and no audio stream that can be decoded")
+        rate = None if audio is None else int(audio.sample_rate)
+        if video is None:
+            duration, _ = declared_duration(container, audio)
+            return MediaProbe(duration, 0.0, 0, 0, False, True, rate, _codec(audio))
+        frame = next(decode_packets(container, video), None)
+        if frame is None:
+            raise MediaError(Reason.UNREADABLE, "the video stream has no frame that can be decoded")
+        check_side(frame.width, frame.height, max_side)
+        width, height = (frame.height, frame.width) if orientation(frame)[0] else (frame.width, frame.height)
+        fps = float(video.average_rate or video.guessed_rate or 0)
+        duration, _ = declared_duration(container, video)
+        return MediaProbe(duration, fps, width, height, True, audio is not None, rate, _codec(video))
+
+
+def _codec(stream: Any) -> str:
+    return str(stream.codec_context.name)
+
+
+def check_length(duration_s: float, start_s: float | None, end_s: float | None, config: MediaConfig) -> None:
+    """Raise `MediaError` (too_short, too_long) for a clip of a file of this length; 0 means that nobody knows."""
+    if end_s is None and duration_s <= 0:
+        return
+    end = duration_s if end_s is None else end_s if duration_s <= 0 else min(end_s, duration_s)
+    length = end - (start_s or 0.0)
+    if length < config.min_duration_s:
+        raise MediaError(Reason.TOO_SHORT, f"{length:.2f} s, expected at least {config.min_duration_s} s")
+    if length > config.max_duration_s:
+        raise MediaError(Reason.TOO_LONG, f"{length:.1f} s, expected at most {config.max_duration_s} s")

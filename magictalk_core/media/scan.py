@@ -1,0 +1,151 @@
+"""The first pass over a clip: its frames at the constant rate, and where the faces are; and the frames again, cropped.
+
+The raw video is decoded once: its frames wait in memory, in the coded colour format, until the crop is known. A clip
+whose frames take more than `KEEP_BYTES` is decoded a second time instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magictalk_core.corpora.records import Reason
+from magictalk_core.media.container import (
+    MediaError,
+    PacketCount,
+    check_side,
+    declared_duration,
+    open_media,
+    video_stream,
+)
+from magictalk_core.media.crop import Box, CropBox
+from magictalk_core.media.decode import at_constant_rate, timed_frames
+from magictalk_core.media.picture import CropReader, scale_box, small_rgb, upright_size
+
+__all__ = ["KEEP_BYTES", "Cut", "Detector", "Scan", "cropped_frames", "scan_clip"]
+
+KEEP_BYTES = 1_500_000_000
+"""Decoded frames kept in memory per clip: about 19 s of 1080p."""
+
+_PROBE_EVERY = 5
+_DETECT_SIDE_PX = 640
+_MAX_BAD_PACKETS = 0.1
+_MISSING_S, _MISSING_SHARE = 0.5, 0.05
+
+
+class Detector(Protocol):
+    """`faces.detection.FaceDetector`: faces of an RGB picture uint8 (h, w, 3), best first."""
+
+    def detect(self, rgb: NDArray[np.uint8]) -> Sequence[Box]: ...
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The part of the raw video that is the clip, and how to read it."""
+
+    path: Path
+    start_s: float | None
+    end_s: float | None
+    fps: int
+    max_side: int
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the first pass found. `kept` is None where the frames took too much memory. `detections`: the faces of
+    every fifth frame, in pixels of the upright picture of `width` x `height`."""
+
+    n_frames: int
+    kept: Sequence[Any] | None
+    detections: Sequence[Sequence[Box]]
+    width: int
+    height: int
+
+
+@dataclass
+class _Store:
+    """Frames in memory until they are too many. The same frame shown twice counts once."""
+
+    frames: list[Any] | None = field(default_factory=list)
+    size: int = 0
+
+    def add(self, frame: Any) -> None:
+        if self.frames is None:
+            return
+        if not self.frames or self.frames[-1] is not frame:
+            self.size += sum(plane.buffer_size for plane in frame.planes)
+        if self.size > KEEP_BYTES:
+            self.frames = None
+        else:
+            self.frames.append(frame)
+
+
+def _constant_rate(container: Any, stream: Any, cut: Cut, count: PacketCount | None = None) -> Iterator[Any]:
+    timed = timed_frames(container, stream, cut.start_s, count)
+    return at_constant_rate(timed, cut.fps, cut.start_s or 0.0, cut.end_s)
+
+
+def scan_clip(cut: Cut, detector: Detector, sound_s: float, max_frames: int) -> Scan:
+    """Decode the clip and look for faces in every fifth frame.
+
+    `sound_s`: length of the file's own sound, which tells a short picture track from a broken file where the headers
+    only name the length of the whole file. Raises `MediaError` (no_video, unreadable, truncated, too_long).
+    """
+    store, count, detections = _Store(), PacketCount(), []
+    n = width = height = 0
+    with open_media(cut.path) as container:
+        stream = video_stream(container, cut.max_side)
+        if stream is None:
+            raise MediaError(Reason.NO_VIDEO, "the file has no video stream")
+        declared = declared_duration(container, stream)
+        for frame in _constant_rate(container, stream, cut, count):
+            check_side(frame.width, frame.height, cut.max_side)
+            if n % _PROBE_EVERY == 0:
+                rgb, scale = small_rgb(frame, _DETECT_SIDE_PX)
+                detections.append([scale_box(box, scale) for box in detector.detect(rgb)])
+                width, height = upright_size(frame)
+            store.add(frame)
+            n += 1
+            if n > max_frames:
+                raise MediaError(Reason.TOO_LONG, f"more than {max_frames / cut.fps:.0f} s of video")
+    _check_complete(n / cut.fps, cut, declared, sound_s, count)
+    return Scan(n, store.frames, detections, width, height)
+
+
+def _check_complete(found_s: float, cut: Cut, declared: tuple[float, bool], sound_s: float, count: PacketCount) -> None:
+    """Refuse a clip of which a noticeable part is not there, or does not decode."""
+    if found_s == 0:
+        raise MediaError(Reason.UNREADABLE, "no frame could be decoded")
+    length, is_of_stream = declared
+    end = length if cut.end_s is None else min(cut.end_s, length)
+    expected = end - (cut.start_s or 0.0)
+    reached = found_s if is_of_stream else max(found_s, sound_s)
+    if expected - reached > max(_MISSING_S, _MISSING_SHARE * expected):
+        raise MediaError(Reason.TRUNCATED, f"decoding stops at {reached:.2f} s of {expected:.2f} s")
+    if count.bad > _MAX_BAD_PACKETS * count.read:
+        raise MediaError(Reason.UNREADABLE, f"{count.bad} of {count.read} video packets do not decode")
+
+
+def cropped_frames(cut: Cut, scan: Scan, crop: CropBox, size: int) -> Iterator[NDArray[np.uint8]]:
+    """The frames of the clip as RGB uint8 (size, size, 3), from memory or from a second decode."""
+    if scan.kept is not None:
+        yield from _crop_each(scan.kept, crop, size)
+        return
+    with open_media(cut.path) as container:
+        stream = video_stream(container, cut.max_side)
+        yield from _crop_each(_constant_rate(container, stream, cut), crop, size)
+
+
+def _crop_each(frames: Sequence[Any] | Iterator[Any], crop: CropBox, size: int) -> Iterator[NDArray[np.uint8]]:
+    reader: CropReader | None = None
+    last: tuple[Any, NDArray[np.uint8]] | None = None
+    for frame in frames:
+        reader = reader or CropReader(frame, crop, size)
+        if last is None or last[0] is not frame:
+            last = (frame, reader.read(frame))
+        yield last[1]
