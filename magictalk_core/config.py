@@ -103,6 +103,8 @@ class TrainingConfig(StrictModel):
     seed: int = Field(0, description="seed of weights, data order, noise")
     checkpoint_every: int = Field(1000, description="optimizer steps between checkpoints")
     keep_checkpoints: int = Field(3, description="newest checkpoints kept")
+    decay: Literal["constant", "cosine"] = Field("constant", description="learning rate over the run")
+    threads: int = Field(2, description="CPU threads; fixed, since sums depend on it in the last bit")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda when present")
 
 

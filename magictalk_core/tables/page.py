@@ -13,8 +13,8 @@ _HEAD = """\
 # Tables
 
 Generated from `magictalk_core/tables/schema.py` by `python -m magictalk_core.tables.page`; a test holds them equal.
-Parquet, zstd, sorted by the key. Every file carries `magictalk.table` and `magictalk.schema_version` in its metadata, and
-the extractor's id and version where there is one. A reader refuses another version.
+Parquet, zstd, sorted by the key. Every file carries `magictalk.table` and `magictalk.schema_version` in its metadata,
+and the extractor's id and version where there is one. A reader refuses another version.
 """
 
 

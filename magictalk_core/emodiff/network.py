@@ -1,0 +1,96 @@
+"""The denoiser: a transformer over the frames of one window (reference/models.md 1.3, after DiffGesture)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from magictalk_core.config import EmoDiffConfig
+
+__all__ = ["Denoiser"]
+
+TIME_CODE_SIZE = {"beta": 3, "sinusoidal": 64}
+
+
+class TimeCode(nn.Module):
+    """Diffusion step to a vector, repeated over the frames and joined to them.
+
+    `beta` is DiffGesture's (b, sin b, cos b): b spans only 1e-4..0.02, so it hardly varies. `sinusoidal` is the usual
+    positional code of t through a small MLP.
+    """
+
+    betas: Tensor
+
+    def __init__(self, kind: str, betas: Tensor) -> None:
+        super().__init__()
+        self.kind = kind
+        self.size = TIME_CODE_SIZE[kind]
+        self.register_buffer("betas", betas, persistent=False)
+        if kind == "sinusoidal":
+            self.mlp = nn.Sequential(nn.Linear(self.size, self.size), nn.SiLU(), nn.Linear(self.size, self.size))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """t (B,) in 0..T-1 -> (B, size)."""
+        if self.kind == "beta":
+            beta = self.betas[t]
+            return torch.stack([beta, beta.sin(), beta.cos()], dim=-1)
+        half = self.size // 2
+        rates = torch.exp(-math.log(10_000.0) * torch.arange(half, device=t.device) / half)
+        angles = t[:, None].float() * rates[None]
+        code: Tensor = self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        return code
+
+
+class Block(nn.Module):
+    """Pre-norm self-attention and feed-forward, GELU, no dropout (timm's ViT block)."""
+
+    def __init__(self, hidden: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(hidden)
+        self.attention = nn.MultiheadAttention(hidden, heads, batch_first=True)
+        self.norm_mlp = nn.LayerNorm(hidden)
+        self.mlp = nn.Sequential(
+            nn.Linear(hidden, mlp_ratio * hidden), nn.GELU(), nn.Linear(mlp_ratio * hidden, hidden)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = self.norm_attention(x)
+        x = x + self.attention(normed, normed, normed, need_weights=False)[0]
+        return x + self.mlp(self.norm_mlp(x))
+
+
+class Denoiser(nn.Module):
+    """Predicts the noise in a window of motion (Eq. 4).
+
+    Shapes: x (B, N, D) normalised motion at step t (B,); condition (B, N, D + 1), see `conditions.py`; speech (B, N, F)
+    normalised features; result (B, N, D). `N` is fixed by the learned positions.
+    """
+
+    def __init__(self, config: EmoDiffConfig, window: int, state_size: int, feature_size: int) -> None:
+        super().__init__()
+        betas = torch.linspace(config.beta_start, config.beta_end, config.steps)
+        self.time_code = TimeCode(config.time_code, betas)
+        condition_size = state_size + 1 + feature_size
+        self.null_condition = nn.Parameter(torch.zeros(condition_size))
+        self.enter = nn.Linear(state_size + self.time_code.size + condition_size, config.hidden)
+        self.positions = nn.Parameter(torch.randn(1, window, config.hidden) * 0.02)
+        self.blocks = nn.ModuleList(Block(config.hidden, config.heads, config.mlp_ratio) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(config.hidden)
+        # Two linear layers with nothing between them, as DiffGesture has it: its LeakyReLU has slope 1.
+        self.head = nn.Sequential(
+            nn.Linear(config.hidden, config.hidden // 2), nn.Linear(config.hidden // 2, state_size)
+        )
+
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor, speech: Tensor, dropped: Tensor | None = None) -> Tensor:
+        """`dropped` (B,) bool: samples whose whole condition becomes the learned null (classifier-free guidance)."""
+        joined = torch.cat([condition, speech], dim=-1)
+        if dropped is not None:
+            joined = torch.where(dropped[:, None, None], self.null_condition, joined)
+        time = self.time_code(t)[:, None].expand(-1, x.shape[1], -1)
+        hidden = self.enter(torch.cat([x, time, joined], dim=-1)) + self.positions
+        for block in self.blocks:
+            hidden = block(hidden)
+        noise: Tensor = self.head(self.norm(hidden))
+        return noise

@@ -1,0 +1,70 @@
+"""Emotional styles stored beside the model: a few frames of every training clip, found by clip id or by emotion."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from magictalk_core.corpora.records import Split
+from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.training.dataset import TrainingSet
+
+__all__ = ["StyleBank"]
+
+FRAMES_PER_CLIP = 16
+FRAMES_PER_EMOTION = 256
+
+
+@dataclass(frozen=True, eq=False)
+class StyleBank:
+    """clip id -> (k, D) frames in natural units, and emotion -> clip ids."""
+
+    clips: dict[str, NDArray[np.float32]]
+    emotions: dict[str, list[str]]
+
+    @classmethod
+    def from_training_set(cls, data: TrainingSet) -> StyleBank:
+        """Evenly spaced frames of every clip of the training split."""
+        clips: dict[str, NDArray[np.float32]] = {}
+        emotions: dict[str, list[str]] = {}
+        index = data.index[data.index["split"] == Split.TRAIN]
+        for clip, rows in index.groupby("clip_id", sort=True):
+            parts = zip(rows["start"].tolist(), rows["length"].tolist(), strict=True)
+            frames = np.concatenate([np.asarray(data.states[start : start + n]) for start, n in parts])
+            picks = np.linspace(0, len(frames) - 1, min(FRAMES_PER_CLIP, len(frames))).round().astype(int)
+            clips[str(clip)] = np.ascontiguousarray(frames[picks])
+            emotion = rows["emotion"].iloc[0]
+            if isinstance(emotion, str):
+                emotions.setdefault(emotion, []).append(str(clip))
+        return cls(clips, emotions)
+
+    def save(self, folder: Path) -> None:
+        save_file(self.clips, folder / "styles.safetensors")
+        (folder / "styles.json").write_text(json.dumps({"emotions": self.emotions}, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, model: Path) -> StyleBank:
+        if not (model / "styles.safetensors").is_file():
+            raise PermanentError(f"no style bank in {model}: train the model with this release")
+        values = json.loads((model / "styles.json").read_text(encoding="utf-8"))
+        return cls(load_file(model / "styles.safetensors"), values["emotions"])
+
+    def frames(self, style: str) -> NDArray[np.float32]:
+        """Style frames (k, D) of an emotion, or of one training clip. Raises `UserError` naming what there is."""
+        if style in self.clips:
+            return self.clips[style]
+        if style not in self.emotions:
+            known = ", ".join(sorted(self.emotions)) or "none (the training clips carry no emotion labels)"
+            example = next(iter(self.clips), "none")
+            raise UserError(
+                f"unknown style `{style}`: expected an emotion ({known}) or a training clip, e.g. {example}"
+            )
+        # The same few clips for every call, spread over the speakers by their hash.
+        order = sorted(self.emotions[style], key=lambda clip: hashlib.md5(clip.encode()).hexdigest())
+        return np.concatenate([self.clips[clip] for clip in order])[:FRAMES_PER_EMOTION]

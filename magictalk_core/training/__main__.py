@@ -1,0 +1,100 @@
+"""`python -m magictalk_core.training`: trains one model family; started by Dagster, it also reports there."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from magictalk_core.config import load_preset
+from magictalk_core.errors import MagicTalkError, UserError
+
+EPILOG = """example:
+  python -m magictalk_core.training --family emodiff --config sample --data data/training_set --out data/models/emodiff
+"""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m magictalk_core.training",
+        description="Train a model family. The same command again goes on from the last checkpoint.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--family", required=True, help="emodiff")
+    parser.add_argument("--config", required=True, help="preset name or YAML file")
+    parser.add_argument("--data", required=True, type=Path, help="training set directory")
+    parser.add_argument("--out", required=True, type=Path, help="directory of this family's runs")
+    parser.add_argument("--tracking-uri", help="MLflow store, e.g. sqlite:///data/mlflow/mlflow.db; default: none")
+    parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="tag of the MLflow run")
+    return parser.parse_args()
+
+
+@contextmanager
+def _pipes() -> Iterator[Any]:
+    """The Dagster Pipes session when this process was started by one and is rank 0, else None.
+
+    With every rank reporting, the step fails with several materialization results.
+    """
+    if "DAGSTER_PIPES_CONTEXT" not in os.environ or os.environ.get("RANK", "0") != "0":
+        yield None
+        return
+    from dagster_pipes import open_dagster_pipes
+
+    with open_dagster_pipes() as session:
+        yield session
+
+
+class _Progress:
+    """One line every few seconds."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, step: int, steps: int, loss: float, left: float) -> None:
+        if time.monotonic() >= self._next or step == steps:
+            self._next = time.monotonic() + 5.0
+            sys.stderr.write(f"training: step {step} of {steps}, loss {loss:.4f}, {left:.0f} s left\n")
+            sys.stderr.flush()
+
+
+def _run(options: argparse.Namespace) -> None:
+    from magictalk_core.training.run import train
+    from magictalk_core.training.tracking import MemoryTracker, MlflowTracker
+
+    tags = dict(tag.split("=", 1) for tag in options.tag)
+    tracker = MlflowTracker(options.tracking_uri) if options.tracking_uri else MemoryTracker()
+    with _pipes() as pipes:
+        preset = load_preset(options.config)
+        trained = train(options.family, preset, options.data, options.out, tracker, tags, _Progress())
+        sys.stderr.write(f"model {trained.path} md5 {trained.weights_md5}\n")
+        if pipes is not None:
+            metadata: dict[str, Any] = {
+                "path": str(trained.path),
+                "dvc.md5": trained.weights_md5,
+                "mlflow.run_id": trained.run_id,
+                **{key.replace("/", "."): value for key, value in trained.metrics.items()},
+            }
+            pipes.report_asset_materialization(metadata=metadata, data_version=trained.weights_md5)
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        _run(_arguments())
+    except MagicTalkError as error:
+        sys.stderr.write(f"training: {error}\n")
+        return 2 if isinstance(error, UserError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Checkpoints: whole directories, safetensors and JSON only, enough to go on bit for bit.
+
+::
+
+    step-00000100/
+      model.safetensors       weights
+      ema.safetensors         their running average
+      optimizer.safetensors   Adam's moments
+      trainer.json            step, and the curves so far
+
+No random state is stored: every draw of a step comes from a generator seeded by (seed, step).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from magictalk_core.lineage.atomic import atomic_directory
+
+__all__ = ["TrainerState", "latest_checkpoint", "load_checkpoint", "save_checkpoint"]
+
+_NAME = re.compile(r"step-(\d{8})")
+Curves = list[tuple[int, str, float]]
+
+
+@dataclass
+class TrainerState:
+    """What changes while training."""
+
+    network: nn.Module
+    average: dict[str, Tensor]
+    optimizer: torch.optim.Adam
+    step: int
+    curves: Curves
+
+
+def _optimizer_tensors(state: TrainerState) -> dict[str, Tensor]:
+    names = [name for name, _ in state.network.named_parameters()]
+    values = state.optimizer.state_dict()["state"]
+    return {f"{names[i]}|{key}": v.detach().cpu() for i, entry in values.items() for key, v in entry.items()}
+
+
+def save_checkpoint(run: Path, state: TrainerState, keep: int) -> Path:
+    """Write `step-XXXXXXXX` and remove all but the newest `keep`."""
+    target = run / f"step-{state.step:08d}"
+    with atomic_directory(target) as folder:
+        save_file(
+            {k: v.detach().cpu().contiguous() for k, v in state.network.state_dict().items()},
+            folder / "model.safetensors",
+        )
+        save_file({k: v.cpu().contiguous() for k, v in state.average.items()}, folder / "ema.safetensors")
+        save_file(_optimizer_tensors(state), folder / "optimizer.safetensors")
+        (folder / "trainer.json").write_text(json.dumps({"step": state.step, "curves": state.curves}), encoding="utf-8")
+    for old in _checkpoints(run)[:-keep]:
+        shutil.rmtree(old)
+    return target
+
+
+def _checkpoints(run: Path) -> list[Path]:
+    return sorted(p for p in run.glob("step-*") if _NAME.fullmatch(p.name)) if run.is_dir() else []
+
+
+def latest_checkpoint(run: Path) -> Path | None:
+    """The newest whole checkpoint: a directory appears only when it is complete."""
+    found = _checkpoints(run)
+    return found[-1] if found else None
+
+
+def load_checkpoint(path: Path, state: TrainerState) -> None:
+    """Put the checkpoint into `state`."""
+    state.network.load_state_dict(load_file(path / "model.safetensors"))
+    state.average.update(load_file(path / "ema.safetensors"))
+    saved: dict[str, dict[str, Tensor]] = {}
+    for key, value in load_file(path / "optimizer.safetensors").items():
+        name, field = key.split("|")
+        saved.setdefault(name, {})[field] = value
+    groups = state.optimizer.state_dict()["param_groups"]
+    names = [name for name, _ in state.network.named_parameters()]
+    entries: dict[int, Any] = {i: saved[name] for i, name in enumerate(names) if name in saved}
+    state.optimizer.load_state_dict({"state": entries, "param_groups": groups})
+    values = json.loads((path / "trainer.json").read_text(encoding="utf-8"))
+    state.step = values["step"]
+    state.curves = [(int(s), str(m), float(v)) for s, m, v in values["curves"]]

@@ -1,0 +1,106 @@
+"""Where a training run reports to: MLflow, or memory for tests and for training without a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["MemoryTracker", "MlflowTracker", "RunTracker"]
+
+
+class RunTracker(Protocol):
+    """One training run. `start` with the id of an interrupted run goes on with it."""
+
+    def start(self, experiment: str, name: str, run_id: str | None) -> str: ...
+    def params(self, values: Mapping[str, Any]) -> None: ...
+    def tags(self, values: Mapping[str, str]) -> None: ...
+    def dataset(self, name: str, digest: str) -> None: ...
+    def metrics(self, values: Mapping[str, float], step: int) -> None: ...
+    def artifact(self, path: Path) -> None: ...
+    def finish(self) -> None: ...
+
+
+class MemoryTracker:
+    """Keeps everything in attributes."""
+
+    def __init__(self) -> None:
+        self.logged: dict[str, Any] = {"params": {}, "tags": {}, "datasets": {}, "metrics": [], "artifacts": []}
+        self.finished = False
+
+    def start(self, experiment: str, name: str, run_id: str | None) -> str:
+        self.logged["experiment"] = experiment
+        return run_id or f"memory-{name}"
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        self.logged["params"].update(values)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        self.logged["tags"].update(values)
+
+    def dataset(self, name: str, digest: str) -> None:
+        self.logged["datasets"][name] = digest
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        self.logged["metrics"].append((step, dict(values)))
+
+    def artifact(self, path: Path) -> None:
+        self.logged["artifacts"].append(path.name)
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+class MlflowTracker:
+    """Explicit logging to an MLflow store or server; no autologging, no process-wide state."""
+
+    def __init__(self, uri: str) -> None:
+        # Imported here: MLflow takes seconds and only a training process needs it.
+        from mlflow import MlflowClient
+
+        if uri.startswith("sqlite:///"):
+            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._artifacts = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" if "sqlite" in uri else None
+        self._client = MlflowClient(uri)
+        self._run_id = ""
+
+    def start(self, experiment: str, name: str, run_id: str | None) -> str:
+        found = self._client.get_experiment_by_name(experiment)
+        if found is None:
+            location = self._artifacts.as_uri() if self._artifacts else None
+            experiment_id = self._client.create_experiment(experiment, artifact_location=location)
+        else:
+            experiment_id = found.experiment_id
+        if run_id is not None:
+            self._client.update_run(run_id, status="RUNNING")
+            self._run_id = run_id
+        else:
+            self._run_id = self._client.create_run(experiment_id, run_name=name).info.run_id
+        return self._run_id
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        for key, value in values.items():
+            self._client.log_param(self._run_id, key, value)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        for key, value in values.items():
+            self._client.set_tag(self._run_id, key, value)
+
+    def dataset(self, name: str, digest: str) -> None:
+        """`digest` is the `<md5>.dir` that DVC and Dagster know: 36 characters, MLflow's limit."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        source = f'{{"uri": "magictalk:{name}"}}'
+        entry = Dataset(name=name, digest=digest, source_type="magictalk", source=source)
+        tags = [InputTag("mlflow.data.context", "training")]
+        self._client.log_inputs(self._run_id, datasets=[DatasetInput(dataset=entry, tags=tags)])
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        for key, value in values.items():
+            self._client.log_metric(self._run_id, key, value, step=step)
+
+    def artifact(self, path: Path) -> None:
+        self._client.log_artifact(self._run_id, str(path))
+
+    def finish(self) -> None:
+        self._client.set_terminated(self._run_id)
