@@ -71,7 +71,7 @@ class CropReader:
             raise MediaError(Reason.UNREADABLE, "the picture size changes within the clip")
         if not self._fast:
             return apply_crop(to_rgb(frame), self._crop, self._size)
-        source, sink = self._graph
+        _, source, sink = self._graph
         source.push(frame)
         part = sink.pull()
         small = part.reformat(width=self._size, height=self._size, format="rgb24", interpolation="AREA")
@@ -87,8 +87,8 @@ def _coded_corner(crop: CropBox, turned: tuple[bool, bool, bool], width: int, he
     return (y, x) if transpose else (x, y)
 
 
-def _crop_graph(frame: Any, x: int, y: int, size: int) -> tuple[Any, Any]:
-    """A filter that crops without copying; returns its two ends."""
+def _crop_graph(frame: Any, x: int, y: int, size: int) -> tuple[Any, Any, Any]:
+    """A filter that crops without copying: its graph, which must be kept alive, and its two ends."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or av.time_base
@@ -97,4 +97,4 @@ def _crop_graph(frame: Any, x: int, y: int, size: int) -> tuple[Any, Any]:
     source.link_to(crop)
     crop.link_to(sink)
     graph.configure()
-    return source, sink
+    return graph, source, sink
