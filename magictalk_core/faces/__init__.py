@@ -1,0 +1,1 @@
+"""Faces: ARKit names, detection, landmarks, trackers, and per-frame blendshape extraction."""
