@@ -29,6 +29,7 @@ Item = TypeVar("Item")
 
 _SEEK_FROM_S = 5.0
 _JUMP_S = 0.05
+_UNDATED_S = 0.5
 _MAX_AUDIO_S = 6 * 3600.0
 
 
@@ -79,16 +80,27 @@ def timed_frames(
     origin = stream_start(stream) if stream.start_time is not None else None
     if start_s is not None and start_s > _SEEK_FROM_S:
         _seek(container, stream, start_s)
+    undated: list[Timed[Any]] = []
     expected = 0.0
     for frame in decode_packets(container, stream, count):
-        pts = None if frame.pts is None else frame.pts * base
-        if origin is None:
-            origin = pts or 0.0
-        # Some AVI and raw streams carry no presentation times: count at the nominal rate.
-        time = expected if pts is None else pts - origin
         duration = frame.duration * base if frame.duration else 1 / rate
+        if frame.pts is None:
+            # Some AVI and raw streams carry no times at all: count at the nominal rate. Other files leave them out before
+            # time zero only: wait for the first time, and count back from it.
+            undated.append(Timed(expected, duration, frame))
+            expected += duration
+            if expected > _UNDATED_S:
+                yield from undated
+                undated = []
+            continue
+        if origin is None:
+            origin = frame.pts * base
+        time = frame.pts * base - origin
+        yield from (Timed(time - expected + early.time_s, early.duration_s, early.item) for early in undated)
+        undated = []
         expected = time + duration
         yield Timed(time, duration, frame)
+    yield from undated
 
 
 def _seek(container: Any, stream: Any, start_s: float) -> None:
