@@ -83,7 +83,7 @@ class FaceDetector:
         image = np.full((side, side, 3), -1.0, np.float32)
         image[pad_y : pad_y + size[1], pad_x : pad_x + size[0]] = small.astype(np.float32) / 127.5 - 1.0
         raw, logits = self._model.run(image)
-        scores = 1 / (1 + np.exp(-np.clip(logits[0, :, 0], -100, 100)))
+        scores = 1 / (1 + np.exp(-np.clip(logits[0, :, 0], -80, 80)))
         keep = scores >= MIN_SCORE
         values = raw[0, keep].reshape(-1, 8, 2) / side
         values[:, [0, 2, 3, 4, 5, 6, 7]] += self._anchors[keep][:, None]

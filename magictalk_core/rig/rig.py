@@ -1,0 +1,85 @@
+"""A blendshape rig: v = neutral + sum of weight times delta over the 52 ARKit shapes, then the rigid head pose.
+
+Axes and signs are those of `magictalk_core.faces.arkit`; lengths are centimetres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.faces.arkit import ARKIT_NAMES, MOTION_NAMES
+from magictalk_core.faces.head_pose import rotation_of
+from magictalk_core.lineage.atomic import atomic_path
+
+__all__ = ["FACE_VERTICES", "Rig", "builtin_rig", "load_rig", "save_rig"]
+
+FACE_VERTICES = 468
+"""The first vertices of the built-in rig are the face mesh landmarks, in their order."""
+
+_PIVOT = np.array([0.0, -6.0, -6.0])
+"""The head turns about the top of the neck."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """neutral (v, 3) cm; triangles (t, 3) counter-clockwise from outside; deltas (52, v, 3) in ARKIT_NAMES order;
+    colours (v, 3) 0..1; gloss (v,) 0..1."""
+
+    name: str
+    neutral: NDArray[np.float32]
+    triangles: NDArray[np.int32]
+    deltas: NDArray[np.float32]
+    colours: NDArray[np.float32]
+    gloss: NDArray[np.float32]
+
+    def shape(self, coefficients: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Vertices (v, 3) for (52,) coefficients, NaN taken as 0, without head pose."""
+        weights = np.nan_to_num(coefficients).astype(np.float32)
+        moved = np.flatnonzero(weights)
+        return np.asarray(self.neutral + np.tensordot(weights[moved], self.deltas[moved], axes=1))
+
+    def pose(self, motion_row: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Vertices (v, 3) for one motion row (58,) in MOTION_NAMES order: shape, then head rotation about the neck.
+
+        The translation of the row is where a camera saw the head; a renderer frames the head itself and leaves it out.
+        """
+        row = np.nan_to_num(motion_row)
+        shaped = self.shape(row[: len(ARKIT_NAMES)])
+        pitch, yaw, roll = (float(row[MOTION_NAMES.index(f"head_{a}_deg")]) for a in ("pitch", "yaw", "roll"))
+        return np.asarray((shaped - _PIVOT) @ rotation_of(pitch, yaw, roll).T + _PIVOT, np.float32)
+
+
+@cache
+def builtin_rig() -> Rig:
+    """The rig that this project builds on its own neutral face; see `shapes.py` and `anatomy.py`."""
+    from magictalk_core.rig.anatomy import build_rig
+
+    return build_rig()
+
+
+def save_rig(rig: Rig, path: Path) -> None:
+    """Write a rig as `.npz`; equal rigs give equal bytes."""
+    arrays = {k: getattr(rig, k) for k in ("neutral", "triangles", "deltas", "colours", "gloss")}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, name=np.array(rig.name), arkit_names=np.array(ARKIT_NAMES), **arrays)
+
+
+def load_rig(path: Path) -> Rig:
+    """Read a rig; shapes are mapped by name."""
+    if not path.is_file():
+        raise PermanentError(f"no rig at {path}: type `magictalk run --select rig`")
+    with np.load(path, allow_pickle=False) as file:
+        names = [str(n) for n in file["arkit_names"]]
+        missing = sorted(set(ARKIT_NAMES) - set(names))
+        if missing:
+            raise PermanentError(f"{path}: the rig lacks the ARKit shapes {missing}")
+        order = [names.index(n) for n in ARKIT_NAMES]
+        return Rig(
+            str(file["name"]), file["neutral"], file["triangles"], file["deltas"][order], file["colours"], file["gloss"]
+        )

@@ -1,0 +1,78 @@
+"""Derive `magictalk_core/faces/face_mesh_topology.json` from the edge lists of the mediapipe 0.10.21 wheel (Apache-2.0).
+
+The tessellation lists the three edges of each triangle in a row. Orientation is fixed with one frontal set of landmarks.
+
+    python scripts/dev/derive_face_mesh.py mediapipe-0.10.21-*.whl
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+
+from magictalk_core.faces.landmarks import portrait_landmarks
+
+MEMBER = "mediapipe/python/solutions/face_mesh_connections.py"
+OUT = Path(__file__).parents[2] / "magictalk_core" / "faces" / "face_mesh_topology.json"
+
+
+def edges(text: str, name: str) -> list[tuple[int, int]]:
+    body = re.search(rf"{name} = frozenset\(\[(.*?)\]\)", text, re.S)
+    assert body is not None
+    return [(int(a), int(b)) for a, b in re.findall(r"\((\d+), (\d+)\)", body[1])]
+
+
+def loops(pairs: list[tuple[int, int]]) -> list[list[int]]:
+    """Edges as closed loops or open chains of indices."""
+    neighbours: dict[int, list[int]] = {}
+    for a, b in pairs:
+        neighbours.setdefault(a, []).append(b)
+        neighbours.setdefault(b, []).append(a)
+    found, seen = [], set()
+    for start in sorted(neighbours, key=lambda n: (len(neighbours[n]), n)):
+        if start in seen:
+            continue
+        chain = [start]
+        seen.add(start)
+        while step := [n for n in neighbours[chain[-1]] if n not in seen]:
+            chain.append(step[0])
+            seen.add(step[0])
+        found.append(chain)
+    return found
+
+
+def main() -> None:
+    with zipfile.ZipFile(sys.argv[1]) as wheel:
+        text = wheel.read(MEMBER).decode()
+    flat = edges(text, "FACEMESH_TESSELATION")
+    triangles = [[flat[i][0], flat[i + 1][0], flat[i + 2][0]] for i in range(0, len(flat), 3)]
+    assert all(flat[i][1] == flat[i + 1][0] and flat[i + 2][1] == flat[i][0] for i in range(0, len(flat), 3))
+    points = portrait_landmarks(skimage.data.astronaut())
+    assert points is not None
+    for triangle in triangles:
+        a, b, c = points[triangle, :2]
+        # Counter-clockwise seen from the front, with y up: in a picture y points down.
+        if np.cross(b - a, c - a) > 0:
+            triangle.reverse()
+    lips = sorted(loops(edges(text, "FACEMESH_LIPS")), key=lambda loop: -np.ptp(points[loop, 1]))
+    topology = {
+        "triangles": triangles,
+        "lips_outer": lips[0],
+        "lips_inner": lips[1],
+        "left_eye": loops(edges(text, "FACEMESH_LEFT_EYE"))[0],
+        "right_eye": loops(edges(text, "FACEMESH_RIGHT_EYE"))[0],
+        "face_oval": loops(edges(text, "FACEMESH_FACE_OVAL"))[0],
+        "left_brow": sorted({n for e in edges(text, "FACEMESH_LEFT_EYEBROW") for n in e}),
+        "right_brow": sorted({n for e in edges(text, "FACEMESH_RIGHT_EYEBROW") for n in e}),
+    }
+    OUT.write_text(json.dumps(topology), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
