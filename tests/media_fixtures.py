@@ -52,6 +52,17 @@ def make_levels(path: Path, times: Sequence[float], levels: Sequence[int]) -> Pa
     return path
 
 
+def mark_rotation(source: Path, degrees: int, target: Path) -> None:
+    """Copy a file and mark its picture as to be shown turned counter-clockwise."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        next(s for s in streams.values() if s.type == "video").set_display_rotation(degrees)
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+
+
 @dataclass(frozen=True)
 class FakeBox:
     x: float
