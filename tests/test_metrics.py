@@ -28,9 +28,11 @@ from magictalk_core.metrics.coefficients import (
     mean_correlation,
     velocity_error,
 )
-from magictalk_core.metrics.landmarks import FACE_POINTS, FACE_SHARE, landmark_distances, project
+from magictalk_core.metrics.landmarks import FACE_POINTS, landmark_distances
 from magictalk_core.metrics.seams import joint_frames, seam_ratio
 from magictalk_core.metrics.table import GROUND_TRUTH, score_clip, score_ground_truth, summary
+from magictalk_core.rig.render import CAMERA_DISTANCE_CM, CENTRE_Y_CM, FRAME_HEIGHT_CM
+from magictalk_core.rig.rig import builtin_rig
 from magictalk_core.tables.parquet import read_frame, write_table
 from magictalk_core.tables.schema import SCORES
 
@@ -39,19 +41,22 @@ README = Path(landmarks.__file__).with_name("README.md")
 
 
 class FlatRig:
-    """An oval of 468 points; every coefficient moves every point, the head pose turns and shifts them."""
+    """A flat oval of 468 points before the camera; coefficients move every point, the pose rolls and shifts them.
+
+    Flat, so that a roll is a turn of the picture and a shift a shift of it.
+    """
 
     def __init__(self) -> None:
         generator = np.random.default_rng(5)
         angle = np.linspace(0, 2 * np.pi, FACE_POINTS, endpoint=False)
-        self.neutral = np.stack([7 * np.cos(angle), 10 * np.sin(angle), 0 * angle], axis=1).astype(np.float32)
-        self.deltas = generator.normal(0, 0.2, (52, FACE_POINTS, 3))
+        self.neutral = np.stack([7 * np.cos(angle), 10 * np.sin(angle), 0 * angle + 2], axis=1).astype(np.float32)
+        self.deltas = generator.normal(0, 0.2, (52, FACE_POINTS, 3)) * (1, 1, 0)
 
     def pose(self, motion: NDArray[np.float32]) -> NDArray[np.float32]:
         shaped = self.neutral + np.tensordot(motion[:52], self.deltas, axes=1)
         roll = np.radians(motion[54])
         turned = shaped @ np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]).T
-        return (turned + motion[55:58]).astype(np.float32)
+        return (turned + motion[55:58] * (1, 1, 0)).astype(np.float32)
 
 
 def motion(seed: int, frames: int = 40) -> NDArray[np.float64]:
@@ -133,21 +138,18 @@ def test_motions_of_different_length_are_refused() -> None:
         find_blinks(np.zeros((10, 52)))
 
 
-def test_projection_fills_the_stated_share_of_the_picture() -> None:
-    rig = FlatRig()
-    points = project(rig.neutral, rig.neutral)
-    assert np.ptp(points[:, 1]) == pytest.approx(FACE_SHARE * 256)
-    assert points.mean(axis=0) == pytest.approx([128, 128], abs=0.01)
-    top = int(rig.neutral[:, 1].argmax())
-    assert points[top, 1] < 128
+def seen_from_the_front(vertices: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The pinhole formula: (v, 3) cm to (v, 2) px at 256."""
+    x, y, z = vertices.astype(np.float64).T
+    per_cm = 256 / FRAME_HEIGHT_CM * CAMERA_DISTANCE_CM / (CAMERA_DISTANCE_CM - z)
+    return np.stack([128 + x * per_cm, 128 - (y - CENTRE_Y_CM) * per_cm], axis=1)
 
 
 def test_landmark_distance_is_the_mean_distance_of_centred_points() -> None:
     rig, truth, made = FlatRig(), motion(1, 6), motion(2, 6)
-    scale = FACE_SHARE * 256 / np.ptp(rig.neutral[:, 1].astype(float))
     distances, mouth_distances, aligned = [], [], []
     for a, b in zip(truth, made, strict=True):
-        first, second = (rig.pose(row.astype(np.float32))[:, :2].astype(float) * scale for row in (a, b))
+        first, second = (seen_from_the_front(rig.pose(row.astype(np.float32))) for row in (a, b))
         distances += list(np.hypot(*((first - first.mean(0)) - (second - second.mean(0))).T))
         lips = sorted({*landmarks.LIPS_INNER, *landmarks.LIPS_OUTER})
         mouth = first[lips] - first[lips].mean(0) - second[lips] + second[lips].mean(0)
@@ -180,6 +182,17 @@ def test_landmark_distance_laws() -> None:
     made[:, 3] = 0.1
     assert landmark_distances(blind, made, rig) == landmark_distances(blind, other, rig)
     assert set(landmark_distances(truth * np.nan, made, rig).values()) == {None}
+
+
+def test_an_open_jaw_shows_most_at_the_mouth_of_the_built_in_rig() -> None:
+    closed = np.zeros((5, len(MOTION_NAMES)))
+    opened = closed.copy()
+    opened[:, JAW] = 0.6
+    found = landmark_distances(closed, opened, builtin_rig())
+    assert 2 < found["lmd_rig_px256"] < found["lmd_rig_mouth_px256"] < 40
+    moved = closed.copy()
+    moved[:, 55:58] = 3
+    assert landmark_distances(closed, moved, builtin_rig())["lmd_rig_px256"] == 0
 
 
 def lids(pattern: str) -> NDArray[np.float64]:

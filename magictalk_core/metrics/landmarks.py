@@ -1,9 +1,9 @@
 """Landmark distance between two motions, measured on the project's rig instead of on detected landmarks.
 
-Both motions pose the same rig; its 468 face points are projected from the front as a picture of 256 x 256 and compared
-point by point. No landmark detector sees a generated video here, so the numbers carry `rig` in their names and are not
-comparable with the LMD of papers: they share its definition (Euclidean distance, mean over points and frames, px at
-256) but neither its detector noise nor the true face.
+Both motions pose the same rig; its 468 face points are projected by the frontal camera of the renderer to a picture of
+256 x 256 and compared point by point. No landmark detector sees a generated video here, so the numbers carry `rig` in
+their names and are not comparable with the LMD of papers: they share its definition (Euclidean distance, mean over
+points and frames, px at 256) but neither its detector noise nor the true face.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import MOTION_NAMES, POSE_NAMES
-from magictalk_core.faces.mesh import LIPS_INNER, LIPS_OUTER
+from magictalk_core.faces.mesh import LANDMARKS, LIPS_INNER, LIPS_OUTER
 from magictalk_core.metrics.motion import columns, paired
+from magictalk_core.rig.render import project
 
-__all__ = ["FACE_POINTS", "FACE_SHARE", "PosableRig", "landmark_distances", "project"]
+__all__ = ["FACE_POINTS", "PosableRig", "landmark_distances"]
 
-FACE_POINTS = 468
+FACE_POINTS = LANDMARKS
 """The first vertices of the rig are the points of the MediaPipe face mesh."""
-
-FACE_SHARE = 0.6
-"""Height of the neutral face over the side of the picture. All pixel values scale with it."""
 
 _SIZE = 256
 _EYE_CORNERS = (33, 263)  # outer corners of the subject's right and left eye in the face mesh
@@ -42,20 +40,10 @@ class PosableRig(Protocol):
     def pose(self, motion: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
-def project(vertices: NDArray[Any], neutral: NDArray[Any]) -> Points:
-    """Face points of shape (468, 2) in px at 256, x right and y down, from the front without perspective."""
-    face = np.asarray(neutral, dtype=np.float64)[:FACE_POINTS, :2]
-    low, high = face.min(axis=0), face.max(axis=0)
-    scale = FACE_SHARE * _SIZE / (high[1] - low[1])
-    centred = (np.asarray(vertices, dtype=np.float64)[:FACE_POINTS, :2] - (low + high) / 2) * scale
-    points: Points = centred * (1.0, -1.0) + _SIZE / 2
-    return points
-
-
 def _posed(rig: PosableRig, motion: NDArray[np.float64]) -> Points:
     """Face points of every frame, (frames, 468, 2); NaN stands for the rest position of a channel."""
     rows = np.nan_to_num(motion, nan=0.0).astype(np.float32)
-    return np.stack([project(rig.pose(row), rig.neutral) for row in rows])
+    return np.stack([project(rig.pose(row)[:FACE_POINTS], _SIZE) for row in rows])
 
 
 def _centred(points: Points) -> Points:
