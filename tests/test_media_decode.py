@@ -30,7 +30,7 @@ def test_constant_rate_takes_the_nearest_frame(durations: list[float], fps: floa
 def test_a_cut_has_the_length_that_was_asked_for(start: float, length: float) -> None:
     items = [Timed(i / 30, 1 / 30, i) for i in range(300)]
     chosen = list(at_constant_rate(items, 25, start, start + length))
-    assert len(chosen) == max(1, round(length * 25))
+    assert abs(len(chosen) - length * 25) <= 0.5 + 1e-6
     assert abs(chosen[0] / 30 - start) <= 1 / 60 + 1e-9
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from magictalk_core.corpora.records import ClipSource, Reason, Status
 from magictalk_core.corpora.registry import CorpusEntry
 from magictalk_core.errors import UserError
 from magictalk_core.isolation import Crash, default_workers, map_isolated
+from magictalk_core.lineage.atomic import write_text
 from magictalk_core.media.probe import MediaError, MediaProbe, check_length, probe
 from magictalk_core.tables.schema import CLIPS
 
@@ -31,17 +34,27 @@ _ADAPTERS = {"mead": mead.find_clips, "sample": mead.find_clips, "folder": folde
 Rejection = tuple[Reason, str]
 
 
-def index_corpus(entry: CorpusEntry, source: pd.DataFrame, media: MediaConfig) -> list[dict[str, Any]]:
+def index_corpus(
+    entry: CorpusEntry, source: pd.DataFrame, media: MediaConfig, cache: Path | None = None
+) -> list[dict[str, Any]]:
     """CLIPS rows, sorted by id, from SOURCE rows. Crop, frame count and duration stay null until the clip is decoded.
 
     Every file's headers are read and one frame is decoded, in a child process each, so that unreadable, soundless, too
-    short and too long clips have their reason here. Raises `UserError` where two files give the same clip id.
+    short and too long clips have their reason here. What the headers said is remembered in the JSON file `cache` by the
+    content of the file, so that a corpus that grew by one clip reads one. Raises `UserError` where two files give the
+    same clip id.
     """
     clips = _ADAPTERS[entry.kind](entry, source)
     _check_unique(clips)
-    md5 = dict(zip(source["path"], source["md5"], strict=True))
-    probes = _probe_all(entry, sorted({clip.path for clip in clips}), media)
-    return [_row(clip, md5[clip.path.as_posix()], probes[clip.path], media) for clip in clips]
+    by_path = dict(zip(source["path"], source["md5"], strict=True))
+    md5 = {clip.path: by_path[clip.path.as_posix()] for clip in clips}
+    version = f"{INDEX_VERSION}/{media.max_side_px}"
+    known = _read_known(cache, version)
+    probes = _probe_all(entry, md5, media, known)
+    if cache is not None:
+        kept = {digest: known[digest] for digest in sorted(set(md5.values()) & set(known))}
+        write_text(cache, json.dumps({"version": version, "probes": kept}))
+    return [_row(clip, md5[clip.path], probes[clip.path], media) for clip in clips]
 
 
 def _check_unique(clips: Sequence[ClipSource]) -> None:
@@ -63,7 +76,11 @@ def probe_file(path: str, max_side: int) -> MediaProbe | Rejection:
         return error.reason, str(error)
 
 
-def _probe_all(entry: CorpusEntry, paths: Sequence[Path], media: MediaConfig) -> dict[Path, MediaProbe | Rejection]:
+def _probe_all(
+    entry: CorpusEntry, md5: Mapping[Path, str], media: MediaConfig, known: dict[str, Any]
+) -> dict[Path, MediaProbe | Rejection]:
+    """path -> what its headers say. `known` holds earlier answers by content, and takes in the new ones."""
+    paths = [path for path in sorted(md5) if md5[path] not in known]
     tasks = [(str(entry.root / path), media.max_side_px) for path in paths]
     outcomes = map_isolated(
         probe_file,
@@ -75,13 +92,26 @@ def _probe_all(entry: CorpusEntry, paths: Sequence[Path], media: MediaConfig) ->
     )
     found: dict[Path, MediaProbe | Rejection] = {}
     for done, (index, outcome) in enumerate(outcomes, start=1):
+        path = paths[index]
         if isinstance(outcome, Crash):
-            found[paths[index]] = Reason.UNREADABLE, f"{outcome.kind}: {outcome.detail}"
+            # Not remembered: the machine may be to blame.
+            found[path] = Reason.UNREADABLE, f"{outcome.kind}: {outcome.detail}"
         else:
-            found[paths[index]] = outcome
+            known[md5[path]] = asdict(outcome) if isinstance(outcome, MediaProbe) else list(outcome)
         if done % _PROGRESS_EVERY == 0 or done == len(tasks):
             logger.info("%s: %d of %d files probed", entry.name, done, len(tasks))
-    return found
+    return {path: _restored(known[md5[path]]) for path in md5 if path not in found} | found
+
+
+def _restored(value: Any) -> MediaProbe | Rejection:
+    return MediaProbe(**value) if isinstance(value, dict) else (Reason(value[0]), str(value[1]))
+
+
+def _read_known(cache: Path | None, version: str) -> dict[str, Any]:
+    if cache is None or not cache.is_file():
+        return {}
+    stored = json.loads(cache.read_text(encoding="utf-8"))
+    return dict(stored["probes"]) if stored["version"] == version else {}
 
 
 def _rejection(clip: ClipSource, probed: MediaProbe | Rejection, media: MediaConfig) -> Rejection | None:

@@ -28,6 +28,7 @@ __all__ = [
     "explain",
     "open_media",
     "orientation",
+    "reading",
     "stream_start",
     "to_rgb",
     "turn",
@@ -60,6 +61,17 @@ def explain(error: Exception) -> str:
 
 
 @contextmanager
+def reading() -> Iterator[None]:
+    """Decoder errors inside the block become `MediaError` (unreadable); want of memory stays what it is."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise MediaError(Reason.UNREADABLE, f"no decodable media: {explain(error)}") from error
+
+
+@contextmanager
 def open_media(path: Path) -> Iterator[Any]:
     """An open input container. Raises `MediaError` (unreadable) for what is not a local media file of `FORMATS`.
 
@@ -70,12 +82,10 @@ def open_media(path: Path) -> Iterator[Any]:
     if path.stat().st_size == 0:
         raise MediaError(Reason.UNREADABLE, "the file is empty (0 bytes)")
     limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
-    try:
-        # The `file:` prefix keeps a name such as `http:x.mp4` a name.
-        with av.open(f"file:{path.absolute()}", container_options=limits, metadata_errors="replace") as container:
-            yield container
-    except av.FFmpegError as error:
-        raise MediaError(Reason.UNREADABLE, f"no decodable media: {explain(error)}") from error
+    # The `file:` prefix keeps a name such as `http:x.mp4` a name.
+    url = f"file:{path.absolute()}"
+    with reading(), av.open(url, container_options=limits, metadata_errors="replace") as container:
+        yield container
 
 
 def video_stream(container: Any, max_side: int = MAX_SIDE_PX) -> Any | None:

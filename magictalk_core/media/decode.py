@@ -85,7 +85,7 @@ def timed_frames(
     for frame in decode_packets(container, stream, count):
         duration = frame.duration * base if frame.duration else 1 / rate
         if frame.pts is None:
-            # Some AVI and raw streams carry no times at all: count at the nominal rate. Other files leave them out before
+            # Some AVI and raw streams carry no times at all: count at the nominal rate. Others leave them out before
             # time zero only: wait for the first time, and count back from it.
             undated.append(Timed(expected, duration, frame))
             expected += duration

@@ -21,6 +21,7 @@ from magictalk_core.media.container import (
     check_side,
     declared_duration,
     open_media,
+    reading,
     video_stream,
 )
 from magictalk_core.media.crop import Box, CropBox
@@ -145,7 +146,8 @@ def _crop_each(frames: Sequence[Any] | Iterator[Any], crop: CropBox, size: int) 
     reader: CropReader | None = None
     last: tuple[Any, NDArray[np.uint8]] | None = None
     for frame in frames:
-        reader = reader or CropReader(frame, crop, size)
         if last is None or last[0] is not frame:
-            last = (frame, reader.read(frame))
+            with reading():
+                reader = reader or CropReader(frame, crop, size)
+                last = (frame, reader.read(frame))
         yield last[1]

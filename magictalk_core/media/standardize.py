@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +13,7 @@ from magictalk_core.corpora.records import Reason, Status
 from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.media.audio import fit_length, loudest_dbfs, write_wav
 from magictalk_core.media.clip_file import write_clip
-from magictalk_core.media.container import MediaError, explain
+from magictalk_core.media.container import MediaError
 from magictalk_core.media.crop import CropBox, face_crop, follow_speaker
 from magictalk_core.media.decode import read_audio
 from magictalk_core.media.probe import MediaProbe, check_length, probe
@@ -39,7 +38,8 @@ def standardize_clip(
 
     Returns the MEDIA row without `clip_id`; its paths are file names. The sound inside `video` is preferred over the
     file `audio`. Bad input gives status `rejected` with reason and detail, never an exception: without sound the video
-    is still written, silent clips are written whole, anything else leaves no file. Same input, same bytes.
+    is still written, silent clips are written whole, anything else leaves no file. Same input, same bytes. What is not
+    the clip's fault (a full disk, no memory, no weights) is raised.
     """
     row: dict[str, Any] = {column: None for column in MEDIA.names if column != "clip_id"}
     row["status"] = str(Status.OK)
@@ -51,8 +51,6 @@ def standardize_clip(
         _write(cut, scan, crop, sound, out_dir / name, config, row)
     except MediaError as error:
         problem = error
-    except (av.FFmpegError, ValueError) as error:
-        problem = MediaError(Reason.UNREADABLE, explain(error))
     if problem is not None:
         row.update(status=str(Status.REJECTED), reason=str(problem.reason), detail=str(problem))
     return row
