@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,12 @@ def test_report_says_what_was_made_from_what(tmp_path: Path) -> None:
     ):
         assert expected in text
     assert "not known" in text  # no MLflow run was given, and the page says so
+
+
+def test_a_synthetic_corpus_is_not_called_filmed(tmp_path: Path) -> None:
+    (video,) = arguments()["videos"]
+    assert "Every panel but the first is generated" in written(tmp_path)
+    assert "No panel is filmed" in written(tmp_path, videos=[replace(video, clip_id="sample/s/1")])
 
 
 def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ __all__ = ["curve_figure", "funnel_figure", "jaw_figure", "loss_metrics", "write
 
 _WIDTH_IN = 5.2
 _MAX_POINTS = 600
+_LABEL_GAP_PT = 11.0
 
 
 def jaw_figure(jaw: JawTrace, palette: Palette = PAGE) -> Figure:
@@ -60,9 +61,29 @@ def _thinned(
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    width = max(3, len(values) // 20)
+    width = max(3, len(values) // 10)
     smoothed: NDArray[np.float64] = pd.Series(values).rolling(width, center=True, min_periods=1).median().to_numpy()
     return smoothed
+
+
+def _label_ends(axes: Axes, ends: list[tuple[str, float, float, str]]) -> None:
+    """Write each (name, x, y, colour) beside the end of its curve; labels that would touch move apart."""
+    heights = {name: float(axes.transData.transform((x, y))[1]) * 72 / axes.figure.dpi for name, x, y, _ in ends}
+    right, below = max((x for _, x, _, _ in ends), default=0.0), -np.inf
+    for name, _, y, colour in sorted(ends, key=lambda end: (heights[end[0]], end[0])):
+        height = max(heights[name], below + _LABEL_GAP_PT)
+        below = height
+        offset = (5, height - heights[name])
+        axes.annotate(
+            name,
+            (right, y),
+            xytext=offset,
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            fontsize=9,
+            annotation_clip=False,
+        )
 
 
 def curve_figure(curves: pd.DataFrame, names: list[str], palette: Palette = PAGE, height_in: float = 2.6) -> Figure:
@@ -72,6 +93,7 @@ def curve_figure(curves: pd.DataFrame, names: list[str], palette: Palette = PAGE
     quiet_axes(axes, palette)
     shown = curves[curves["metric"].isin(names)]
     colours = (palette.accent, palette.second, palette.ink, palette.muted)
+    ends: list[tuple[str, float, float, str]] = []
     for number, name in enumerate(names):
         rows = shown[(shown["metric"] == name) & np.isfinite(shown["value"])].sort_values("step")
         if rows.empty:
@@ -83,22 +105,14 @@ def curve_figure(curves: pd.DataFrame, names: list[str], palette: Palette = PAGE
             axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.3)
             values = _smooth(values)
         axes.plot(steps, values, color=colour, linewidth=1.8, linestyle=style)
-        axes.annotate(
-            name,
-            (steps[-1], values[-1]),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            fontsize=9,
-            annotation_clip=False,
-        )
+        ends.append((name, float(steps[-1]), float(values[-1]), colour))
     finite = shown["value"][np.isfinite(shown["value"])]
     if len(finite) and finite.min() > 0 and finite.max() / finite.min() > 8:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    _label_ends(axes, ends)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("optimizer step", color=palette.muted, fontsize=9)
     return figure

@@ -106,7 +106,7 @@ def _provenance_rows(made_from: Provenance) -> list[tuple[str, str | None, str]]
     ]
 
 
-def _video(entry: VideoEntry, number: int) -> dict[str, Any]:
+def _video(entry: VideoEntry, number: int, synthetic_corpora: set[str]) -> dict[str, Any]:
     jaw = entry.jaw
     correlation = None if jaw is None or jaw.correlation is None else number_text(jaw.correlation, 2)
     label = f"jawOpen over time in {entry.clip_id}: real clip and generated; correlation {correlation or 'undefined'}"
@@ -115,6 +115,7 @@ def _video(entry: VideoEntry, number: int) -> dict[str, Any]:
         "src": quote(entry.path) + _FIRST_PICTURE,
         "poster": quote(entry.poster) if entry.poster else None,
         "correlation": correlation,
+        "all_synthetic": entry.clip_id.split("/")[0] in synthetic_corpora,
         "plot": inline_svg(jaw_figure(jaw), f"jaw{number}", label) if jaw is not None else None,
     }
 
@@ -157,13 +158,14 @@ def _curves(inputs: ReportInputs) -> dict[str, Any]:
 def report_view(inputs: ReportInputs) -> dict[str, Any]:
     """The variables of the template."""
     methods = inputs.methods()
+    synthetic = {corpus.name for corpus in inputs.provenance.corpora if corpus.synthetic}
     notes = _METHOD_NOTES | inputs.method_notes
     return {
         "title": inputs.title,
         "lead": _lead(inputs),
         "made_on": inputs.made_on,
         "tiles": _tiles(inputs),
-        "videos": [_video(entry, number) for number, entry in enumerate(inputs.videos, 1)],
+        "videos": [_video(entry, number, synthetic) for number, entry in enumerate(inputs.videos, 1)],
         "methods": [(method, notes.get(method, "")) for method in methods],
         "main_method": inputs.main_method,
         "sections": score_sections(inputs.scores_summary, methods),
