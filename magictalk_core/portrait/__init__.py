@@ -1,0 +1,1 @@
+"""Portraits: animating a still picture, labelling what was made, and comparison videos."""

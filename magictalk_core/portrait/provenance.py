@@ -1,0 +1,133 @@
+"""C2PA: a signed manifest inside the video that says it was made by a trained model.
+
+The certificate is made once per user, in the cache. It proves that the file is unchanged since it was signed on this
+machine; it does not prove who signed, since no authority vouches for it. Put your own chain and key there to do that.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from magictalk_core import __version__
+from magictalk_core.errors import PermanentError
+from magictalk_core.lineage.atomic import atomic_directory, atomic_path
+from magictalk_core.portrait.label import DIGITAL_SOURCE_TYPE
+
+__all__ = ["read_provenance", "sign_video"]
+
+
+def _identity_folder() -> Path:
+    root = os.environ.get("MAGICTALK_CACHE")
+    return (Path(root) if root else Path.home() / ".cache" / "magictalk") / "signing"
+
+
+def _certificate(
+    name: str, key: Any, issuer: x509.Certificate | None, issuer_key: Any, extensions: list[tuple[Any, bool]]
+) -> x509.Certificate:
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "magictalk (self-made)"),
+        ]
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if issuer is None else issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=3650))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False)
+    )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    return builder.sign(issuer_key, hashes.SHA256())
+
+
+def _key_usage(sign: bool) -> x509.KeyUsage:
+    off = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    return x509.KeyUsage(digital_signature=not sign, key_cert_sign=sign, crl_sign=sign, **off)
+
+
+def _make_identity(folder: Path) -> None:
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root = _certificate(
+        "magictalk local root", root_key, None, root_key,
+        [(x509.BasicConstraints(True, None), True), (_key_usage(sign=True), True)],
+    )  # fmt: skip
+    leaf = _certificate(
+        "magictalk local signer", key, root, root_key,
+        [
+            (x509.BasicConstraints(False, None), True),
+            (_key_usage(sign=False), True),
+            (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False),
+        ],
+    )  # fmt: skip
+    pem = serialization.Encoding.PEM
+    with atomic_directory(folder) as temporary:
+        (temporary / "chain.pem").write_bytes(leaf.public_bytes(pem) + root.public_bytes(pem))
+        secret = temporary / "key.pem"
+        secret.touch(mode=0o600)
+        secret.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+
+
+def _signer() -> Any:
+    from c2pa import C2paSignerInfo, C2paSigningAlg, Signer
+
+    folder = _identity_folder()
+    if not (folder / "key.pem").is_file():
+        _make_identity(folder)
+    chain, key = (folder / "chain.pem").read_bytes(), (folder / "key.pem").read_bytes()
+    return Signer.from_info(C2paSignerInfo(C2paSigningAlg.ES256, chain, key, None))
+
+
+def sign_video(path: Path) -> None:
+    """Add a C2PA manifest to the mp4 at `path`, in place and atomically."""
+    from c2pa import Builder
+
+    manifest = {
+        "claim_generator_info": [{"name": "magictalk", "version": __version__}],
+        "title": path.name,
+        "format": "video/mp4",
+        "assertions": [
+            {
+                "label": "c2pa.actions.v2",
+                "data": {"actions": [{"action": "c2pa.created", "digitalSourceType": DIGITAL_SOURCE_TYPE}]},
+            }
+        ],
+    }
+    with atomic_path(path) as temporary, path.open("rb") as source, temporary.open("w+b") as target:
+        Builder(json.dumps(manifest)).sign(_signer(), "video/mp4", source, target)
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """The active manifest of a video, with `validation_state`; raises `PermanentError` when there is none."""
+    from c2pa import Reader
+
+    try:
+        store: dict[str, Any] = json.loads(Reader("video/mp4", path.open("rb")).json())
+    except Exception as error:  # c2pa raises one class per message
+        raise PermanentError(f"{path}: no readable C2PA manifest ({error})") from error
+    return {**store["manifests"][store["active_manifest"]], "validation_state": store.get("validation_state")}

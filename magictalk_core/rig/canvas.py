@@ -1,0 +1,47 @@
+"""Off-screen drawing with moderngl over EGL: a GPU where there is one, Mesa's software renderer elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magictalk_core.errors import PermanentError
+
+__all__ = ["Canvas"]
+
+
+class Canvas:
+    """A square RGB picture with depth and 4x multisampling. One per process and thread; `close` it."""
+
+    def __init__(self, size: int) -> None:
+        # Imported here: it needs a system library, and only drawing needs it.
+        import moderngl
+
+        self.size = size
+        try:
+            self.context: Any = moderngl.create_standalone_context(backend="egl")
+        except Exception as error:  # moderngl raises bare Exception when no EGL is there
+            raise PermanentError(
+                f"no off-screen renderer ({error}): type `apt-get install -y libegl1 libgl1 libgl1-mesa-dri`"
+            ) from error
+        self.context.enable(moderngl.DEPTH_TEST)
+        self._multisampled = self.context.framebuffer(
+            self.context.renderbuffer((size, size), 4, samples=4),
+            self.context.depth_renderbuffer((size, size), samples=4),
+        )
+        self._resolved = self.context.framebuffer(self.context.renderbuffer((size, size), 4))
+
+    def begin(self, background: tuple[float, float, float]) -> None:
+        self._multisampled.use()
+        self._multisampled.clear(*background, 1.0)
+
+    def picture(self) -> NDArray[np.uint8]:
+        """What was drawn, (size, size, 3), top row first."""
+        self.context.copy_framebuffer(self._resolved, self._multisampled)
+        raw = np.frombuffer(self._resolved.read(components=3, alignment=1), np.uint8)
+        return np.ascontiguousarray(raw.reshape(self.size, self.size, 3)[::-1])
+
+    def close(self) -> None:
+        self.context.release()
