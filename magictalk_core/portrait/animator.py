@@ -138,9 +138,10 @@ class PortraitAnimator:
         # The texture slides under the fixed rim: the white at the rim stays, the iris moves.
         texture[-1] -= gaze[:2] * [1, -1]
         n = len(loop)
-        self._draw(
-            f"eye{side}", self._surface.turn(vertices, row), texture, np.zeros((n + 1, 4)), fan(tuple(range(n)), n)
-        )
+        ring = [(i, (i + 1) % n, n + i) for i in range(n)] + [((i + 1) % n, n + (i + 1) % n, n + i) for i in range(n)]
+        triangles = np.concatenate([fan(tuple(range(n)), 2 * n), np.array(ring, np.int32)])
+        tints = np.zeros((len(vertices), 4))
+        self._draw(f"eye{side}", self._surface.turn(vertices, row), texture, tints, triangles)
 
     def _draw(
         self,

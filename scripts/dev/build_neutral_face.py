@@ -68,7 +68,14 @@ def main() -> None:
     eyes = neutral[list(LEFT_EYE)].mean(axis=0) - neutral[list(RIGHT_EYE)].mean(axis=0)
     neutral *= 6.3 / np.linalg.norm(eyes)
     inner = list(LIPS_INNER)
-    print("mouth gap, cm:", neutral[13] - neutral[14], "left eye x > 0:", eyes[0] > 0, "lips", np.ptp(neutral[inner], axis=0))
+    print(
+        "mouth gap, cm:",
+        neutral[13] - neutral[14],
+        "left eye x > 0:",
+        eyes[0] > 0,
+        "lips",
+        np.ptp(neutral[inner], axis=0),
+    )
     np.savez(OUT, neutral=neutral.astype(np.float32), mirror=mirror.astype(np.int32))
 
 
