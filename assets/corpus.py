@@ -4,7 +4,7 @@ A factory over a corpus name. Shards are dynamic partitions, one definition per 
 stage inside a corpus shares the definition, so each shard flows alone from raw file to table.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,6 +1,6 @@
 """What the models make: the rig, generated motion, scores, comparison videos, the report."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
 from collections.abc import Sequence
 

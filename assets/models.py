@@ -1,6 +1,6 @@
 """The training set and the models. Training runs outside Dagster, through Pipes, as the plain command it also is."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
 import sys
 from collections.abc import Sequence

@@ -13,9 +13,14 @@ SHARD_STAGES = ("media", "blendshapes", "speech")
 
 
 def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
-    """Per corpus an index job, a shard job and a record job; one job for models and evaluation."""
+    """Per corpus: observe, index, shards, record; one job for models and evaluation."""
     jobs: dict[str, Any] = {}
     for corpus in corpora:
+        jobs[f"{corpus}_observe"] = dg.define_asset_job(
+            f"{corpus}_observe",
+            dg.AssetSelection.assets([corpus, "source"]),
+            description=f"Look at the raw files of {corpus}: new or changed ones make everything downstream stale.",
+        )
         jobs[f"{corpus}_index"] = dg.define_asset_job(
             f"{corpus}_index",
             dg.AssetSelection.assets([corpus, "clips"]),

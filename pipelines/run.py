@@ -93,14 +93,8 @@ class _Runner:
             raise _failure(result)
 
     def observe(self, corpus: str) -> None:
-        source = next(a for a in self.assets if getattr(a, "key", None) == dg.AssetKey([corpus, "source"]))
-        result = dg.observe(
-            [source],
-            instance=self.instance,
-            resources=self.resources,
-            run_config=QUIET_LOGS,
-            raise_on_error=False,
-        )
+        job = self.definitions.resolve_job_def(f"{corpus}_observe")
+        result = job.execute_in_process(instance=self.instance, run_config=QUIET_LOGS, raise_on_error=False)
         if not result.success:
             raise _failure(result)
 

@@ -60,7 +60,8 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
 def write_index(workspace: Workspace, corpus: str, media: MediaConfig) -> IndexResult:
     """Turn the listing into CLIPS rows, header probes included."""
     observe_source(workspace, corpus)
-    rows = index_corpus(load_corpus(workspace, corpus), read_frame(SOURCE, workspace.source_table(corpus)), media)
+    entry, source = load_corpus(workspace, corpus), read_frame(SOURCE, workspace.source_table(corpus))
+    rows = index_corpus(entry, source, media, cache=workspace.cache("probe") / f"{corpus}.json")
     if not rows:
         root = load_corpus(workspace, corpus).root
         raise PermanentError(f"corpus `{corpus}`: no clip found below {root}: check --root and --kind")

@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.faces.litert import LiteRtModel
-from magictalk_core.weights.resolver import resolve
+from magictalk_core.weights.resolver import find, resolve
 
-__all__ = ["FaceBox", "FaceDetector", "load_face_detector"]
+__all__ = ["FaceBox", "FaceDetector", "centrality", "choose_face", "load_face_detector"]
+
+_WHEEL_MODEL = "face_detection_short_range.tflite"
 
 MIN_SCORE = 0.5
 NMS_IOU = 0.3
 _TILE_SHARES = (0.6, 0.4)
 """Sides of the square tiles, as shares of the shorter picture side, that are searched when the whole picture shows no
-face: BlazeFace short range misses faces below about a fifth of the picture."""
+face: BlazeFace short range misses faces below about a fifth of the picture. A tile below the network's own 128 pixels
+would only be enlarged and is not searched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,8 @@ class FaceDetector:
             if found:
                 break
             side = int(share * min(height, width))
+            if side < self._model.side:
+                break
             step = max(1, side // 2)
             for y in range(0, height - side + 1, step):
                 for x in range(0, width - side + 1, step):
@@ -89,9 +94,9 @@ class FaceDetector:
         values[:, [0, 2, 3, 4, 5, 6, 7]] += self._anchors[keep][:, None]
         # Back from the letterboxed square to the region, then to the picture.
         values *= side
-        values[:, [0, 2, 3, 4, 5, 6, 7]] -= np.float32([pad_x, pad_y])
-        values /= np.float32([size[0] / width, size[1] / height])
-        values[:, [0, 2, 3, 4, 5, 6, 7]] += np.float32([left, top])
+        values[:, [0, 2, 3, 4, 5, 6, 7]] -= np.array([pad_x, pad_y], np.float32)
+        values /= np.array([size[0] / width, size[1] / height], np.float32)
+        values[:, [0, 2, 3, 4, 5, 6, 7]] += np.array([left, top], np.float32)
         return [_box(v[0], v[1], v[2:], float(s)) for v, s in zip(values, scores[keep], strict=True)]
 
 
@@ -120,6 +125,28 @@ def _suppress(found: list[FaceBox]) -> list[FaceBox]:
     return result
 
 
+def centrality(x: float, y: float) -> float:
+    """1 at the centre of the picture, falling to a seventh in its corners; `x`, `y` in shares of the picture."""
+    return float(np.exp(-4 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)))
+
+
+def choose_face(boxes: list[FaceBox], width: int, height: int) -> FaceBox | None:
+    """The face a picture is about: the largest product of score, area and nearness to the centre."""
+
+    def weight(box: FaceBox) -> float:
+        near = centrality((box.x + box.width / 2) / width, (box.y + box.height / 2) / height)
+        return box.score * box.width * box.height * near
+
+    return max(boxes, key=weight, default=None)
+
+
 def load_face_detector() -> FaceDetector:
-    """The detector of the mediapipe wheel; fetched from the package index when it is not in the cache."""
-    return FaceDetector(LiteRtModel(resolve("face_detection_short_range.tflite")))
+    """The detector of the mediapipe wheel, or its equal from `face_landmarker.task` where only that is here.
+
+    Fetched from the package index when neither is here; raises `TransientError` when that fails.
+    """
+    from magictalk_core.faces.bundle import BUNDLE, bundle_model
+
+    if find(_WHEEL_MODEL) is None and find(BUNDLE) is not None:
+        return FaceDetector(bundle_model("face_detector.tflite"))
+    return FaceDetector(LiteRtModel(resolve(_WHEEL_MODEL).read_bytes()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,22 @@ __all__ = ["LiteRtModel"]
 
 
 class LiteRtModel:
-    """A `.tflite` file with one float32 image input (1, side, side, 3)."""
+    """A `.tflite` model with one float32 input. Not safe for use from several threads.
 
-    def __init__(self, path: Path) -> None:
+    `side` is the second dimension of the input: height and width of the picture for models that take one.
+    """
+
+    def __init__(self, content: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter: Any = Interpreter(str(path), num_threads=1)
+        self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
         self.side = int(self._input["shape"][1])
 
-    def run(self, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Outputs in the model's order for one image (side, side, 3)."""
-        self._interpreter.set_tensor(self._input["index"], image[None])
+    def run(self, values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Outputs in the model's order for one input without its batch dimension."""
+        self._interpreter.set_tensor(self._input["index"], values[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output["index"]) for output in self._outputs]

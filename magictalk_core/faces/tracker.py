@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
-from magictalk_core.faces.face_mesh import FaceMesh, load_face_mesh
+from magictalk_core.faces.bundle import BUNDLE, BlendshapeNetwork
+from magictalk_core.faces.face_mesh import FaceMesh, load_bundle_mesh, load_face_mesh
 from magictalk_core.faces.head_pose import pose_from_frame
+from magictalk_core.faces.observation import NO_FACE, FaceObservation, observe_face
 from magictalk_core.faces.solver import face_frame, solve
 from magictalk_core.weights.resolver import find
 
-__all__ = ["NO_FACE", "FaceObservation", "LiteRtTracker", "Tracker", "TrackerChoice", "open_tracker", "tracker_id"]
+__all__ = [
+    "FaceObservation",
+    "LiteRtTracker",
+    "Tracker",
+    "TrackerChoice",
+    "blendshapes_tracker",
+    "geometric_tracker",
+    "open_tracker",
+    "tracker_id",
+]
 
 TrackerChoice = Literal["auto", "mediapipe", "litert"]
 
-LITERT_ID = "litert-geometric/1"
-MEDIAPIPE_ID = "mediapipe/1"
-FACE_LANDMARKER = "face_landmarker.task"
-
-
-@dataclass(frozen=True, eq=False)
-class FaceObservation:
-    """One frame. `landmarks` (468 or 478, 3) pixels or None; `coefficients` (52,) in ARKIT_NAMES order with NaN for
-    channels the tracker cannot see; `pose` (6,) in POSE_NAMES order; `confidence` NaN where the tracker gives none."""
-
-    face_found: bool
-    confidence: float
-    landmarks: NDArray[np.float32] | None
-    coefficients: NDArray[np.float32]
-    pose: NDArray[np.float32]
-
-
-NO_FACE = FaceObservation(
-    False, float("nan"), None, np.full(len(ARKIT_NAMES), np.nan, np.float32), np.full(len(POSE_NAMES), np.nan, np.float32)
-)
+MEDIAPIPE_ID = "mediapipe/2"
+BLENDSHAPES_ID = "litert-blendshapes/1"
+GEOMETRIC_ID = "litert-geometric/2"
+"""The number counts changes of the values that a tracker gives for the same picture."""
 
 
 class Tracker(Protocol):
@@ -50,35 +43,58 @@ class Tracker(Protocol):
 
 
 class LiteRtTracker:
-    """Landmarks by LiteRT, coefficients by the geometric solver. Needs nothing that a package index does not carry."""
+    """Landmarks by LiteRT; `coefficients` turns landmarks (468 or 478, 3) in pixels into (52,) ARKit coefficients."""
 
-    id = LITERT_ID
-
-    def __init__(self, mesh: FaceMesh) -> None:
+    def __init__(
+        self, tracker: str, mesh: FaceMesh, coefficients: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    ) -> None:
+        self.id = tracker
         self._mesh = mesh
+        self._coefficients = coefficients
 
     def track(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceObservation]:
         for rgb in frames:
-            found = self._mesh.find(rgb)
-            if found is None:
-                yield NO_FACE
-                continue
-            frame = face_frame(found.landmarks)
-            pose = pose_from_frame(frame.rotation, frame.scale, frame.centre, rgb.shape[1], rgb.shape[0])
-            yield FaceObservation(True, found.presence, found.landmarks, solve(frame), pose)
+            yield observe_face(rgb, self._mesh.detector, self._observe)
+
+    def _observe(self, rgb: NDArray[np.uint8]) -> FaceObservation:
+        found = self._mesh.find(rgb)
+        if found is None:
+            return NO_FACE
+        frame = face_frame(found.landmarks)
+        pose = pose_from_frame(frame.rotation, frame.scale, frame.centre, rgb.shape[1], rgb.shape[0])
+        return FaceObservation(True, found.presence, found.landmarks, self._coefficients(found.landmarks), pose)
+
+
+def geometric_tracker() -> Tracker:
+    """Networks of the mediapipe wheel and the geometric solver: needs nothing that a package index does not carry."""
+    return LiteRtTracker(GEOMETRIC_ID, load_face_mesh(), lambda landmarks: solve(face_frame(landmarks)))
+
+
+def blendshapes_tracker() -> Tracker:
+    """The networks of `face_landmarker.task` on LiteRT; close to MediaPipe's coefficients without its graph."""
+    return LiteRtTracker(BLENDSHAPES_ID, load_bundle_mesh(), BlendshapeNetwork().solve)
 
 
 def tracker_id(choice: TrackerChoice) -> str:
-    """The id of the tracker that `choice` means here, without loading it. `auto` looks for the Face Landmarker file."""
-    if choice == "litert" or (choice == "auto" and find(FACE_LANDMARKER) is None):
-        return LITERT_ID
-    return MEDIAPIPE_ID
+    """The id of the tracker that `choice` means here, without loading it.
+
+    `auto` is `mediapipe` where `face_landmarker.task` is found, otherwise `litert`. `litert` runs the blend shape network
+    of that file where it is found, otherwise the geometric solver.
+    """
+    if choice == "mediapipe":
+        return MEDIAPIPE_ID
+    if find(BUNDLE) is None:
+        return GEOMETRIC_ID
+    return MEDIAPIPE_ID if choice == "auto" else BLENDSHAPES_ID
 
 
 def open_tracker(choice: TrackerChoice) -> Tracker:
-    """Load the tracker. `mediapipe` without its file is an error that says where to get it."""
-    if tracker_id(choice) == LITERT_ID:
-        return LiteRtTracker(load_face_mesh())
+    """Load the tracker. `mediapipe` without its file is a `PermanentError` that says where to get it."""
+    tracker = tracker_id(choice)
+    if tracker == GEOMETRIC_ID:
+        return geometric_tracker()
+    if tracker == BLENDSHAPES_ID:
+        return blendshapes_tracker()
     from magictalk_core.faces.mediapipe_tracker import MediaPipeTracker
 
     return MediaPipeTracker()
