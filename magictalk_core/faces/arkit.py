@@ -70,7 +70,10 @@ BLIND_CHANNELS: dict[str, tuple[str, ...]] = {
     "litert-geometric": (
         "tongueOut",
         "cheekPuff",
-        *_pair("cheekSquint", "noseSneer", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp"),
+        "jawForward",
+        "mouthShrugUpper",
+        *_pair("jaw", "mouthFrown"),
+        *_pair("cheekSquint", "noseSneer", "eyeLookIn", "eyeLookOut", "eyeLookUp"),
     ),
 }
 """Channels that a tracker kind (the tracker id up to its first `/`) cannot see: null or near zero by construction."""

@@ -1,8 +1,8 @@
 """The networks inside MediaPipe's `face_landmarker.task`, a zip archive, for use on LiteRT without MediaPipe's graph.
 
-The face detector in it gives the same numbers as the one in the mediapipe wheel. The landmark network has 478 points, ten of
-them on the irises. The blend shape network takes 146 of them: the points of face oval, lips, eyes, brows and irises,
-and eight along the ridge of the nose, in ascending order.
+The face detector in it gives the same numbers as the one in the mediapipe wheel. The landmark network has 478 points,
+ten of them on the irises. The blend shape network takes 146 of them in ascending order: the points of face oval, lips,
+eyes, brows and irises, and eight along the ridge of the nose.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Landmarks of one face on LiteRT, without history: 468 with the network of the mediapipe wheel, 478 with the bundle's."""
+"""Landmarks of one face on LiteRT, without history: 468 points with the mediapipe wheel, 478 with the bundle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUNDLE_MIN_PRESENCE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class MeshResult:
-    """`landmarks` (468 or 478, 3) pixels: x right, y down, z away from the camera at the scale of x; `presence` 0..1."""
+    """`landmarks` (468 or 478, 3) pixels: x right, y down, z away from the camera in x's scale; `presence` 0..1."""
 
     landmarks: NDArray[np.float32]
     presence: float

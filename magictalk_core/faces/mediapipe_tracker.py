@@ -5,8 +5,8 @@ Video mode depends on what came before and differs between runs; image mode does
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,45 +32,46 @@ class MediaPipeTracker:
     id = MEDIAPIPE_ID
 
     def __init__(self) -> None:
+        self._bundle = resolve(BUNDLE).read_bytes()
+        self._detector = load_face_detector()
+
+    def track(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceObservation]:
         # Imported here: mediapipe takes a second and most of the library does without it.
-        import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision
 
         options = vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=resolve(BUNDLE).read_bytes()),
+            base_options=BaseOptions(model_asset_buffer=self._bundle),
             running_mode=vision.RunningMode.IMAGE,
             num_faces=_MAX_FACES,
             output_face_blendshapes=True,
             output_facial_transformation_matrixes=True,
         )
-        self._mediapipe: Any = mediapipe
-        self._landmarker: Any = vision.FaceLandmarker.create_from_options(options)
-        self._detector = load_face_detector()
-        # Left to the interpreter's exit, the landmarker finds its own module already torn down.
-        weakref.finalize(self, self._landmarker.close)
+        # Opened for each run of frames: a landmarker that lives until the interpreter's exit can no longer be closed.
+        with vision.FaceLandmarker.create_from_options(options) as landmarker:
+            for rgb in frames:
+                yield observe_face(rgb, self._detector, partial(_observe, landmarker))
 
-    def track(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceObservation]:
-        for rgb in frames:
-            yield observe_face(rgb, self._detector, self._observe)
 
-    def _observe(self, rgb: NDArray[np.uint8]) -> FaceObservation:
-        image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
-        result = self._landmarker.detect(image)
-        if not result.face_landmarks:
-            return NO_FACE
-        faces = [np.array([(p.x, p.y, p.z) for p in face], np.float32) for face in result.face_landmarks]
-        best = max(range(len(faces)), key=lambda i: _weight(faces[i]))
-        size = np.array([rgb.shape[1], rgb.shape[0], rgb.shape[1]], np.float32)
-        coefficients = np.full(len(ARKIT_NAMES), np.nan, np.float32)
-        for category in result.face_blendshapes[best]:
-            if category.category_name in _POSITION:
-                coefficients[_POSITION[category.category_name]] = min(max(category.score, 0.0), 1.0)
-        # The matrix takes the canonical face to the camera: x right, y up, z to the viewer, centimetres.
-        matrix = np.array(result.facial_transformation_matrixes[best], np.float64)
-        scale = float(np.cbrt(np.linalg.det(matrix[:3, :3])))
-        pose = np.array([*angles_of(matrix[:3, :3] / scale), *matrix[:3, 3]], np.float32)
-        # Face Landmarker reports no presence score for a face that it found.
-        return FaceObservation(True, float("nan"), faces[best] * size, coefficients, pose)
+def _observe(landmarker: Any, rgb: NDArray[np.uint8]) -> FaceObservation:
+    from mediapipe import Image, ImageFormat
+
+    image = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+    result = landmarker.detect(image)
+    if not result.face_landmarks:
+        return NO_FACE
+    faces = [np.array([(p.x, p.y, p.z) for p in face], np.float32) for face in result.face_landmarks]
+    best = max(range(len(faces)), key=lambda i: _weight(faces[i]))
+    size = np.array([rgb.shape[1], rgb.shape[0], rgb.shape[1]], np.float32)
+    coefficients = np.full(len(ARKIT_NAMES), np.nan, np.float32)
+    for category in result.face_blendshapes[best]:
+        if category.category_name in _POSITION:
+            coefficients[_POSITION[category.category_name]] = min(max(category.score, 0.0), 1.0)
+    # The matrix takes the canonical face to the camera: x right, y up, z to the viewer, centimetres.
+    matrix = np.array(result.facial_transformation_matrixes[best], np.float64)
+    scale = float(np.cbrt(np.linalg.det(matrix[:3, :3])))
+    pose = np.array([*angles_of(matrix[:3, :3] / scale), *matrix[:3, 3]], np.float32)
+    # Face Landmarker reports no presence score for a face that it found.
+    return FaceObservation(True, float("nan"), faces[best] * size, coefficients, pose)
 
 
 def _weight(face: NDArray[np.float32]) -> float:

@@ -48,8 +48,8 @@ def observe_face(
     """`observe` on the picture, or on the square around its face when the picture is large.
 
     In a large picture the face is a few pixels wide for the detector, and where it puts the face is then too coarse for
-    the landmarks. Landmarks and translation are returned for the whole picture. Rotation is as seen along the line to the
-    face, so that a clip gives the same angles before and after it was cropped.
+    the landmarks. Landmarks and translation are returned for the whole picture. Rotation is as seen along the line to
+    the face, so that a clip gives the same angles before and after it was cropped.
     """
     height, width = rgb.shape[:2]
     if max(height, width) <= LARGE_PICTURE:

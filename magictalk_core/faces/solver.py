@@ -1,9 +1,10 @@
 """ARKit coefficients from 468 landmarks without a network: the geometric solver.
 
-The landmarks are brought into the frame of the neutral face by a similarity fit over points that expressions hardly move.
-Distances between lips, lids, brows and nose then feed one linear read-out per channel, fitted once against MediaPipe's
-coefficients (`scripts/dev/fit_geometric_solver.py`; the table of weights is package data). Nothing depends on another
-frame. Channels that landmarks do not show (gaze, cheek puff, nose sneer, tongue) are NaN: see `arkit.BLIND_CHANNELS`.
+The landmarks are brought into the frame of the neutral face by a similarity fit over points that expressions hardly
+move. Distances between lips, lids, brows and nose then feed one read-out per channel, linear or through a logistic
+curve, fitted once against MediaPipe's coefficients (`scripts/dev/fit_geometric_solver.py`; the table of weights is
+package data). Nothing depends on another frame. Channels that the landmarks do not show well enough are NaN, see
+`arkit.BLIND_CHANNELS`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from magictalk_core.faces.arkit import ARKIT_NAMES
 
@@ -128,19 +130,33 @@ def face_features(frame: FaceFrame) -> NDArray[np.float64]:
     return np.array(list(_measures(frame.points).values()), np.float64)
 
 
+@dataclass(frozen=True, eq=False)
+class _Readout:
+    """`weights` (features, channels), `offsets` and `logistic` (channels,), `positions` in ARKIT_NAMES."""
+
+    weights: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    logistic: NDArray[np.bool_]
+    positions: list[int]
+
+
 @cache
-def _readout() -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
-    """Weights (features, channels), offsets (channels,), and the channels' positions in ARKIT_NAMES."""
+def _readout() -> _Readout:
     file = resources.files("magictalk_core.faces").joinpath("geometric_solver.json")
-    table = json.loads(file.read_text(encoding="utf-8"))
-    rows = [[table["channels"][name]["weights"].get(f, 0.0) for f in FEATURE_NAMES] for name in table["channels"]]
-    offsets = [table["channels"][name]["offset"] for name in table["channels"]]
-    return np.array(rows).T, np.array(offsets), [ARKIT_NAMES.index(name) for name in table["channels"]]
+    channels = json.loads(file.read_text(encoding="utf-8"))["channels"]
+    return _Readout(
+        np.array([[channel["weights"].get(f, 0.0) for f in FEATURE_NAMES] for channel in channels.values()]).T,
+        np.array([channel["offset"] for channel in channels.values()]),
+        np.array([channel["link"] == "logistic" for channel in channels.values()]),
+        [ARKIT_NAMES.index(name) for name in channels],
+    )
 
 
 def solve(frame: FaceFrame) -> NDArray[np.float32]:
-    """(52,) coefficients in ARKIT_NAMES order, clipped to [0, 1]; NaN where the solver is blind."""
-    weights, offsets, positions = _readout()
+    """(52,) coefficients in ARKIT_NAMES order, in [0, 1]; NaN where the solver is blind."""
+    readout = _readout()
+    linear = face_features(frame) @ readout.weights + readout.offsets
+    values = np.where(readout.logistic, expit(linear), np.clip(linear, 0.0, 1.0))
     coefficients = np.full(len(ARKIT_NAMES), np.nan, np.float32)
-    coefficients[positions] = np.clip(face_features(frame) @ weights + offsets, 0.0, 1.0)
+    coefficients[readout.positions] = values
     return coefficients

@@ -78,8 +78,8 @@ def blendshapes_tracker() -> Tracker:
 def tracker_id(choice: TrackerChoice) -> str:
     """The id of the tracker that `choice` means here, without loading it.
 
-    `auto` is `mediapipe` where `face_landmarker.task` is found, otherwise `litert`. `litert` runs the blend shape network
-    of that file where it is found, otherwise the geometric solver.
+    `auto` is `mediapipe` where `face_landmarker.task` is found, otherwise `litert`. `litert` runs the blend shape
+    network of that file where it is found, otherwise the geometric solver.
     """
     if choice == "mediapipe":
         return MEDIAPIPE_ID

@@ -1,6 +1,7 @@
-"""Derive `magictalk_core/faces/face_mesh_topology.json` from the edge lists of the mediapipe 0.10.21 wheel (Apache-2.0).
+"""Derive `magictalk_core/faces/face_mesh_topology.json` from the edge lists of the mediapipe 0.10.21 wheel.
 
-The tessellation lists the three edges of each triangle in a row. Orientation is fixed with one frontal set of landmarks.
+The wheel is Apache-2.0. Its tessellation lists the three edges of each triangle in a row. Orientation is fixed with the
+landmarks of one frontal face.
 
     python scripts/dev/derive_face_mesh.py mediapipe-0.10.21-*.whl
 """
@@ -47,6 +48,14 @@ def loops(pairs: list[tuple[int, int]]) -> list[list[int]]:
     return found
 
 
+def brow(chains: list[list[int]], points: np.ndarray) -> list[int]:
+    """One loop from the chains of the upper and the lower edge: up there and down back."""
+    upper, lower = sorted(chains, key=lambda chain: points[chain, 1].mean())
+    if np.linalg.norm(points[upper[-1]] - points[lower[0]]) > np.linalg.norm(points[upper[-1]] - points[lower[-1]]):
+        lower = lower[::-1]
+    return upper + lower
+
+
 def main() -> None:
     with zipfile.ZipFile(sys.argv[1]) as wheel:
         text = wheel.read(MEMBER).decode()
@@ -56,9 +65,9 @@ def main() -> None:
     points = portrait_landmarks(skimage.data.astronaut())
     assert points is not None
     for triangle in triangles:
-        a, b, c = points[triangle, :2]
+        (ax, ay), (bx, by), (cx, cy) = points[triangle, :2]
         # Counter-clockwise seen from the front, with y up: in a picture y points down.
-        if np.cross(b - a, c - a) > 0:
+        if (bx - ax) * (cy - ay) > (by - ay) * (cx - ax):
             triangle.reverse()
     lips = sorted(loops(edges(text, "FACEMESH_LIPS")), key=lambda loop: -np.ptp(points[loop, 1]))
     topology = {
@@ -68,8 +77,8 @@ def main() -> None:
         "left_eye": loops(edges(text, "FACEMESH_LEFT_EYE"))[0],
         "right_eye": loops(edges(text, "FACEMESH_RIGHT_EYE"))[0],
         "face_oval": loops(edges(text, "FACEMESH_FACE_OVAL"))[0],
-        "left_brow": sorted({n for e in edges(text, "FACEMESH_LEFT_EYEBROW") for n in e}),
-        "right_brow": sorted({n for e in edges(text, "FACEMESH_RIGHT_EYEBROW") for n in e}),
+        "left_brow": brow(loops(edges(text, "FACEMESH_LEFT_EYEBROW")), points),
+        "right_brow": brow(loops(edges(text, "FACEMESH_RIGHT_EYEBROW")), points),
     }
     OUT.write_text(json.dumps(topology), encoding="utf-8")
 

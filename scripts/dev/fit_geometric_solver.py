@@ -1,19 +1,22 @@
-"""Fit `magictalk_core/faces/geometric_solver.json`: landmarks' distances -> MediaPipe's coefficients, by ridge regression.
+"""Fit `magictalk_core/faces/geometric_solver.json`: distances between landmarks -> MediaPipe's coefficients.
 
     MAGICTALK_WEIGHTS=../shared/weights python scripts/dev/fit_geometric_solver.py ../shared/samples/clips
 
-Prints, for each channel, Pearson per clip (median over the clips in which the channel moves) with the person left out.
-Left and right channels are fitted together on mirrored faces, so the solver is symmetric.
+Prints, for each channel, the median over clips in which it moves of the Pearson correlation with MediaPipe, with the person
+left out of the fit. A pair of channels is fitted as one on mirrored faces, so the solver is symmetric. A channel sees the
+features of its own region alone: few people are here, and on them a smile predicts the brows.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from magictalk_core.faces.arkit import ARKIT_NAMES, BLIND_CHANNELS, mirror_name
 from magictalk_core.faces.face_mesh import load_face_mesh
@@ -22,47 +25,80 @@ from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.media.decode import read_frames
 
 OUT = Path(__file__).parents[2] / "magictalk_core" / "faces" / "geometric_solver.json"
-CACHE = Path("/tmp/fit_geometric_solver.npz")
-CHANNELS = [n for n in ARKIT_NAMES if n not in BLIND_CHANNELS["litert-geometric"]]
 SAME_PERSON = {"mead_M030": "M030", "mead_W009": "W009", "grid_id2_swwp2s": "pwij3p", "grid_pwij3p": "pwij3p"}
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
+MOVES = 0.03
+"""Standard deviation within a clip above which a channel counts as moving there."""
+
+EYES = tuple(n for n in FEATURE_NAMES if n.startswith(("eye_", "lid_", "under_")))
+BROWS = tuple(n for n in FEATURE_NAMES if n.startswith("brow"))
+CHEEKS = tuple(n for n in FEATURE_NAMES if n.startswith("cheek"))
+MOUTH = tuple(n for n in FEATURE_NAMES if n not in {*EYES, *BROWS, *CHEEKS})
+SIGNED = ("mouth_x", "chin_x")
 
 
-def person(stem: str) -> str:
-    return next((p for prefix, p in SAME_PERSON.items() if stem.startswith(prefix)), stem)
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Features (n, features), coefficients (n, 52), clip and person (n,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+    clip: np.ndarray
+    person: np.ndarray
 
 
-def collect(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if CACHE.exists():
-        saved = np.load(CACHE)
-        return saved["x"], saved["y"], saved["clip"]
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One channel's read-out and how it did on people it had not seen."""
+
+    link: str
+    weights: np.ndarray
+    offset: float
+    pearson: float
+    mae: float
+    clips: int
+
+
+def region(channel: str) -> list[int]:
+    if channel.startswith("eye"):
+        names = EYES + (CHEEKS if "Squint" in channel else ())
+    elif channel.startswith("brow"):
+        names = BROWS + EYES
+    else:
+        names = MOUTH + (CHEEKS if "Smile" in channel or "UpperUp" in channel else ())
+    return [FEATURE_NAMES.index(n) for n in names]
+
+
+def collect(folder: Path, cache: Path | None) -> Samples:
+    if cache is not None and cache.exists():
+        saved = np.load(cache)
+        return Samples(saved["x"], saved["y"], saved["clip"], saved["person"])
     mesh, reference = load_face_mesh(), open_tracker("mediapipe")
-    x, y, clip = [], [], []
+    x, y, clip, person = [], [], [], []
     for file in sorted(folder.iterdir()):
         frames = list(read_frames(file))
         for frame, seen in zip(frames, reference.track(frames), strict=True):
             found = mesh.find(frame)
             if found is not None and seen.face_found:
                 x.append(face_features(face_frame(found.landmarks)))
-                y.append(seen.coefficients)
+                y.append(np.nan_to_num(seen.coefficients))
                 clip.append(file.stem)
-        print(file.name, len(frames))
-    np.savez(CACHE, x=x, y=y, clip=clip)
-    return np.array(x), np.array(y), np.array(clip)
+                person.append(next((p for start, p in SAME_PERSON.items() if file.stem.startswith(start)), file.stem))
+    samples = Samples(np.array(x), np.array(y), np.array(clip), np.array(person))
+    if cache is not None:
+        np.savez(cache, x=samples.x, y=samples.y, clip=samples.clip, person=samples.person)
+    return samples
 
 
 def mirrored(x: np.ndarray) -> np.ndarray:
     """The features of the mirrored face."""
-    columns = [FEATURE_NAMES.index(mirror(n)) for n in FEATURE_NAMES]
-    signs = np.array([-1.0 if n in ("mouth_x", "chin_x") else 1.0 for n in FEATURE_NAMES])
-    return x[:, columns] * signs
+    other = [n.replace("left", "#").replace("right", "left").replace("#", "right") for n in FEATURE_NAMES]
+    signs = np.array([-1.0 if n in SIGNED else 1.0 for n in FEATURE_NAMES])
+    return x[:, [FEATURE_NAMES.index(n) for n in other]] * signs
 
 
-def mirror(name: str) -> str:
-    return name.replace("left", "#").replace("right", "left").replace("#", "right")
-
-
-def ridge(x: np.ndarray, y: np.ndarray, clip: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
-    """Weights and offset; most of the weight is on what happens within a clip, since neutral faces differ."""
+def fit_linear(x: np.ndarray, y: np.ndarray, clip: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
+    """Ridge, mostly on what happens within a clip: neutral faces differ more than the features move."""
     mean, std = x.mean(0), x.std(0) + 1e-9
     z = (x - mean) / std
     between = 0.15
@@ -77,39 +113,83 @@ def ridge(x: np.ndarray, y: np.ndarray, clip: np.ndarray, strength: float) -> tu
     return w, float(y.mean() - mean @ w)
 
 
-def pearson(truth: np.ndarray, guess: np.ndarray, clip: np.ndarray) -> float:
-    values = []
-    for name in np.unique(clip):
-        t, g = truth[clip == name], guess[clip == name]
-        if t.std() > 0.03 and g.std() > 0:
-            values.append(np.corrcoef(t, g)[0, 1])
-    return float(np.median(values)) if values else float("nan")
+def fit_logistic(x: np.ndarray, y: np.ndarray, clip: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
+    """Ridge logistic regression of shares with an intercept per clip (variance 10), dropped afterwards; by Newton steps."""
+    mean, std = x.mean(0), x.std(0) + 1e-9
+    names, index = np.unique(clip, return_inverse=True)
+    a = np.hstack([(x - mean) / std, np.eye(len(names))[index], np.ones((len(x), 1))])
+    # Neighbouring frames say the same thing ten times.
+    share, k = 0.1, x.shape[1]
+    penalty = np.concatenate([np.full(k, strength * len(x) * share), np.full(len(names), 0.1), [1e-3]])
+    theta = np.zeros(a.shape[1])
+    theta[-1] = np.log(max(y.mean(), 1e-3) / (1 - y.mean()))
+    for _ in range(15):
+        p = expit(a @ theta)
+        curvature = (a * (np.maximum(p * (1 - p), 1e-3) * share)[:, None]).T @ a + np.diag(penalty)
+        step = np.linalg.solve(curvature, a.T @ (y - p) * share - penalty * theta)
+        theta += step * min(1.0, 3 / np.abs(step).max())
+        if np.abs(step).max() < 1e-4:
+            break
+    w = theta[:k] / std
+    return w, float(theta[-1] - mean @ w)
+
+
+LINKS = {"identity": (fit_linear, lambda v: np.clip(v, 0, 1)), "logistic": (fit_logistic, expit)}
+
+
+def pearson(truth: np.ndarray, guess: np.ndarray, clip: np.ndarray) -> list[float]:
+    """One value for each clip in which the channel moves."""
+    at = [clip == name for name in np.unique(clip)]
+    return [float(np.corrcoef(truth[a], guess[a])[0, 1]) for a in at if truth[a].std() > MOVES and guess[a].std() > 0]
+
+
+def fit_channel(samples: Samples, channel: str) -> Fit:
+    """Link and strength with the best leave-one-person-out result, refitted on everybody."""
+    columns = region(channel)
+    own = samples.y[:, ARKIT_NAMES.index(channel)]
+    # A pair shares one fit, so that one side is the mirror of the other.
+    x = np.concatenate([samples.x, mirrored(samples.x)])[:, columns]
+    y = np.concatenate([own, samples.y[:, ARKIT_NAMES.index(mirror_name(channel))]])
+    clip = np.concatenate([samples.clip, np.char.add(samples.clip, "~")])
+    person = np.concatenate([samples.person, samples.person])
+    best: Fit | None = None
+    for link, (fit, curve) in LINKS.items():
+        for strength in STRENGTHS:
+            guess = np.zeros(len(y))
+            for p in np.unique(person):
+                rows = np.flatnonzero(person != p)[::3]
+                w, b = fit(x[rows], y[rows], clip[rows], strength)
+                guess[person == p] = curve(x[person == p] @ w + b)
+            values = pearson(y, guess, clip)
+            score = float(np.median(values)) if values else 0.0
+            mae = float(np.abs(guess - y).mean())
+            if best is None or score - mae > best.pearson - best.mae + 0.005:
+                w, b = fit(x, y, clip, strength)
+                best = Fit(link, w, b, score, mae, len(values))
+    assert best is not None
+    return best
 
 
 def main() -> None:
-    x, y, clip = collect(Path(sys.argv[1]))
-    people = np.array([person(str(c)) for c in clip])
-    y = np.nan_to_num(y)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--cache", type=Path, help="keep the tracked samples in this .npz file")
+    arguments = parser.parse_args()
+    samples = collect(arguments.clips, arguments.cache)
     table, rows = {}, []
-    for name in CHANNELS:
-        own, other = y[:, ARKIT_NAMES.index(name)], y[:, ARKIT_NAMES.index(mirror_name(name))]
-        xs, ys = np.concatenate([x, mirrored(x)]), np.concatenate([own, other])
-        clips, who = np.concatenate([clip, np.char.add(clip.astype(str), "~")]), np.concatenate([people, people])
-        best = None
-        for strength in (0.003, 0.01, 0.03, 0.1, 0.3):
-            guess = np.zeros(len(x))
-            for p in np.unique(people):
-                w, b = ridge(xs[who != p], ys[who != p], clips[who != p], strength)
-                guess[people == p] = np.clip(x[people == p] @ w + b, 0, 1)
-            score = pearson(own, guess, clip)
-            mae = float(np.abs(guess - own).mean())
-            if best is None or np.nan_to_num(score) > best[0] + 0.005:
-                best = (np.nan_to_num(score), strength, mae)
-        w, b = ridge(xs, ys, clips, best[1])
-        table[name] = {"offset": round(b, 6), "weights": {f: round(float(v), 6) for f, v in zip(FEATURE_NAMES, w)}}
-        rows.append({"channel": name, "pearson": best[0], "mae": best[2], "strength": best[1]})
-    print(pd.DataFrame(rows).round(3).to_string())
-    OUT.write_text(json.dumps({"version": 1, "channels": table}, indent=0), encoding="utf-8")
+
+    for name in ARKIT_NAMES:
+        fit = fit_channel(samples, name)
+        blind = name in BLIND_CHANNELS["litert-geometric"]
+        rows.append((name, fit.clips, fit.pearson, fit.mae, fit.link, "blind" if blind else ""))
+        if not blind:
+            names = [FEATURE_NAMES[i] for i in region(name)]
+            weights = {f: round(float(v), 5) for f, v in zip(names, fit.weights, strict=True)}
+            table[name] = {"link": fit.link, "offset": round(fit.offset, 5), "weights": weights}
+    print(
+        pd.DataFrame(rows, columns=["channel", "clips", "pearson", "mae", "link", ""]).round(3).to_string(index=False)
+    )
+    OUT.write_text(json.dumps({"channels": table}, indent=0), encoding="utf-8")
 
 
 if __name__ == "__main__":
