@@ -18,7 +18,24 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 from magictalk_core.errors import MagicTalkError
 
-__all__ = ["Crash", "default_workers", "map_isolated"]
+__all__ = ["PRELOAD", "Crash", "default_workers", "map_isolated"]
+
+PRELOAD = (
+    "magictalk_core.media.standardize",
+    "magictalk_core.faces.extract",
+    "magictalk_core.speech.features",
+    "magictalk_core.corpora.shards",
+    "magictalk_core.corpora.index",
+    "magictalk_core.corpora.sample.build",
+    "magictalk_core.portrait.animator",
+    "ai_edge_litert.interpreter",
+    "scipy.sparse.linalg",
+    "moderngl",
+    "pyarrow.parquet",
+    "pandera.pandas",
+)
+"""What the fork server imports. There is one server per process and it reads this list once, when it starts: modules
+named later would be imported again in every child, a second or two each time."""
 
 Result = TypeVar("Result")
 
@@ -84,15 +101,14 @@ def map_isolated(
     workers: int,
     timeout_s: float,
     memory_gb: float | None = None,
-    preload: Sequence[str] = (),
 ) -> Iterator[tuple[int, Result | Crash]]:
     """Yield `(index of the task, result or Crash)` as tasks finish, at most `workers` at a time.
 
-    `function` is importable by name. `preload` names the modules that the fork server imports once. `memory_gb` limits
-    the address space of a child. If the caller stops iterating, the children are killed.
+    `function` is importable by name. `memory_gb` limits the address space of a child. If the caller stops iterating,
+    the children are killed.
     """
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload([function.__module__, *preload])
+    context.set_forkserver_preload(list(PRELOAD))
     memory_bytes = None if memory_gb is None else int(memory_gb * 1e9)
     waiting = iter(enumerate(tasks))
     active: dict[Connection, _Running[Result]] = {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,8 +28,6 @@ from pipelines.instance import open_instance
 from pipelines.jobs import SHARD_STAGES
 
 __all__ = ["AssetOutcome", "RunReport", "run"]
-
-_PLAIN_NAME = re.compile(r"(\+?)([A-Za-z0-9_/]+)(\+?)")
 
 QUIET_LOGS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -124,26 +121,28 @@ def _failure(result: Any) -> MagicTalkError:
 
 
 def _select(runner: _Runner, selection: str | None) -> set[dg.AssetKey]:
-    """Keys of a selection; None: everything.
+    """Keys of a selection: asset names, with `+` before for all upstream, after for all downstream. None: everything.
 
-    Names of assets with `+` before (all upstream) or after (all downstream), or any expression of Dagster's syntax;
-    several are separated by blanks or commas.
+    Dagster's own selection language is not used: its parser needs antlr 4.13, and DVC's dependencies pin 4.9.
     """
-    graph = dg.Definitions(assets=runner.assets, resources=runner.resources).get_repository_def().asset_graph
+    graph = dg.Definitions(assets=runner.assets, resources=runner.resources).resolve_asset_graph()
+    everything = set(graph.get_all_asset_keys())
     if selection is None:
-        return set(graph.get_all_asset_keys())
+        return everything
+    names = {key.to_user_string(): key for key in everything}
     keys: set[dg.AssetKey] = set()
     for part in selection.replace(",", " ").split():
-        plain = _PLAIN_NAME.fullmatch(part)
-        expression = f'{plain[1]}key:"{plain[2]}"{plain[3]}' if plain else part
-        try:
-            found = dg.AssetSelection.from_string(expression).resolve(graph)
-        except Exception as error:  # Dagster's parser has no error of its own
-            raise UserError(f"--select `{part}`: {error}") from error
-        if not found:
-            known = ", ".join(sorted(k.to_user_string() for k in graph.get_all_asset_keys()))
-            raise UserError(f"--select `{part}` matches no asset; known assets: {known}")
-        keys |= found
+        key = names.get(part.strip("+"))
+        if key is None:
+            raise UserError(f"--select `{part}` matches no asset; known assets: {', '.join(sorted(names))}")
+        chosen = dg.AssetSelection.assets(key)
+        keys |= chosen.resolve(graph)
+        if part.startswith("+"):
+            keys |= chosen.upstream(include_self=False).resolve(graph)
+        if part.endswith("+"):
+            keys |= chosen.downstream(include_self=False).resolve(graph)
+    # Upstream leaves out what Dagster only observes; a corpus is always looked at before it is indexed.
+    keys |= {k for k in everything if k.path[-1] == "source" and dg.AssetKey([*k.path[:-1], "clips"]) in keys}
     return keys
 
 

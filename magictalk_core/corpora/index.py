@@ -88,7 +88,6 @@ def _probe_all(
         workers=default_workers(),
         timeout_s=_PROBE_TIMEOUT_S,
         memory_gb=media.max_memory_gb,
-        preload=("magictalk_core.corpora.index",),
     )
     found: dict[Path, MediaProbe | Rejection] = {}
     for done, (index, outcome) in enumerate(outcomes, start=1):

@@ -48,8 +48,7 @@ class CorpusReader:
     def row(self, clip_id: str) -> dict[str, Any]:
         if clip_id not in self.clips.index:
             raise PermanentError(f"no clip `{clip_id}` in corpus `{self.corpus}`: see `magictalk corpus list`")
-        row: dict[str, Any] = self.clips.loc[clip_id].to_dict()
-        return row
+        return {str(name): value for name, value in self.clips.loc[clip_id].items()}
 
     def _table(self, table: str, clip_id: str) -> Path:
         return self.workspace.shard_table(self.corpus, table, self.row(clip_id)["shard"])
@@ -83,7 +82,7 @@ def usable_clips(reader: CorpusReader, split: Split | None = None) -> pd.DataFra
 
 
 def pick_style_clip(reader: CorpusReader, clip_id: str) -> str:
-    """The reference clip that gives the emotional style of `clip_id`: never its own performance where that can be helped.
+    """The reference clip that gives the emotional style of `clip_id`: not its own performance where another is there.
 
     First choice is another clip of the same speaker and emotion, then of the same emotion by anybody, then another clip
     of the same speaker, and last the clip itself. Among equals the choice is fixed by a hash of both ids.

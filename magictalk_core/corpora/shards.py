@@ -103,8 +103,8 @@ def _crash_row(clip_id: str, detail: str) -> dict[str, Any]:
 
 
 def _none_for_nan(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    return records
+    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in record.items()} for record in records]
 
 
 def media_shard(
@@ -134,9 +134,7 @@ def media_shard(
         row = json.loads(piece.read_text(encoding="utf-8"))
         return all(row[name] is None or (out_dir / row[name]).is_file() for name in ("video_path", "audio_path"))
 
-    limits = StepLimits(
-        workers or default_workers(), config.timeout_s, config.max_memory_gb, ("magictalk_core.media.standardize",)
-    )
+    limits = StepLimits(workers or default_workers(), config.timeout_s, config.max_memory_gb)
     cache = workspace.cache("media")
     outcome = run_clip_tasks(f"{corpus}/media {shard}", tasks, make_media_piece, cache, ".json", limits, is_valid)
     _refuse_broken_machine(f"{corpus}/media", shard, outcome, len(tasks))
@@ -207,8 +205,7 @@ def _table_shard(
 
 def _media_rows(workspace: Workspace, corpus: str, shard: str, needs: str) -> list[dict[str, Any]]:
     media = read_frame(MEDIA, workspace.shard_table(corpus, "media", shard))
-    rows: list[dict[str, Any]] = media[media[needs].notna()].to_dict("records")
-    return rows
+    return _none_for_nan(media[media[needs].notna()])
 
 
 def blendshapes_shard(workspace: Workspace, corpus: str, shard: str, preset: Preset, workers: int = 0) -> ShardResult:
@@ -222,7 +219,7 @@ def blendshapes_shard(workspace: Workspace, corpus: str, shard: str, preset: Pre
         work = {"clip": row["clip_id"], "video": row["video_md5"], "tracker": tracker, "version": BLENDSHAPES_VERSION}
         video = str(workspace.corpus(corpus) / row["video_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (video, row["clip_id"], preset.faces.tracker)))
-    limits = StepLimits(workers or default_workers(), 1800.0, None, ("magictalk_core.faces.extract",))
+    limits = StepLimits(workers or default_workers(), 1800.0)
     metadata = {"tracker": tracker, "version": BLENDSHAPES_VERSION}
     return _table_shard(
         workspace, corpus, shard, FRAMES, "blendshapes", tasks, make_blendshapes_piece, limits, metadata
@@ -241,7 +238,7 @@ def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: Preset, 
         work["version"] = feature.version
         audio = str(workspace.corpus(corpus) / row["audio_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (audio, row["clip_id"], n_frames, feature.id)))
-    limits = StepLimits(workers or default_workers(), 600.0, None, ("magictalk_core.speech.features",))
+    limits = StepLimits(workers or default_workers(), 600.0)
     metadata = {"feature_id": feature.id, "version": feature.version}
     return _table_shard(workspace, corpus, shard, SPEECH, "speech", tasks, make_speech_piece, limits, metadata)
 

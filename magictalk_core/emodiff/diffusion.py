@@ -58,7 +58,7 @@ def sample(predict: Predict, shape: tuple[int, ...], config: EmoDiffConfig, gene
     """Draw x_0 of `shape` (B, N, D), starting from noise of `generator`; `sampling_steps` calls of `predict`."""
     scheduler = make_scheduler(config)
     scheduler.set_timesteps(config.sampling_steps)
-    x = torch.randn(shape, generator=generator) * scheduler.init_noise_sigma
+    x: Tensor = torch.randn(shape, generator=generator) * scheduler.init_noise_sigma
     extra = {} if config.sampler == "dpmpp" else {"generator": generator}
     for step in scheduler.timesteps:
         t = torch.full((shape[0],), int(step), dtype=torch.long)

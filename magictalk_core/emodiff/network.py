@@ -57,8 +57,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         normed = self.norm_attention(x)
-        x = x + self.attention(normed, normed, normed, need_weights=False)[0]
-        return x + self.mlp(self.norm_mlp(x))
+        attended: Tensor = x + self.attention(normed, normed, normed, need_weights=False)[0]
+        mixed: Tensor = self.mlp(self.norm_mlp(attended))
+        return attended + mixed
 
 
 class Denoiser(nn.Module):

@@ -43,7 +43,6 @@ class StepLimits:
     workers: int = 2
     timeout_s: float = 600.0
     memory_gb: float | None = None
-    preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,6 @@ def run_clip_tasks(
         workers=limits.workers,
         timeout_s=limits.timeout_s,
         memory_gb=limits.memory_gb,
-        preload=limits.preload,
     )
     for index, outcome in outcomes:
         task = todo[index]

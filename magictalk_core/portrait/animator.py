@@ -1,8 +1,8 @@
 """Animating a still portrait by warping its own texture over its face mesh.
 
 Drawn back to front: eye interiors (the portrait's own eyes, following the gaze), the mouth interior (dark cavity, the
-portrait's own teeth where it shows them, drawn ones elsewhere), then the skin, whose holes at lids and lips show what lies
-behind. Relative motion: what is applied is motion minus reference, the expression that the portrait already has.
+portrait's own teeth where it shows them, drawn ones elsewhere), then the skin, whose holes at lids and lips show what
+lies behind. Relative motion: what is applied is motion minus reference, the expression that the portrait already has.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class PortraitAnimator:
     def render(
         self, motion: NDArray[np.floating], reference: NDArray[np.floating] | None = None
     ) -> Iterator[NDArray[np.uint8]]:
-        """Frames (size, size, 3) of a motion (n, 58); NaN counts as 0. `reference` (58,): the portrait's own expression."""
+        """Frames (size, size, 3) of a motion (n, 58), NaN as 0; `reference` (58,) is the portrait's own expression."""
         base = _NEUTRAL_ROW if reference is None else np.nan_to_num(reference)
         for row in motion:
             yield self.frame(np.nan_to_num(row) - base)
@@ -205,9 +205,9 @@ class _Mouth:
 
     @staticmethod
     def _jaw_drop(row: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Where the lower incisors go, in rig centimetres (17 degrees about the jaw's hinge at weight 1)."""
+        """Where the lower incisors go, in rig centimetres (24 degrees about the jaw's hinge at weight 1)."""
         jaw = float(np.clip(row[ARKIT_NAMES.index("jawOpen")], -0.2, 1.0))
-        return np.array([0.0, -1.75 * jaw, -0.5 * jaw])
+        return np.array([0.0, -2.4 * jaw, -0.7 * jaw])
 
     def _own_mouth(self) -> tuple[Any, ...]:
         """The portrait's own teeth, fixed to the skull: they stay while the lower lip leaves."""

@@ -1,13 +1,14 @@
 """The animated surface of a portrait: its face mesh, rings around it to the edge of the picture, eyes and mouth.
 
-Everything is in pixels of the portrait with y up and z towards the viewer, so that the orthographic picture of the surface
-at rest is the portrait itself. Motion is the rig's, carried over by the similarity that fits the rig's neutral face to the
-portrait's landmarks.
+Everything is in pixels of the portrait with y up and z towards the viewer, so that the orthographic picture of the
+surface at rest is the portrait itself. Motion is the rig's, carried over by the similarity that fits the rig's neutral
+face to the portrait's landmarks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ class PortraitSurface:
         n = len(FACE_OVAL)
         rows = [np.array(FACE_OVAL)] + [LANDMARKS + k * n + np.arange(n) for k in range(len(_RINGS))]
         triangles = []
-        for inner, outer in zip(rows[:-1], rows[1:], strict=True):
+        for inner, outer in pairwise(rows):
             for i in range(n):
                 j = (i + 1) % n
                 triangles += [(inner[i], outer[i], inner[j]), (inner[j], outer[i], outer[j])]

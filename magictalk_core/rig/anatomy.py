@@ -1,4 +1,4 @@
-"""The built-in rig around the face mesh: skull, eyeballs, teeth, mouth cavity and tongue, and how each shape moves them."""
+"""The built-in rig around the face mesh: skull, eyeballs, teeth, mouth cavity, tongue, and what moves them."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def inner_mouth(face: Points, deltas: Points, rings: int = 5) -> _Part:
     """A bag from the inner lips into the head, dark inside. Its rim is the lips, so no gap can open."""
     loop = list(LIPS_INNER)
     rim = face[loop]
-    back = rim.mean(axis=0) + [0, -0.3, -3.2]
+    back = rim.mean(axis=0) + np.array([0, -0.3, -3.2])
     t = np.linspace(0, 1, rings)
     swell = np.array([1.0, 1.15, 1.1, 0.8, 0.2])[:, None, None]
     depth = np.array([0.0, 0.25, 0.6, 0.9, 1.0])[:, None, None]
@@ -178,8 +178,12 @@ def _face(face: Points, deltas: Points) -> _Part:
 
 def _between_lips() -> NDArray[np.int64]:
     """Landmarks of the rings between the outer and the inner rim of the lips."""
-    return np.array([11, 12, 15, 16, 38, 41, 42, 62, 72, 73, 74, 76, 77, 85, 86, 89, 90, 96, 179, 180, 183, 184]
-                    + [268, 271, 272, 292, 302, 303, 304, 306, 307, 315, 316, 319, 320, 325, 403, 404, 407, 408])  # fmt: skip
+    return np.array(
+        [
+            11, 12, 15, 16, 38, 41, 42, 62, 72, 73, 74, 76, 77, 85, 86, 89, 90, 96, 179, 180, 183, 184,
+            268, 271, 272, 292, 302, 303, 304, 306, 307, 315, 316, 319, 320, 325, 403, 404, 407, 408,
+        ]
+    )  # fmt: skip
 
 
 def build_rig() -> Rig:

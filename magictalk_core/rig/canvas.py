@@ -21,7 +21,8 @@ class Canvas:
 
         self.size = size
         try:
-            self.context: Any = moderngl.create_standalone_context(backend="egl")
+            create: Any = moderngl.create_standalone_context
+            self.context: Any = create(backend="egl")
         except Exception as error:  # moderngl raises bare Exception when no EGL is there
             raise PermanentError(
                 f"no off-screen renderer ({error}): type `apt-get install -y libegl1 libgl1 libgl1-mesa-dri`"

@@ -1,8 +1,8 @@
 """The 52 ARKit shapes on the 468-point face mesh, authored as handles and solved over the mesh.
 
-A shape names a few vertices and where they go (centimetres). The rest follows by a bi-Laplacian solve over the mesh with
-everything beyond a radius held still: smooth, without tearing, and across the mesh only, so the lower lip never drags the
-upper one. Left shapes are authored; right ones are their mirror image.
+A shape names a few vertices and where they go (centimetres). The rest follows by a bi-Laplacian solve over the mesh
+with everything beyond a radius held still: smooth, without tearing, and across the mesh only, so the lower lip never
+drags the upper one. Left shapes are authored; right ones are their mirror image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Vector = tuple[float, float, float]
 Points = NDArray[np.float64]
 
 JAW_HINGE = np.array([0.0, -0.2, -5.0])
-JAW_DEGREES = 17.0
+JAW_DEGREES = 24.0
 
 UPPER_LID = (466, 388, 387, 386, 385, 384, 398)
 LOWER_LID = (249, 390, 373, 374, 380, 381, 382)
@@ -113,7 +113,7 @@ def _jaw_open() -> Points:
 
 
 def _jaw_shift(offset: Vector) -> Points:
-    return jaw_weight()[:, None] * np.array(offset)
+    return np.asarray(jaw_weight()[:, None] * np.array(offset))
 
 
 def _move(indices: tuple[int, ...], vector: Vector) -> dict[int, Vector]:
@@ -145,9 +145,10 @@ def _lips(upper: Vector, lower: Vector, corner: Vector) -> dict[int, Vector]:
     handles: dict[int, Vector] = {}
     for lip, vector in ((UPPER_LIP_LEFT, upper), (LOWER_LIP_LEFT, lower)):
         for i in lip:
-            share = float(np.clip(neutral[i, 0] / neutral[291, 0], 0, 1)) ** 2
-            x = corner[0] * float(np.clip(neutral[i, 0] / neutral[291, 0], 0, 1))
-            handles[i] = (x, *(float((1 - share) * a + share * b) for a, b in zip(vector[1:], corner[1:], strict=True)))  # type: ignore[assignment]
+            place = float(np.clip(neutral[i, 0] / neutral[291, 0], 0, 1))
+            share = place**2
+            y, z = ((1 - share) * vector[k] + share * corner[k] for k in (1, 2))
+            handles[i] = (corner[0] * place, y, z)
     return handles | _move(CORNER_LEFT, corner)
 
 
@@ -167,12 +168,15 @@ _BROW_INNER, _BROW_MIDDLE, _BROW_OUTER = (285, 336, 295, 296), (282, 334, 293), 
 
 def _symmetric_shapes() -> dict[str, Callable[[], Points]]:
     closed = _jaw_open()
-    lower_lift = {i: tuple(-0.93 * closed[i]) for i in (*LOWER_LIP_LEFT, 375)}
+    lower_lift: dict[int, Vector] = {}
+    for i in LOWER_LIP_LEFT:
+        x, y, z = (float(v) for v in -0.93 * closed[i])
+        lower_lift[i] = (x, y, z)
     return {
         "jawOpen": _jaw_open,
         "jawForward": lambda: _jaw_shift((0, -0.05, 0.7)),
         "jawLeft": lambda: _jaw_shift((0.75, 0, 0)),
-        "mouthClose": lambda: spread(_both({**_move(UPPER_LIP_LEFT[:4], (0, -0.06, 0)), **lower_lift}), 2.6),  # type: ignore[dict-item]
+        "mouthClose": lambda: spread(_both({**_move(UPPER_LIP_LEFT[:4], (0, -0.06, 0)), **lower_lift}), 2.6),
         "mouthFunnel": lambda: spread(_both(_lips((0, 0.34, 0.55), (0, -0.4, 0.5), (-0.62, 0, 0.3))), 2.2),
         "mouthPucker": lambda: spread(_both(_lips((0, 0.02, 0.75), (0, 0.0, 0.7), (-0.95, 0, 0.45))), 2.4),
         "mouthRollLower": lambda: spread(_both(_roll(LOWER_LIP_LEFT, 0.22)), 1.6),

@@ -1,1 +1,1 @@
-"""The project's own sample corpus: synthetic speech it ships, known motion curves, animated variants of one portrait."""
+"""The project's own sample corpus: synthetic speech, known motion curves, animated variants of one portrait."""

@@ -65,9 +65,8 @@ def build_sample_corpus(
     everything = utterances()
     todo = [u for u in everything if not (root / video_path(u)).is_file() or not (root / _audio_path(u)).is_file()]
     done = len(everything) - len(todo)
-    modules = ("magictalk_core.portrait.animator", "magictalk_core.corpora.sample.portraits")
     tasks = [(str(root), u.key) for u in todo]
-    for index, outcome in map_isolated(render_clip, tasks, workers=workers, timeout_s=300.0, preload=modules):
+    for index, outcome in map_isolated(render_clip, tasks, workers=workers, timeout_s=300.0):
         if isinstance(outcome, Crash):
             raise PermanentError(f"sample clip {todo[index].key}: {outcome.kind}: {outcome.detail}")
         done += 1

@@ -1,4 +1,4 @@
-"""Phonemes to motion: deterministic ARKit curves as functions of time, with an emotion, blinks, glances and head motion.
+"""Phonemes to motion: ARKit curves as functions of time, with an emotion, blinks, glances and head motion.
 
 Every curve can be evaluated at any times, so the 30 fps video and the 25 fps truth come from the same functions.
 """
@@ -30,8 +30,10 @@ _JAW = {
 """Jaw opening per phoneme, espeak's IPA symbols."""
 
 _BILABIAL, _LABIODENTAL = frozenset("bmp"), frozenset("fv")
-_ROUND = {"uː": 0.75, "ʊ": 0.5, "ʊɹ": 0.5, "oʊ": 0.6, "oː": 0.55, "oːɹ": 0.55, "ɔː": 0.35, "ɔːɹ": 0.4, "ɔɪ": 0.4, "w": 0.85,
-          "ɹ": 0.35, "ʃ": 0.45, "tʃ": 0.4, "dʒ": 0.4, "aʊ": 0.25}  # fmt: skip
+_ROUND = {
+    "uː": 0.75, "ʊ": 0.5, "ʊɹ": 0.5, "oʊ": 0.6, "oː": 0.55, "oːɹ": 0.55, "ɔː": 0.35, "ɔːɹ": 0.4, "ɔɪ": 0.4, "w": 0.85,
+    "ɹ": 0.35, "ʃ": 0.45, "tʃ": 0.4, "dʒ": 0.4, "aʊ": 0.25,
+}  # fmt: skip
 _WIDE = {"iː": 0.55, "i": 0.5, "ɪ": 0.35, "eɪ": 0.45, "ɛ": 0.3, "æ": 0.3, "s": 0.3, "z": 0.3, "aɪ": 0.25, "j": 0.3}
 _REACH_S = 0.045
 """How far a phoneme's mouth shape reaches into its neighbours."""
@@ -140,7 +142,7 @@ def motion_curves(utterance: Utterance, times: Curve) -> NDArray[np.float32]:
     seed = int.from_bytes(hashlib.md5(utterance.key.encode()).digest()[:8], "big")
     random = np.random.default_rng(seed)
     mood = 0.85 + 0.15 * _wave(times, random, (1.7, 2.9))
-    sides = {name: curve for name, curve in _speech(utterance, times).items()}
+    sides = _speech(utterance, times)
     sides["jawOpen"] = sides["jawOpen"] * _JAW_GAIN.get(utterance.emotion, 1.0)
     for name, value in _EMOTION[utterance.emotion].items():
         # A smile is pulled in while the lips are rounded.

@@ -40,8 +40,9 @@ SPEAKERS: dict[str, Look] = {
 }
 
 _EXPRESSION = {
-    "jawOpen": 0.04, "mouthSmileLeft": 0.62, "mouthSmileRight": 0.62, "mouthUpperUpLeft": 0.62, "mouthUpperUpRight": 0.62,
-    "mouthLowerDownLeft": 0.6, "mouthLowerDownRight": 0.6, "cheekSquintLeft": 0.25, "cheekSquintRight": 0.25,
+    "jawOpen": 0.1, "mouthSmileLeft": 0.95, "mouthSmileRight": 0.95, "mouthUpperUpLeft": 0.8, "mouthUpperUpRight": 0.8,
+    "mouthLowerDownLeft": 0.55, "mouthLowerDownRight": 0.55, "cheekSquintLeft": 0.3, "cheekSquintRight": 0.3,
+    "eyeBlinkLeft": 0.12, "eyeBlinkRight": 0.12,
 }  # fmt: skip
 REFERENCE: NDArray[np.float32] = np.array([_EXPRESSION.get(n, 0.0) for n in MOTION_NAMES], np.float32)
 """The astronaut smiles: her expression, which relative motion takes away."""
@@ -57,8 +58,8 @@ def _landmarks() -> NDArray[np.float32]:
 def _recolour(picture: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
     values = picture.astype(np.float32)
     grey = values.mean(axis=2, keepdims=True)
-    toned = (grey + (values - grey) * look.saturation) * np.float32(look.tone)
-    return np.clip(toned, 0, 255).astype(np.uint8)
+    toned = (grey + (values - grey) * look.saturation) * np.array(look.tone, np.float32)
+    return np.asarray(np.clip(toned, 0, 255), np.uint8)
 
 
 def _reshape(
@@ -98,5 +99,6 @@ def speaker_portrait(speaker: str) -> tuple[NDArray[np.uint8], NDArray[np.float3
     picture, points = _reshape(picture, points, look)
     if look.mirrored:
         picture = np.ascontiguousarray(picture[:, ::-1])
-        points = points[mirror_indices()] * np.float32([-1, 1, 1]) + np.float32([PORTRAIT_SIZE, 0, 0])
+        points = points[mirror_indices()] * np.array([-1, 1, 1], np.float32)
+        points[:, 0] += PORTRAIT_SIZE
     return _recolour(picture, look), points
