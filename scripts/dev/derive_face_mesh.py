@@ -1,6 +1,6 @@
 """Derive `magictalk_core/faces/face_mesh_topology.json` from the edge lists of the mediapipe 0.10.21 wheel.
 
-The wheel is Apache-2.0. Its tessellation lists the three edges of each triangle in a row. Orientation is fixed with the
+The wheel is Apache-2.0. Its tessellation lists the three edges of each triangle in a row. The front is told by the
 landmarks of one frontal face.
 
     python scripts/dev/derive_face_mesh.py mediapipe-0.10.21-*.whl
@@ -48,6 +48,38 @@ def loops(pairs: list[tuple[int, int]]) -> list[list[int]]:
     return found
 
 
+def orient(triangles: list[list[int]], points: np.ndarray) -> None:
+    """Give all triangles one direction, neighbour by neighbour, then make most of them counter-clockwise in the picture.
+
+    The picture alone cannot tell for triangles seen from the side: at the nostrils, the temples, between the lips.
+    """
+    at: dict[frozenset[int], list[int]] = {}
+    for i, (a, b, c) in enumerate(triangles):
+        for edge in ((a, b), (b, c), (c, a)):
+            at.setdefault(frozenset(edge), []).append(i)
+    queue, seen = [0], {0}
+    while queue:
+        i = queue.pop()
+        a, b, c = triangles[i]
+        for start, end in ((a, b), (b, c), (c, a)):
+            for j in at[frozenset((start, end))]:
+                if j not in seen:
+                    seen.add(j)
+                    queue.append(j)
+                    p, q, r = triangles[j]
+                    if (start, end) in ((p, q), (q, r), (r, p)):
+                        triangles[j].reverse()
+    assert len(seen) == len(triangles)
+    turn = 0
+    for triangle in triangles:
+        (ax, ay), (bx, by), (cx, cy) = points[triangle, :2]
+        # With y down, a positive cross product is clockwise.
+        turn += 1 if (bx - ax) * (cy - ay) > (by - ay) * (cx - ax) else -1
+    if turn > 0:
+        for triangle in triangles:
+            triangle.reverse()
+
+
 def brow(chains: list[list[int]], points: np.ndarray) -> list[int]:
     """One loop from the chains of the upper and the lower edge: up there and down back."""
     upper, lower = sorted(chains, key=lambda chain: points[chain, 1].mean())
@@ -64,11 +96,7 @@ def main() -> None:
     assert all(flat[i][1] == flat[i + 1][0] and flat[i + 2][1] == flat[i][0] for i in range(0, len(flat), 3))
     points = portrait_landmarks(skimage.data.astronaut())
     assert points is not None
-    for triangle in triangles:
-        (ax, ay), (bx, by), (cx, cy) = points[triangle, :2]
-        # Counter-clockwise seen from the front, with y up: in a picture y points down.
-        if (bx - ax) * (cy - ay) > (by - ay) * (cx - ax):
-            triangle.reverse()
+    orient(triangles, points)
     lips = sorted(loops(edges(text, "FACEMESH_LIPS")), key=lambda loop: -np.ptp(points[loop, 1]))
     topology = {
         "triangles": triangles,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,10 @@ EYES = tuple(n for n in FEATURE_NAMES if n.startswith(("eye_", "lid_", "under_")
 BROWS = tuple(n for n in FEATURE_NAMES if n.startswith("brow"))
 CHEEKS = tuple(n for n in FEATURE_NAMES if n.startswith("cheek"))
 MOUTH = tuple(n for n in FEATURE_NAMES if n not in {*EYES, *BROWS, *CHEEKS})
-SIGNED = ("mouth_x", "chin_x")
+SIGNS = np.array([-1.0 if n in ("mouth_x", "chin_x") else 1.0 for n in FEATURE_NAMES])
+MIRROR = [
+    FEATURE_NAMES.index(n.replace("left", "#").replace("right", "left").replace("#", "right")) for n in FEATURE_NAMES
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,7 @@ class Fit:
     """One channel's read-out and how it did on people it had not seen."""
 
     link: str
+    columns: list[int]
     weights: np.ndarray
     offset: float
     pearson: float
@@ -66,7 +70,11 @@ def region(channel: str) -> list[int]:
         names = BROWS + EYES
     else:
         names = MOUTH + (CHEEKS if "Smile" in channel or "UpperUp" in channel else ())
-    return [FEATURE_NAMES.index(n) for n in names]
+    # One side's muscles move alone, which the clips here hardly show: the other side says nothing about this one.
+    other = "right" if channel.endswith("Left") else "left" if channel.endswith("Right") else "#"
+    if channel in ("mouthLeft", "mouthRight", "jawLeft", "jawRight"):
+        other = "#"
+    return [FEATURE_NAMES.index(n) for n in names if other not in n]
 
 
 def collect(folder: Path, cache: Path | None) -> Samples:
@@ -92,9 +100,7 @@ def collect(folder: Path, cache: Path | None) -> Samples:
 
 def mirrored(x: np.ndarray) -> np.ndarray:
     """The features of the mirrored face."""
-    other = [n.replace("left", "#").replace("right", "left").replace("#", "right") for n in FEATURE_NAMES]
-    signs = np.array([-1.0 if n in SIGNED else 1.0 for n in FEATURE_NAMES])
-    return x[:, [FEATURE_NAMES.index(n) for n in other]] * signs
+    return x[:, MIRROR] * SIGNS
 
 
 def fit_linear(x: np.ndarray, y: np.ndarray, clip: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
@@ -165,9 +171,15 @@ def fit_channel(samples: Samples, channel: str) -> Fit:
             mae = float(np.abs(guess - y).mean())
             if best is None or score - mae > best.pearson - best.mae + 0.005:
                 w, b = fit(x, y, clip, strength)
-                best = Fit(link, w, b, score, mae, len(values))
+                best = Fit(link, columns, w, b, score, mae, len(values))
     assert best is not None
     return best
+
+
+def mirror_fit(fit: Fit, channel: str) -> Fit:
+    """The read-out of the other side: exactly the same on the mirrored face."""
+    weights = np.array([SIGNS[i] * fit.weights[fit.columns.index(MIRROR[i])] for i in region(channel)])
+    return replace(fit, weights=weights, columns=region(channel))
 
 
 def main() -> None:
@@ -177,13 +189,16 @@ def main() -> None:
     arguments = parser.parse_args()
     samples = collect(arguments.clips, arguments.cache)
     table, rows = {}, []
+    fits: dict[str, Fit] = {}
 
     for name in ARKIT_NAMES:
-        fit = fit_channel(samples, name)
+        other = mirror_name(name)
+        fit = mirror_fit(fits[other], name) if other in fits else fit_channel(samples, name)
+        fits[name] = fit
         blind = name in BLIND_CHANNELS["litert-geometric"]
         rows.append((name, fit.clips, fit.pearson, fit.mae, fit.link, "blind" if blind else ""))
         if not blind:
-            names = [FEATURE_NAMES[i] for i in region(name)]
+            names = [FEATURE_NAMES[i] for i in fit.columns]
             weights = {f: round(float(v), 5) for f, v in zip(names, fit.weights, strict=True)}
             table[name] = {"link": fit.link, "offset": round(fit.offset, 5), "weights": weights}
     print(
