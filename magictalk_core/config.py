@@ -72,7 +72,7 @@ class TrainingSetConfig(StrictModel):
     corpora: tuple[str, ...] = Field((), description="corpora to use; empty: all registered")
     window: int = Field(32, description="frames per training window")
     stride: int = Field(8, description="frames between window starts")
-    min_std: float = Field(1e-3, description="channels that move less are normalised with a standard deviation of 1")
+    min_std: float = Field(0.02, description="least standard deviation to divide by; less is noise of the tracker")
 
 
 class EmoDiffConfig(StrictModel):
@@ -83,12 +83,18 @@ class EmoDiffConfig(StrictModel):
     heads: int = Field(8, description="attention heads")
     mlp_ratio: int = Field(4, description="feed-forward width over hidden width")
     time_code: Literal["sinusoidal", "beta"] = Field("sinusoidal", description="beta: the faithful (b, sin b, cos b)")
+    speech_context: int = Field(0, ge=0, description="speech frames on each side joined to every frame's own")
+    noise_skip: bool = Field(
+        False, description="eps = sigma_t x_t + alpha_t network(x_t): a small network need not copy its noisy input"
+    )
     steps: int = Field(500, description="diffusion steps T")
     beta_start: float = Field(1e-4, description="linear schedule, first variance")
     beta_end: float = Field(0.02, description="linear schedule, last variance")
     condition_drop: float = Field(0.1, description="probability that the whole condition becomes the learned null")
     guidance: float = Field(0.15, description="w of Eq. 5")
-    sampler: Literal["ddpm", "ddim", "dpmpp"] = Field("ddpm", description="scheduler used for generation")
+    sampler: Literal["ddpm", "code65", "ddim", "dpmpp"] = Field(
+        "ddpm", description="ddpm: Eq. 2; code65: posterior variance and stabilizer; ddim, dpmpp: 20-50 evaluations"
+    )
     sampling_steps: int = Field(500, description="network evaluations per window when generating")
 
 

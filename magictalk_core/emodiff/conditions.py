@@ -1,11 +1,15 @@
-"""The condition matrix of Algorithm 1: initial state at frame 0, three style frames in the middle, an indicator bit."""
+"""What one window is conditioned on: the matrix c of Algorithm 1, and the speech of every frame.
+
+c is zero but for frame 0, the initial state, and the three middle frames, the style; its last column is a bit that
+says which frames are given.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["STYLE_FRAMES", "condition_matrix", "style_positions"]
+__all__ = ["STYLE_FRAMES", "condition_matrix", "draw_style", "speech_in_context", "style_positions"]
 
 STYLE_FRAMES = 3
 
@@ -28,7 +32,17 @@ def condition_matrix(initial: Tensor, style: Tensor, window: int) -> Tensor:
     return matrix
 
 
-def draw_style(frames: Tensor, batch: int, generator: torch.Generator) -> Tensor:
-    """`batch` times three random frames of a style clip: frames (k, D) -> (batch, 3, D)."""
-    picks = torch.randint(len(frames), (batch, STYLE_FRAMES), generator=generator)
-    return frames[picks]
+def draw_style(frames: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` random frames of a style clip, with replacement: frames (k, D) -> (count, D)."""
+    return frames[torch.randint(len(frames), (count,), generator=generator)]
+
+
+def speech_in_context(features: Tensor, frames: Tensor, low: Tensor, high: Tensor, context: int) -> Tensor:
+    """Each frame's features joined with those of `context` frames on both sides, the nearest repeated at an end.
+
+    features (L, F); frames (B, N) indices into it; low, high (B,) bounds [low, high) of the stretch that each row may
+    see -> (B, N, F * (2 * context + 1)).
+    """
+    around = frames[:, :, None] + torch.arange(-context, context + 1)
+    around = torch.minimum(torch.maximum(around, low[:, None, None]), high[:, None, None] - 1)
+    return features[around].flatten(2)

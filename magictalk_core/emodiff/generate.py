@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,54 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from magictalk_core.config import EmoDiffConfig
-from magictalk_core.emodiff.conditions import condition_matrix, draw_style
+from magictalk_core.emodiff.conditions import STYLE_FRAMES, condition_matrix, draw_style, speech_in_context
 from magictalk_core.emodiff.diffusion import guided, sample
 from magictalk_core.emodiff.network import Denoiser
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import POSE_NAMES
 
-__all__ = ["EmoDiffModel"]
+__all__ = ["EmoDiffModel", "MotionRequest"]
+
+Motion = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class MotionRequest:
+    """One clip to generate: speech (L, F) features, style (k, D) frames, initial (D,) or None, seed."""
+
+    speech: Motion
+    style: Motion
+    initial: Motion | None = None
+    seed: int = 0
+
+
+class _Clip:
+    """A clip while its windows are made; every random number of it comes from its own generator."""
+
+    def __init__(self, request: MotionRequest, model: EmoDiffModel) -> None:
+        if not len(request.speech) or request.speech.shape[1] != model.feature_size:
+            raise PermanentError(
+                f"expected speech features (frames, {model.feature_size}) of `{model.feature_id}` with at least one "
+                f"frame, found {request.speech.shape}"
+            )
+        if not len(request.style) or request.style.shape[1] != len(model.channels):
+            raise PermanentError(
+                f"expected style frames (k, {len(model.channels)}) with k at least 1, found {request.style.shape}"
+            )
+        self.length, step = len(request.speech), model.window - 1
+        self.windows = max(1, -(-(self.length - 1) // step))
+        self.speech = (torch.tensor(request.speech) - model.feature_mean) / model.feature_std
+        self.style = (torch.tensor(request.style) - model.mean) / model.std
+        self.generator = torch.Generator().manual_seed(request.seed)
+        self.state = draw_style(self.style, 1, self.generator)[0]
+        if request.initial is not None:
+            self.state = (torch.tensor(request.initial) - model.mean) / model.std
+        self.motion = torch.zeros(self.windows * step + 1, len(model.channels))
+
+    def window_speech(self, start: int, window: int, context: int) -> Tensor:
+        """(1, window, F'); beyond the end the last feature is repeated."""
+        frames = torch.arange(start, start + window).clamp(max=self.length - 1)[None]
+        return speech_in_context(self.speech, frames, torch.tensor([0]), torch.tensor([self.length]), context)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +72,7 @@ class EmoDiffModel:
     config: EmoDiffConfig
     channels: tuple[str, ...]
     feature_id: str
+    feature_size: int
     window: int
     fps: int
     mean: Tensor
@@ -39,77 +81,87 @@ class EmoDiffModel:
     feature_std: Tensor
 
     @classmethod
-    def load(cls, path: Path) -> EmoDiffModel:
-        """Load a model folder as training leaves it (safetensors and JSON)."""
+    def load(cls, path: Path, device: str = "cpu") -> EmoDiffModel:
+        """Load a model folder as training leaves it (safetensors and JSON). `device` is torch's name, `cpu` or `cuda`.
+
+        Noise is drawn on the CPU either way, so that a seed means the same motion up to rounding.
+        """
         if not (path / "model.safetensors").is_file():
             raise PermanentError(f"no EmoDiff model at {path}: type `magictalk run --select models/emodiff`")
-        info = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        normalizer = json.loads((path / "normalizer.json").read_text(encoding="utf-8"))
+        info, channels, normalizer = (
+            json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("config", "channels", "normalizer")
+        )
         config = EmoDiffConfig.model_validate(info["emodiff"])
-        network = Denoiser(config, info["window"], len(info["channels"]), info["feature_size"])
+        network = Denoiser(config, info["window"], len(channels), info["feature_size"])
         network.load_state_dict(load_file(path / "model.safetensors"))
-        network.eval().requires_grad_(False)
+        network.eval().requires_grad_(False).to(device)
         numbers = [
             torch.tensor(normalizer[a][b], dtype=torch.float32) for a in ("states", "features") for b in ("mean", "std")
         ]
-        return cls(network, config, tuple(info["channels"]), info["feature_id"], info["window"], info["fps"], *numbers)
+        sizes = info["feature_id"], info["feature_size"], info["window"], info["fps"]
+        return cls(network, config, tuple(channels), *sizes, *numbers)
 
     @property
-    def mean_state(self) -> NDArray[np.float32]:
+    def mean_state(self) -> Motion:
         """(D,) mean of the training split, the baseline that every method must beat."""
         return self.mean.numpy()
 
     def generate(
         self,
-        speech: NDArray[np.float32],
-        style: NDArray[np.float32],
-        initial: NDArray[np.float32] | None = None,
+        speech: Motion,
+        style: Motion,
+        initial: Motion | None = None,
         seed: int = 0,
         on_window: Callable[[int, int], None] | None = None,
-    ) -> NDArray[np.float32]:
+    ) -> Motion:
         """Motion (L, D) in natural units for speech features (L, F); coefficients in [0, 1].
 
         style (k, D) frames of a reference clip, three of which are drawn anew for every window. initial (D,) the state
-        to start from; None draws one of the style frames. Windows advance by N - 1 frames: the last state of one is the
-        initial state of the next. The end is padded by repeating the last feature and cut. Source: Algorithm 1.
+        to start from; None draws one of the style frames. Source: Algorithm 1. Raises `PermanentError` for shapes that
+        do not fit the model.
         """
-        length = len(speech)
-        step = self.window - 1
-        windows = max(1, -(-(length - 1) // step))
-        padded = np.concatenate([speech, np.repeat(speech[-1:], windows * step + 1 - length, axis=0)])
-        features = (torch.from_numpy(padded) - self.feature_mean) / self.feature_std
-        frames = (torch.from_numpy(np.ascontiguousarray(style)) - self.mean) / self.std
-        generator = torch.Generator().manual_seed(seed)
-        state = draw_style(frames, 1, generator)[:, 0]
-        if initial is not None:
-            state = ((torch.from_numpy(initial) - self.mean) / self.std)[None]
-        result = torch.zeros(windows * step + 1, len(self.channels))
-        for number in range(windows):
-            start = number * step
-            condition = condition_matrix(state, draw_style(frames, 1, generator), self.window)
-            motion = self._window(condition, features[None, start : start + self.window], generator)
-            # The first window also writes frame 0; later ones leave the frame that both windows share as it was.
-            first = 0 if number == 0 else 1
-            result[start + first : start + self.window] = motion[0, first:]
-            state = motion[:, -1]
-            if on_window:
-                on_window(number + 1, windows)
-        return self._natural(result[:length])
+        return self.generate_many([MotionRequest(speech, style, initial, seed)], on_window)[0]
 
-    def _window(self, condition: Tensor, speech: Tensor, generator: torch.Generator) -> Tensor:
-        batch = len(condition)
-        both, sound = torch.cat([condition, condition]), torch.cat([speech, speech])
-        dropped = torch.tensor([False] * batch + [True] * batch)
+    def generate_many(
+        self, requests: Sequence[MotionRequest], on_window: Callable[[int, int], None] | None = None
+    ) -> list[Motion]:
+        """`generate` for several clips, their windows side by side; equal to one at a time up to rounding.
+
+        Windows advance by N - 1 frames and the last state of one is the initial state of the next. The frame that two
+        windows share is the later one's, as Algorithm 1 has it. `on_window(done, windows of the longest clip)`.
+        """
+        clips = [_Clip(request, self) for request in requests]
+        most = max((clip.windows for clip in clips), default=0)
+        for number in range(most):
+            live = [clip for clip in clips if number < clip.windows]
+            start = number * (self.window - 1)
+            motion = self._windows(live, start)
+            for clip, values in zip(live, motion, strict=True):
+                clip.motion[start : start + self.window] = values
+                clip.state = values[-1]
+            if on_window:
+                on_window(number + 1, most)
+        return [self._natural(clip.motion[: clip.length]) for clip in clips]
+
+    def _windows(self, clips: Sequence[_Clip], start: int) -> Tensor:
+        styles = torch.stack([draw_style(clip.style, STYLE_FRAMES, clip.generator) for clip in clips])
+        condition = condition_matrix(torch.stack([clip.state for clip in clips]), styles, self.window)
+        speech = torch.cat([clip.window_speech(start, self.window, self.config.speech_context) for clip in clips])
+        device = next(self.network.parameters()).device
+        both, sound = torch.cat([condition, condition]).to(device), torch.cat([speech, speech]).to(device)
+        dropped = torch.tensor([False] * len(clips) + [True] * len(clips), device=device)
 
         def predict(x: Tensor, t: Tensor) -> Tensor:
-            noise = self.network(torch.cat([x, x]), torch.cat([t, t]), both, sound, dropped)
+            noise = self.network(torch.cat([x, x]).to(device), torch.cat([t, t]).to(device), both, sound, dropped).cpu()
             conditional, unconditional = noise.chunk(2)
             return guided(conditional, unconditional, self.config.guidance)
 
         with torch.inference_mode():
-            return sample(predict, (batch, self.window, len(self.channels)), self.config, generator)
+            shape = (len(clips), self.window, len(self.channels))
+            return sample(predict, shape, self.config, [clip.generator for clip in clips])
 
-    def _natural(self, motion: Tensor) -> NDArray[np.float32]:
+    def _natural(self, motion: Tensor) -> Motion:
         values = (motion * self.std + self.mean).numpy().astype(np.float32)
         coefficients = [i for i, name in enumerate(self.channels) if name not in POSE_NAMES]
         values[:, coefficients] = values[:, coefficients].clip(0.0, 1.0)

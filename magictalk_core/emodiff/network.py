@@ -69,11 +69,15 @@ class Denoiser(nn.Module):
     normalised features; result (B, N, D). `N` is fixed by the learned positions.
     """
 
+    alphas_cumprod: Tensor
+
     def __init__(self, config: EmoDiffConfig, window: int, state_size: int, feature_size: int) -> None:
         super().__init__()
-        betas = torch.linspace(config.beta_start, config.beta_end, config.steps)
-        self.time_code = TimeCode(config.time_code, betas)
-        condition_size = state_size + 1 + feature_size
+        betas = torch.linspace(config.beta_start, config.beta_end, config.steps, dtype=torch.float64)
+        self.noise_skip = config.noise_skip
+        self.register_buffer("alphas_cumprod", torch.cumprod(1 - betas, dim=0).float(), persistent=False)
+        self.time_code = TimeCode(config.time_code, betas.float())
+        condition_size = state_size + 1 + feature_size * (2 * config.speech_context + 1)
         self.null_condition = nn.Parameter(torch.zeros(condition_size))
         self.enter = nn.Linear(state_size + self.time_code.size + condition_size, config.hidden)
         self.positions = nn.Parameter(torch.randn(1, window, config.hidden) * 0.02)
@@ -94,4 +98,7 @@ class Denoiser(nn.Module):
         for block in self.blocks:
             hidden = block(hidden)
         noise: Tensor = self.head(self.norm(hidden))
+        if self.noise_skip:
+            abar = self.alphas_cumprod[t][:, None, None]
+            noise = (1 - abar).sqrt() * x + abar.sqrt() * noise
         return noise

@@ -21,7 +21,7 @@ from magictalk_core.faces.mesh import (
 )
 from magictalk_core.faces.solver import neutral_face
 from magictalk_core.rig.rig import Rig
-from magictalk_core.rig.shapes import JAW_DEGREES, JAW_HINGE, face_deltas
+from magictalk_core.rig.shapes import EYE_RADIUS, JAW_DEGREES, JAW_HINGE, face_deltas
 
 __all__ = ["LOOK_DEGREES", "build_rig", "inner_mouth"]
 
@@ -32,7 +32,6 @@ TEETH, CAVITY, TONGUE = (0.92, 0.90, 0.85), (0.16, 0.05, 0.05), (0.72, 0.36, 0.3
 LOOK_DEGREES = 24.0
 """How far an eye turns at weight 1 of an eyeLook shape."""
 
-_EYE_RADIUS = 1.22
 Points = NDArray[np.float64]
 
 
@@ -83,13 +82,13 @@ def _skull(face: Points, deltas: Points) -> _Part:
 def _eye(loop: tuple[int, ...], face: Points, side: str) -> _Part:
     """A sphere behind the lids, rings around the viewing direction: pupil, iris, white."""
     middle = face[list(loop)].mean(axis=0)
-    centre = np.array([middle[0], middle[1], face[list(loop), 2].max() - _EYE_RADIUS - 0.12])
+    centre = np.array([middle[0], middle[1], face[list(loop), 2].max() - EYE_RADIUS - 0.12])
     angles = np.radians([0, 8, 9, 24, 26, 40, 55, 70, 90])
     colours = [PUPIL, PUPIL, IRIS, IRIS, SCLERA, SCLERA, SCLERA, SCLERA, SCLERA]
     around = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     rings = [
         centre
-        + _EYE_RADIUS * np.stack([np.sin(a) * np.cos(around), np.sin(a) * np.sin(around), np.full(24, np.cos(a))], 1)
+        + EYE_RADIUS * np.stack([np.sin(a) * np.cos(around), np.sin(a) * np.sin(around), np.full(24, np.cos(a))], 1)
         for a in angles
     ]
     vertices = np.concatenate(rings)

@@ -18,10 +18,22 @@ from scipy.sparse.linalg import spsolve
 
 from magictalk_core.faces.arkit import ARKIT_NAMES, mirror_name
 from magictalk_core.faces.head_pose import rotation_of
-from magictalk_core.faces.mesh import LANDMARKS, TRIANGLES
+from magictalk_core.faces.mesh import LANDMARKS, LEFT_EYE, TRIANGLES
 from magictalk_core.faces.solver import neutral_face
 
-__all__ = ["JAW_DEGREES", "JAW_HINGE", "face_deltas", "jaw_weight", "mirror_indices"]
+__all__ = [
+    "EYE_RADIUS",
+    "JAW_DEGREES",
+    "JAW_HINGE",
+    "LOWER_LID",
+    "LOWER_LID_SKIN",
+    "UPPER_LID",
+    "UPPER_LID_SKIN",
+    "eye_centre",
+    "face_deltas",
+    "jaw_weight",
+    "mirror_indices",
+]
 
 Vector = tuple[float, float, float]
 Points = NDArray[np.float64]
@@ -32,6 +44,13 @@ JAW_DEGREES = 24.0
 UPPER_LID = (466, 388, 387, 386, 385, 384, 398)
 LOWER_LID = (249, 390, 373, 374, 380, 381, 382)
 """The subject's left eye, from the outer to the inner corner, in pairs."""
+UPPER_LID_SKIN = ((467, 260, 259, 257, 258, 286, 414), (342, 445, 444, 443, 442, 441, 413))
+LOWER_LID_SKIN = ((255, 339, 254, 253, 252, 256, 341),)
+"""The rows of skin beyond the rims of the left lids, in the same order, from the rim outwards."""
+LID_SHARES = (1.0, 0.8, 0.3)
+"""How much of a lid's way its rim and the rows beyond it go: the lashes keep their thickness, the fold gives way."""
+
+EYE_RADIUS = 1.22
 
 UPPER_LIP_LEFT = (0, 267, 269, 270, 409, 11, 302, 303, 304, 408, 12, 268, 271, 272, 407, 13, 312, 311, 310, 415)
 LOWER_LIP_LEFT = (17, 314, 405, 321, 375, 16, 315, 404, 320, 307, 15, 316, 403, 319, 325, 14, 317, 402, 318, 324)
@@ -120,17 +139,39 @@ def _move(indices: tuple[int, ...], vector: Vector) -> dict[int, Vector]:
     return dict.fromkeys(indices, vector)
 
 
+def eye_centre() -> Points:
+    """(3,) cm: middle of the subject's left eyeball, so that its front lies just behind the lids."""
+    rim = neutral_face().astype(np.float64)[list(LEFT_EYE)]
+    middle = rim.mean(axis=0)
+    return np.array([middle[0], middle[1], rim[:, 2].max() - EYE_RADIUS - 0.12])
+
+
+def _before_the_eye(place: Points, margin: float) -> float:
+    """The depth at which a lid at (x, y) lies on the eyeball."""
+    offset = place[:2] - eye_centre()[:2]
+    return float(eye_centre()[2] + np.sqrt(max(0.0, (EYE_RADIUS + margin) ** 2 - float(offset @ offset))))
+
+
 def _lids(close: float, lower_share: float) -> dict[int, Vector]:
-    """Upper and lower lid towards each other: `close` 1 makes them meet."""
+    """Upper and lower lid towards each other: `close` 1 makes them meet. Lids slide over the eyeball."""
     neutral = neutral_face().astype(np.float64)
     handles: dict[int, Vector] = {}
-    for up, low in zip(UPPER_LID, LOWER_LID, strict=True):
-        gap = neutral[low] - neutral[up]
-        down, rise = gap * close * (1 - lower_share), -gap * close * lower_share
-        # Lids slide over the eyeball: they come forward on the way.
-        handles[up] = (float(down[0]), float(down[1]), float(down[2]) + 0.12 * close)
-        handles[low] = (float(rise[0]), float(rise[1]), float(rise[2]))
+    uppers, lowers = (UPPER_LID, *UPPER_LID_SKIN), (LOWER_LID, *LOWER_LID_SKIN)
+    for column, (up, low) in enumerate(zip(UPPER_LID, LOWER_LID, strict=True)):
+        gap = (neutral[low] - neutral[up]) * close
+        for rows, way in ((uppers, gap * (1 - lower_share)), (lowers, -gap * lower_share)):
+            for row, share in zip(rows, LID_SHARES, strict=False):
+                vertex = row[column]
+                moved = neutral[vertex] + way * share
+                forward = max(0.0, _before_the_eye(moved, 0.1) - moved[2]) if row in (UPPER_LID, LOWER_LID) else 0.0
+                handles[vertex] = (float(way[0] * share), float(way[1] * share), float(way[2] * share + forward))
     return handles
+
+
+def _resting_eyes(upper: float) -> dict[int, Vector]:
+    """Lids that hold still while the skin around them moves; the upper rim goes `upper` cm along."""
+    skin = _move(UPPER_LID_SKIN[0], (0, upper * 2, 0))
+    return {**_move(LOWER_LID, (0, 0, 0)), **_move((263, 362), (0, 0, 0)), **_move(UPPER_LID, (0, upper, 0)), **skin}
 
 
 def _both(handles: Mapping[int, Vector]) -> dict[int, Vector]:
@@ -189,12 +230,21 @@ def _symmetric_shapes() -> dict[str, Callable[[], Points]]:
             {i: (0.75, y * 0, 0.0) for i, (_, y, _z) in _both(_lips((0, 0, 0), (0, 0, 0), (0, 0, 0))).items()}, 2.6
         ),
         "browInnerUp": lambda: spread(
-            _both({**_move(_BROW_INNER, (0, 0.62, 0.05)), 9: (0, 0.3, 0), **_move((282, 334), (0, 0.3, 0))}), 2.6
+            _both(
+                {
+                    **_move(_BROW_INNER, (0, 0.62, 0.05)),
+                    9: (0, 0.3, 0),
+                    **_move((282, 334), (0, 0.3, 0)),
+                    **_resting_eyes(0.05),
+                }
+            ),
+            2.6,
         ),
         "cheekPuff": lambda: spread(
-            _both({**_move((425, 427, 411, 436), (0.5, 0, 0.55)), **_move((291,), (0.1, 0, 0.1))}), 3.0
+            _both({**_move((425, 427, 411, 436), (0.6, 0, 0.75)), **_move((291,), (0.05, 0, 0.15))}), 3.2
         ),
-        "tongueOut": lambda: np.zeros((LANDMARKS, 3)),
+        # The lips make room for the tongue.
+        "tongueOut": lambda: spread(_both(_lips((0, 0.12, 0.08), (0, -0.34, 0.1), (0, 0, 0))), 1.6),
     }
 
 
@@ -224,17 +274,18 @@ def _left_shapes() -> dict[str, Callable[[], Points]]:
                 **_move(_BROW_INNER, (-0.16, -0.5, 0.1)),
                 **_move(_BROW_MIDDLE, (-0.08, -0.42, 0.08)),
                 **_move(_BROW_OUTER, (0, -0.2, 0)),
+                **_resting_eyes(-0.07),
             },
             2.2,
         ),
         "browOuterUpLeft": lambda: spread(
-            {**_move(_BROW_OUTER, (0, 0.5, 0)), **_move(_BROW_MIDDLE, (0, 0.5, 0.02))}, 2.2
+            {**_move(_BROW_OUTER, (0, 0.5, 0)), **_move(_BROW_MIDDLE, (0, 0.5, 0.02)), **_resting_eyes(0.05)}, 2.2
         ),
         "cheekSquintLeft": lambda: spread(
-            {**_move(cheek, (0, 0.34, 0.14)), **_move(LOWER_LID[1:-1], (0, 0.1, 0))}, 1.8
+            {**_move(cheek, (0, 0.42, 0.22)), **_move(LOWER_LID[1:-1], (0, 0.12, 0.02))}, 2.0
         ),
         "noseSneerLeft": lambda: spread(
-            {**_move((358, 331, 279, 429, 420, 360), (0.05, 0.3, 0.05)), **_move((269, 270), (0, 0.12, 0))}, 1.8
+            {**_move((358, 331, 279, 429, 420, 360), (0.06, 0.38, 0.08)), **_move((269, 270, 267), (0, 0.2, 0.02))}, 1.8
         ),
         "mouthSmileLeft": lambda: spread(
             {
@@ -274,6 +325,9 @@ def face_deltas() -> NDArray[np.float64]:
     mirror = mirror_indices()
     found = {name: make() for name, make in (_symmetric_shapes() | _left_shapes()).items()}
     for name in list(found):
+        if mirror_name(name) == name:
+            # The mesh is not the same on both sides everywhere; the shape is.
+            found[name] = (found[name] + found[name][mirror] * [-1, 1, 1]) / 2
         if name.endswith("Left"):
             found[mirror_name(name)] = found[name][mirror] * [-1, 1, 1]
     return np.stack([found[name] for name in ARKIT_NAMES])

@@ -131,8 +131,8 @@ def _one_value(what: str, values: set[str], remedy: str) -> str:
 
 def _normalizer(values: NDArray[np.float32], min_std: float) -> dict[str, list[float]]:
     mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-    # A channel that hardly moves must not be blown up by its own noise.
-    return {"mean": mean.tolist(), "std": np.where(std < min_std, 1.0, std).tolist()}
+    # A channel that hardly moves must not be blown up by the tracker's noise.
+    return {"mean": mean.tolist(), "std": np.maximum(std, min_std).tolist()}
 
 
 def build_training_set(

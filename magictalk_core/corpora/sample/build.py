@@ -32,7 +32,7 @@ from magictalk_core.lineage.atomic import atomic_path, write_text
 
 __all__ = ["SAMPLE_VERSION", "build_sample_corpus", "truth_table", "utterances"]
 
-SAMPLE_VERSION = "1"
+SAMPLE_VERSION = "2"
 VIDEO_FPS = 30
 TRUTH_FPS = 25
 _IRREGULAR_ACTOR = "W902"
@@ -80,7 +80,7 @@ def build_sample_corpus(
 
 def render_clip(root: str, key: str) -> None:
     """Render one clip; runs in a child process, which owns its GL context."""
-    from magictalk_core.corpora.sample.portraits import PORTRAIT_SIZE, REFERENCE, speaker_portrait
+    from magictalk_core.corpora.sample.portraits import PORTRAIT_SIZE, speaker_portrait
     from magictalk_core.media.decode import read_audio
     from magictalk_core.media.encode import write_video
     from magictalk_core.portrait.animator import PortraitAnimator
@@ -95,7 +95,7 @@ def render_clip(root: str, key: str) -> None:
     portrait, landmarks = speaker_portrait(utterance.speaker)
     animator = PortraitAnimator(portrait, landmarks, builtin_rig(), PORTRAIT_SIZE, crop=False)
     try:
-        frames = animator.render(motion_curves(utterance, times), REFERENCE)
+        frames = animator.render(motion_curves(utterance, times))
         write_video(video, frames, VIDEO_FPS, samples, crf=16)
     finally:
         animator.close()

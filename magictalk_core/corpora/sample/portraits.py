@@ -1,4 +1,4 @@
-"""Five speakers from one public-domain portrait: mirrored, recoloured, reshaped, on other backgrounds."""
+"""Five speakers from one public-domain portrait: brought to rest, reshaped, recoloured, on other backgrounds."""
 
 from __future__ import annotations
 
@@ -10,95 +10,112 @@ import numpy as np
 import skimage.data
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import MOTION_NAMES
+from magictalk_core.corpora.sample.resting import relax_mouth
 from magictalk_core.portrait.animator import crop_to_face
 from magictalk_core.rig.shapes import mirror_indices
 
-__all__ = ["PORTRAIT_SIZE", "REFERENCE", "SPEAKERS", "speaker_portrait"]
+__all__ = ["PORTRAIT_SIZE", "SPEAKERS", "Look", "speaker_portrait"]
 
 PORTRAIT_SIZE = 384
-_FACE_SHARE = 2.3
+_FACE_SHARE = 2.0
+"""Side of the picture over the height of the face."""
+
+Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What makes a speaker: `tone` multiplies RGB, `stretch` widens (x, y), `jaw` widens the lower face."""
+    """What makes a speaker. Colours are RGB: `skin` multiplies, `hair` is the colour of its middle grey, `background`
+    is plain. `suit` turns the hue of the orange suit (degrees); `stretch` scales the face (x, y), `jaw` widens its
+    lower half."""
 
     mirrored: bool
-    tone: tuple[float, float, float]
+    skin: Colour
+    hair: Colour | None
+    suit: float
+    background: Colour
     stretch: tuple[float, float]
     jaw: float
-    saturation: float
 
 
 SPEAKERS: dict[str, Look] = {
-    "M901": Look(True, (0.80, 0.74, 0.70), (1.05, 1.0), 0.08, 0.8),
-    "M902": Look(False, (0.72, 0.78, 0.88), (1.0, 1.07), 0.05, 0.55),
-    "W901": Look(False, (1.0, 1.0, 1.0), (1.0, 1.0), 0.0, 1.0),
-    "W902": Look(True, (1.04, 0.95, 0.86), (0.97, 1.04), -0.05, 1.25),
-    "W903": Look(True, (0.92, 1.0, 0.94), (0.94, 1.0), -0.02, 0.9),
+    "M901": Look(True, (0.86, 0.76, 0.68), (58, 44, 36), 205, (96, 116, 104), (1.07, 1.0), 0.10),
+    "M902": Look(False, (0.96, 0.95, 0.97), (150, 148, 150), 170, (206, 196, 176), (1.0, 1.08), 0.06),
+    "W901": Look(False, (1.0, 1.0, 1.0), None, 0, (176, 186, 198), (1.0, 1.0), 0.0),
+    "W902": Look(True, (1.03, 0.97, 0.92), (150, 74, 42), 260, (70, 98, 118), (0.97, 1.05), -0.06),
+    "W903": Look(True, (0.70, 0.56, 0.47), (40, 34, 34), 100, (190, 168, 150), (0.93, 1.0), -0.03),
 }
 
-_EXPRESSION = {
-    "jawOpen": 0.1, "mouthSmileLeft": 0.95, "mouthSmileRight": 0.95, "mouthUpperUpLeft": 0.8, "mouthUpperUpRight": 0.8,
-    "mouthLowerDownLeft": 0.55, "mouthLowerDownRight": 0.55, "cheekSquintLeft": 0.3, "cheekSquintRight": 0.3,
-    "eyeBlinkLeft": 0.12, "eyeBlinkRight": 0.12,
-}  # fmt: skip
-REFERENCE: NDArray[np.float32] = np.array([_EXPRESSION.get(n, 0.0) for n in MOTION_NAMES], np.float32)
-"""The astronaut smiles: her expression, which relative motion takes away."""
 
-
-def _landmarks() -> NDArray[np.float32]:
-    """(468, 3) landmarks of `skimage.data.astronaut()`, made once by the project's tracker."""
-    with resources.files("magictalk_core.corpora.sample").joinpath("astronaut_landmarks.npy").open("rb") as file:
-        points: NDArray[np.float32] = np.load(file)
-    return points
-
-
-def _recolour(picture: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
-    values = picture.astype(np.float32)
-    grey = values.mean(axis=2, keepdims=True)
-    toned = (grey + (values - grey) * look.saturation) * np.array(look.tone, np.float32)
-    return np.asarray(np.clip(toned, 0, 255), np.uint8)
+def _crop() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
+    """Picture, mattes (person, hair, 0) and landmarks of the face crop, from `astronaut.npz`."""
+    with resources.files("magictalk_core.corpora.sample").joinpath("astronaut.npz").open("rb") as file:
+        known = np.load(file)
+        landmarks, person, hair = known["landmarks"], known["person"], known["hair"]
+    whole = skimage.data.astronaut()
+    mattes = np.zeros_like(whole)
+    mattes[: len(person), :, 0], mattes[: len(hair), :, 1] = person, hair
+    picture, points = crop_to_face(whole, landmarks, PORTRAIT_SIZE, _FACE_SHARE)
+    return picture, crop_to_face(mattes, landmarks, PORTRAIT_SIZE, _FACE_SHARE)[0], points
 
 
 def _reshape(
-    picture: NDArray[np.uint8], points: NDArray[np.float32], look: Look
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    layers: list[NDArray[np.uint8]], points: NDArray[np.float32], look: Look
+) -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
     """Stretch about the face's centre, and widen what lies below the eyes; the landmarks go along."""
-    size = len(picture)
     centre = points[:, :2].mean(axis=0)
     eyes, chin = float(points[[33, 263], 1].mean()), float(points[152, 1])
 
     def widen(y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Horizontal factor at a height of the source: a bump between eyes and chin."""
+        """Horizontal factor at a height of the source: a bump between eyes and below the chin."""
         t = np.clip((y - eyes) / (chin - eyes), 0, 1.6)
-        return 1 + look.jaw * np.sin(np.clip(t / 1.6, 0, 1) * np.pi) ** 2
+        return 1 + look.jaw * np.sin(t / 1.6 * np.pi) ** 2
 
-    y, x = np.mgrid[0:size, 0:size].astype(np.float64)
+    y, x = np.mgrid[0:PORTRAIT_SIZE, 0:PORTRAIT_SIZE].astype(np.float64)
     source_y = centre[1] + (y - centre[1]) / look.stretch[1]
     source_x = centre[0] + (x - centre[0]) / (look.stretch[0] * widen(source_y))
-    shaped = cv2.remap(
-        picture,
-        source_x.astype(np.float32),
-        source_y.astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    maps = source_x.astype(np.float32), source_y.astype(np.float32)
+    shaped = [
+        np.asarray(cv2.remap(layer, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+        for layer in layers
+    ]
     moved = points.copy()
     moved[:, 1] = centre[1] + (points[:, 1] - centre[1]) * look.stretch[1]
     factor = look.stretch[0] * widen(points[:, 1].astype(np.float64))
     moved[:, 0] = centre[0] + (points[:, 0] - centre[0]) * factor
-    return np.asarray(shaped, np.uint8), moved
+    return shaped, moved
+
+
+def _recolour(picture: NDArray[np.uint8], mattes: NDArray[np.uint8], chin: float, look: Look) -> NDArray[np.uint8]:
+    """Skin, hair, suit and background of the look."""
+    person, hair = mattes[..., :1] / np.float32(255), mattes[..., 1:2] / np.float32(255)
+    values = picture.astype(np.float32)
+    result = values * np.array(look.skin, np.float32)
+    if look.hair is not None:
+        # Lights and darks of the hair stay, around the new colour.
+        grey = values.mean(axis=2, keepdims=True) / 112.0
+        result += hair * (grey * np.array(look.hair, np.float32) + 10 * grey**2 - result)
+    if look.suit:
+        hsv = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+        suit = ((hsv[..., 0] < 25) | (hsv[..., 0] > 340)) & (np.arange(PORTRAIT_SIZE)[:, None] > chin)
+        orange = np.clip((hsv[..., 1] - 0.6) / 0.15, 0, 1) * suit
+        hsv[..., 0] = (hsv[..., 0] + look.suit) % 360
+        hsv[..., 1] *= 0.6
+        turned = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255 * 0.8
+        result += orange[..., None].astype(np.float32) * (turned - result)
+    light = np.linspace(1.06, 0.86, PORTRAIT_SIZE, dtype=np.float32)[:, None, None]
+    behind = np.array(look.background, np.float32) * light
+    return np.asarray(np.clip(person * result + (1 - person) * behind, 0, 255), np.uint8)
 
 
 def speaker_portrait(speaker: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Picture (384, 384, 3) and landmarks (468, 3) of a speaker."""
+    """Picture (384, 384, 3) with a face at rest, and landmarks (468, 3) of a speaker."""
     look = SPEAKERS[speaker]
-    picture, points = crop_to_face(skimage.data.astronaut(), _landmarks(), PORTRAIT_SIZE, _FACE_SHARE)
-    picture, points = _reshape(picture, points, look)
+    smiling, mattes, points = _crop()
+    picture, points = relax_mouth(smiling, points)
+    (picture, mattes), points = _reshape([picture, mattes], points, look)
+    picture = _recolour(picture, mattes, float(points[152, 1]), look)
     if look.mirrored:
         picture = np.ascontiguousarray(picture[:, ::-1])
-        points = points[mirror_indices()] * np.array([-1, 1, 1], np.float32)
-        points[:, 0] += PORTRAIT_SIZE
-    return _recolour(picture, look), points
+        points = np.asarray(points[mirror_indices()] * [-1, 1, 1] + [PORTRAIT_SIZE, 0, 0], np.float32)
+    return picture, points

@@ -1,0 +1,126 @@
+"""Writing videos: frames, length and sound come back; equal input gives equal bytes; tiles and labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.media.audio import write_wav
+from magictalk_core.media.decode import read_audio, read_frames
+from magictalk_core.media.encode import write_video
+from magictalk_core.media.probe import probe
+from magictalk_core.media.tile import CAPTION_HEIGHT, side_by_side
+from magictalk_core.portrait.label import DIGITAL_SOURCE_TYPE, provenance_metadata, stamp
+from magictalk_core.portrait.provenance import read_provenance, sign_video
+
+
+def grey(*levels: int) -> list[NDArray[np.uint8]]:
+    return [np.full((64, 96, 3), level, np.uint8) for level in levels]
+
+
+def tone(seconds: float) -> NDArray[np.float32]:
+    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * 16_000)) / 16_000)).astype(np.float32)
+
+
+def test_frames_come_back_in_order(tmp_path: Path) -> None:
+    levels = list(range(10, 250, 10))
+    path = tmp_path / "v.mp4"
+    assert write_video(path, grey(*levels), 25, None) == len(levels)
+    found = [float(f.mean()) for f in read_frames(path)]
+    np.testing.assert_allclose(found, levels, atol=3)
+    info = probe(path)
+    assert (info.fps, info.width, info.height, info.has_audio) == (25, 96, 64, False)
+    assert info.duration_s == pytest.approx(len(levels) / 25, abs=0.001)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0])
+def test_sound_is_padded_or_cut_to_the_picture(tmp_path: Path, seconds: float) -> None:
+    path = tmp_path / "v.mp4"
+    write_video(path, grey(*[80] * 25), 25, tone(seconds))
+    assert probe(path).duration_s == pytest.approx(1.0, abs=0.07)
+    samples = read_audio(path)
+    heard = np.abs(samples[: 16_000 * 95 // 100].reshape(-1, 800)).max(axis=1) > 0.1
+    assert heard[: int(min(seconds, 0.9) * 20)].all()
+    assert not heard[int(seconds * 20) + 2 :].any()
+
+
+def test_sound_from_a_file_and_the_same_bytes_twice(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", tone(0.4), 16_000)
+    digests = set()
+    for name in ("one.mp4", "two.mp4"):
+        write_video(tmp_path / name, grey(10, 200, 30, 90), 25, tmp_path / "a.wav", metadata={"comment": "made"})
+        digests.add(hashlib.md5((tmp_path / name).read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_tags_and_the_index_in_front(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    write_video(path, grey(10, 20), 25, None, metadata=provenance_metadata("emodiff", "happy", "c/s/1"))
+    with av.open(str(path)) as container:
+        tags = dict(container.metadata)
+    assert tags["digital_source_type"] == DIGITAL_SOURCE_TYPE
+    assert "SYNTHETIC" in tags["title"] and "happy" in tags["comment"] and tags["source_clip"] == "c/s/1"
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_an_unfinished_video_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> Iterator[NDArray[np.uint8]]:
+        yield from grey(10, 20)
+        raise ValueError("the renderer died")
+
+    with pytest.raises(ValueError, match="renderer died"):
+        write_video(tmp_path / "v.mp4", broken(), 25, None)
+    with pytest.raises(PermanentError, match="no frame"):
+        write_video(tmp_path / "v.mp4", [], 25, None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_panels_stand_side_by_side_with_captions() -> None:
+    panels = [("truth", grey(50, 50, 50)), ("made", grey(200, 200))]
+    frames = list(side_by_side(panels, 64, "SYNTHETIC"))
+    assert len(frames) == 2 and frames[0].shape == (64 + CAPTION_HEIGHT, 128, 3)
+    assert frames[0][:64, :64].mean() == pytest.approx(50, abs=1)
+    assert frames[0][:64, 64:].mean() == pytest.approx(200, abs=1)
+    captions = frames[0][64:].astype(int)
+    assert captions[:, :64].min() < 120 and captions[:, 64:].min() < 120
+
+
+@pytest.mark.parametrize(("level", "size"), [(0, 256), (128, 256), (255, 64)])
+def test_the_label_is_legible_on_any_ground(level: int, size: int) -> None:
+    frame = np.full((size, size, 3), level, np.uint8)
+    marked = stamp(frame, "SYNTHETIC")
+    assert (frame == level).all()
+    corner = marked[-size // 6 :, : size // 2].astype(int)
+    assert corner.max() > 200 and corner.max() - corner.min() > 100
+    np.testing.assert_array_equal(marked[: size // 2], frame[: size // 2])
+
+
+def test_a_signed_video_says_that_it_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAGICTALK_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "v.mp4"
+    write_video(path, grey(10, 90, 30), 25, tone(0.2))
+    with pytest.raises(PermanentError, match="C2PA"):
+        read_provenance(path)
+    sign_video(path)
+    manifest = read_provenance(path)
+    actions = next(a for a in manifest["assertions"] if a["label"].startswith("c2pa.actions"))
+    assert actions["data"]["actions"][0]["digitalSourceType"] == DIGITAL_SOURCE_TYPE
+    assert manifest["validation_state"] == "Valid"
+    assert len(list(read_frames(path))) == 3
+    assert (tmp_path / "cache" / "signing" / "key.pem").stat().st_mode & 0o077 == 0
+    key = (tmp_path / "cache" / "signing" / "key.pem").read_bytes()
+    sign_video(path)
+    assert (tmp_path / "cache" / "signing" / "key.pem").read_bytes() == key
+    # A changed file no longer validates.
+    data = bytearray(path.read_bytes())
+    data[data.index(b"mdat") + 40] ^= 0xFF
+    (tmp_path / "forged.mp4").write_bytes(bytes(data))
+    assert read_provenance(tmp_path / "forged.mp4")["validation_state"] == "Invalid"
