@@ -87,10 +87,16 @@ class EmoDiffConfig(StrictModel):
     noise_skip: bool = Field(
         False, description="eps = sigma_t x_t + alpha_t network(x_t): a small network need not copy its noisy input"
     )
+    loss: Literal["noise", "velocity"] = Field(
+        "noise", description="noise: Eq. 4; velocity: Eq. 4 over abar_t, so that noisy steps, led by the speech, count"
+    )
     steps: int = Field(500, description="diffusion steps T")
     beta_start: float = Field(1e-4, description="linear schedule, first variance")
     beta_end: float = Field(0.02, description="linear schedule, last variance")
     condition_drop: float = Field(0.1, description="probability that the whole condition becomes the learned null")
+    condition_noise: float = Field(
+        0.0, ge=0, description="standard deviation of noise on the normalised conditions while training; small corpora"
+    )
     guidance: float = Field(0.15, description="w of Eq. 5")
     sampler: Literal["ddpm", "code65", "ddim", "dpmpp"] = Field(
         "ddpm", description="ddpm: Eq. 2; code65: posterior variance and stabilizer; ddim, dpmpp: 20-50 evaluations"

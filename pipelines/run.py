@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -184,6 +185,26 @@ def _print_outcome(outcome: AssetOutcome) -> None:
     sys.stderr.write(f"  {name:<40} {outcome.seconds:7.1f} s  {counts}\n")
 
 
+class _PlainFormatter(logging.Formatter):
+    """The message as the library wrote it: Dagster's capture puts job, run and step in front of captured records."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        captured = getattr(record, "dagster_meta", None)
+        return str(captured["orig_message"]) if captured else super().format(record)
+
+
+def _set_up_logging() -> None:
+    import dvc  # its own import sets its loggers up; what it says about every lock file is not for our users
+
+    for category in (dg.PreviewWarning, dg.BetaWarning):
+        warnings.simplefilter("ignore", category)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PlainFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("magictalk").setLevel(logging.INFO)
+    logging.getLogger(dvc.__name__).setLevel(logging.WARNING)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `python -m pipelines.run`, which `magictalk run` calls."""
     parser = argparse.ArgumentParser(prog="magictalk run", description=__doc__)
@@ -192,8 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--select")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("magictalk").setLevel(logging.INFO)
+    _set_up_logging()
     workspace = Workspace(options.home.resolve()) if options.home else Workspace.from_environment()
     try:
         report = run(workspace, options.preset, options.select, _print_outcome)

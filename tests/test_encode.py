@@ -16,7 +16,7 @@ from magictalk_core.media.audio import write_wav
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.media.probe import probe
-from magictalk_core.media.tile import CAPTION_HEIGHT, side_by_side
+from magictalk_core.media.tile import CAPTION_HEIGHT, Panel, side_by_side
 from magictalk_core.portrait.label import DIGITAL_SOURCE_TYPE, provenance_metadata, stamp
 from magictalk_core.portrait.provenance import read_provenance, sign_video
 
@@ -84,13 +84,15 @@ def test_an_unfinished_video_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_panels_stand_side_by_side_with_captions() -> None:
-    panels = [("truth", grey(50, 50, 50)), ("made", grey(200, 200))]
-    frames = list(side_by_side(panels, 64, "SYNTHETIC"))
-    assert len(frames) == 2 and frames[0].shape == (64 + CAPTION_HEIGHT, 128, 3)
-    assert frames[0][:64, :64].mean() == pytest.approx(50, abs=1)
-    assert frames[0][:64, 64:].mean() == pytest.approx(200, abs=1)
-    captions = frames[0][64:].astype(int)
-    assert captions[:, :64].min() < 120 and captions[:, 64:].min() < 120
+    panels = [Panel("truth", grey(50, 50, 50)), Panel("made", grey(200, 200), "SYNTHETIC")]
+    frames = list(side_by_side(panels, 160))
+    assert len(frames) == 2 and frames[0].shape == (160 + CAPTION_HEIGHT, 320, 3)
+    assert frames[0][:160, :160].mean() == pytest.approx(50, abs=1)
+    assert frames[0][:160, 160:].mean() == pytest.approx(200, abs=1)
+    captions = frames[0][160:].astype(int)
+    assert captions[:, :160].min() < 120 and captions[:, 160:].min() < 120
+    red = captions[..., 0] - captions[..., 1]
+    assert red[:, 160:].max() > 60 > red[:, :160].max()
 
 
 @pytest.mark.parametrize(("level", "size"), [(0, 256), (128, 256), (255, 64)])

@@ -18,7 +18,7 @@ from skimage.transform import SimilarityTransform
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import ARKIT_NAMES, GROUPS, MOTION_NAMES
 from magictalk_core.metrics import landmarks
-from magictalk_core.metrics.baselines import constant_motion, mean_motion
+from magictalk_core.metrics.baselines import constant_motion
 from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.metrics.catalogue import CATALOGUE, METRICS
 from magictalk_core.metrics.coefficients import (
@@ -118,7 +118,7 @@ def test_correlation_is_pearsons() -> None:
 
 def test_correlation_with_a_mouth_that_does_not_move_does_not_exist() -> None:
     truth = motion(1)
-    still = constant_motion(mean_motion([truth]), len(truth))
+    still = constant_motion(truth.mean(axis=0), len(truth))
     assert channel_correlation(truth, still, "jawOpen") is None
     assert mean_correlation(truth, still).value is None
 
@@ -259,24 +259,12 @@ def test_seams_survive_a_frame_without_a_face() -> None:
     assert seam_ratio(holes, 32) == pytest.approx(1)
 
 
-def test_mean_motion_is_the_mean_of_measured_frames() -> None:
-    first, second = motion(1, 10), motion(2, 30)
-    first[3:, JAW] = np.nan
-    first[:, 51] = second[:, 51] = np.nan
-    row = mean_motion(iter([first, second]))
-    assert row[JAW] == pytest.approx(np.r_[first[:3, JAW], second[:, JAW]].mean(), rel=1e-6)
-    assert np.isnan(row[51])
-    assert constant_motion(row, 5).shape == (5, 58)
-    with pytest.raises(PermanentError, match="found none"):
-        mean_motion([np.full((3, 58), np.nan)])
-
-
 def test_scores_fill_the_contract(tmp_path: Path) -> None:
     rig, truth = FlatRig(), motion(1, 70)
     truth[:, MOTION_NAMES.index("tongueOut")] = np.nan
     rows = score_ground_truth("c/s/1", truth, 32)
     rows += score_clip("c/s/1", "emodiff", truth, motion(2, 70), rig, 32)
-    rows += score_clip("c/s/1", "mean_motion", truth, constant_motion(mean_motion([truth]), 70), rig, 32)
+    rows += score_clip("c/s/1", "mean_motion", truth, constant_motion(truth.mean(axis=0), 70), rig, 32)
     write_table(SCORES, rows, tmp_path / "scores.parquet")
     table = read_frame(SCORES, tmp_path / "scores.parquet")
     assert set(table["metric"]) <= set(METRICS)

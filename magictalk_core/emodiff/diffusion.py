@@ -39,6 +39,14 @@ class NoiseSchedule:
         abar = self.alphas_cumprod.to(x0.device)[t].to(x0.dtype)[:, None, None]
         return abar.sqrt() * x0 + (1 - abar).sqrt() * noise
 
+    def loss_weights(self, loss: str) -> Tensor:
+        """(T,) weight of the noise's squared error: 1 for `noise` (Eq. 4), 1 / abar_t for `velocity`.
+
+        The velocity v = sqrt(abar) eps - sqrt(1 - abar) x_0 has the squared error of eps over abar when the network's
+        own output is v (`noise_skip`). Source: Salimans and Ho, Progressive Distillation, 2022.
+        """
+        return (1 / self.alphas_cumprod if loss == "velocity" else torch.ones_like(self.alphas_cumprod)).float()
+
 
 def guided(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor:
     """Eq. 5: (1 + w) eps(x_t, t, c) - w eps(x_t, t)."""

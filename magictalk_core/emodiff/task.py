@@ -83,8 +83,8 @@ class EmoDiffTask:
         low, high = (torch.from_numpy(bounds[segment]) for bounds in (self.segment_starts, self.segment_ends))
         return speech_in_context(self.features, frames, low, high, self.preset.emodiff.speech_context)
 
-    def loss(self, network: nn.Module, starts: NDArray[np.int64], seed: int, drop: float) -> Tensor:
-        """Mean squared error of the predicted noise (Eq. 4) on the windows that begin at `starts`."""
+    def loss(self, network: nn.Module, starts: NDArray[np.int64], seed: int, drop: float, blur: float) -> Tensor:
+        """Weighted squared error of the predicted noise (Eq. 4) on the windows that begin at `starts`."""
         generator = torch.Generator().manual_seed(seed)
         device = next(network.parameters()).device
         frames = torch.from_numpy(starts[:, None] + np.arange(self.window))
@@ -96,12 +96,19 @@ class EmoDiffTask:
         dropped = torch.rand(len(starts), generator=generator) < drop
         noisy = self.schedule.add_noise(x0, noise, t)
         speech = self._speech(frames, starts)
+        if blur > 0:
+            noise_on_given = condition[..., -1:] * torch.randn(condition[..., :-1].shape, generator=generator)
+            condition[..., :-1] += blur * noise_on_given
+            speech = speech + blur * torch.randn(speech.shape, generator=generator)
         predicted = network(*(v.to(device) for v in (noisy, t, condition, speech, dropped)))
-        return nn.functional.mse_loss(predicted, noise.to(device))
+        errors: Tensor = (predicted - noise.to(device)).square().mean(dim=(1, 2))
+        weights = self.schedule.loss_weights(self.preset.emodiff.loss)[t].to(device)
+        return (errors * weights).mean()
 
     def training_loss(self, network: nn.Module, step: int) -> Tensor:
+        settings = self.preset.emodiff
         seed = self.preset.emodiff_training.seed * _SEEDS_PER_RUN + step
-        return self.loss(network, self.batch_starts(step), seed, self.preset.emodiff.condition_drop)
+        return self.loss(network, self.batch_starts(step), seed, settings.condition_drop, settings.condition_noise)
 
     @torch.no_grad()
     def validation_loss(self, network: nn.Module) -> float | None:
@@ -110,7 +117,7 @@ class EmoDiffTask:
         if not len(starts):
             return None
         chosen = starts[np.linspace(0, len(starts) - 1, min(_VALIDATION_WINDOWS, len(starts))).round().astype(int)]
-        return float(self.loss(network, chosen, _VALIDATION_SEED, 0.0))
+        return float(self.loss(network, chosen, _VALIDATION_SEED, 0.0, 0.0))
 
     def save_model(self, weights: dict[str, Tensor], folder: Path) -> None:
         """What generation needs: weights, settings, channels, normalisation, styles."""

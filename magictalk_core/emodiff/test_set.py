@@ -15,22 +15,23 @@ from numpy.typing import NDArray
 from magictalk_core.config import Preset
 from magictalk_core.corpora.reader import CorpusReader, pick_style_clip, usable_clips
 from magictalk_core.corpora.records import Split
-from magictalk_core.emodiff.generate import EmoDiffModel
+from magictalk_core.emodiff.generate import EmoDiffModel, MotionRequest
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import MOTION_NAMES
 from magictalk_core.lineage.atomic import write_text
 from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.lineage.manifest import read_manifest
 from magictalk_core.lineage.stamps import stamp_is_valid, write_stamp
+from magictalk_core.metrics.baselines import MEAN_MOTION, constant_motion
 from magictalk_core.tables.parquet import read_frame, write_table
 from magictalk_core.tables.schema import MOTION
 from magictalk_core.training.run import current_model
 from magictalk_core.workspace import Workspace
 
-__all__ = ["GENERATED_VERSION", "MEAN_MOTION", "GeneratedMotion", "generate_test_motion", "motion_rows", "test_clips"]
+__all__ = ["EMODIFF", "GENERATED_VERSION", "GeneratedMotion", "generate_test_motion", "motion_rows", "test_clips"]
 
 GENERATED_VERSION = "1"
-MEAN_MOTION = "mean_motion"
+EMODIFF = "emodiff"
 
 
 @dataclass(frozen=True)
@@ -98,21 +99,25 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
 def _generate(
     workspace: Workspace, model: EmoDiffModel, clips: Sequence[tuple[str, str]], preset: Preset
 ) -> tuple[list[pd.DataFrame], dict[str, str]]:
-    tables, styles = [], {}
-    columns = [MOTION_NAMES.index(c) for c in model.channels]
-    for corpus, clip_id in clips:
-        reader = CorpusReader(workspace, corpus)
-        clip = reader.clip(clip_id)
-        if clip.feature_id != model.feature_id:
-            raise PermanentError(
-                f"{clip_id}: speech features are `{clip.feature_id}`, the model was trained on `{model.feature_id}`: "
-                "train again, or set speech.feature in the preset"
-            )
-        styles[clip_id] = pick_style_clip(reader, clip_id)
-        style = reader.motion(styles[clip_id])[0][:, columns]
-        style = style[np.isfinite(style).all(axis=1)]
-        state = model.generate(clip.speech, style, None, preset.evaluation.seed)
-        tables.append(motion_rows(clip_id, "emodiff", to_motion(state, model.channels), preset.media.fps))
-        constant = np.repeat(model.mean_state[None], len(clip.speech), axis=0)
-        tables.append(motion_rows(clip_id, MEAN_MOTION, to_motion(constant, model.channels), preset.media.fps))
+    readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
+    styles = {clip_id: pick_style_clip(readers[corpus], clip_id) for corpus, clip_id in clips}
+    requests = [
+        _request(readers[corpus], clip_id, styles[clip_id], model, preset.evaluation.seed) for corpus, clip_id in clips
+    ]
+    tables = []
+    for (_, clip_id), request, state in zip(clips, requests, model.generate_many(requests), strict=True):
+        baseline = constant_motion(model.mean_state, len(request.speech))
+        for method, values in ((EMODIFF, state), (MEAN_MOTION, baseline)):
+            tables.append(motion_rows(clip_id, method, to_motion(values, model.channels), preset.media.fps))
     return tables, styles
+
+
+def _request(reader: CorpusReader, clip_id: str, style_id: str, model: EmoDiffModel, seed: int) -> MotionRequest:
+    clip = reader.clip(clip_id)
+    if clip.feature_id != model.feature_id:
+        raise PermanentError(
+            f"{clip_id}: speech features are `{clip.feature_id}`, the model was trained on `{model.feature_id}`: "
+            "train again, or set speech.feature in the preset"
+        )
+    style = reader.motion(style_id)[0][:, [MOTION_NAMES.index(c) for c in model.channels]]
+    return MotionRequest(clip.speech, style[np.isfinite(style).all(axis=1)], None, seed)

@@ -8,6 +8,7 @@ continues with its finished clips. The shard file is a pure function of its piec
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["ClipTask", "StepLimits", "StepOutcome", "inputs_digest", "run_clip_t
 
 logger = logging.getLogger("magictalk.steps")
 
+SECONDS_BETWEEN_LINES = 5.0
 INPUTS_KEY = "magictalk.inputs"
 
 
@@ -77,7 +79,7 @@ def run_clip_tasks(
     todo = [task for task in tasks if not is_valid(pieces[task.clip_id])]
     crashes: dict[str, Crash] = {}
     calls = [(*task.arguments, pieces[task.clip_id]) for task in todo]
-    done = len(tasks) - len(todo)
+    done, said = len(tasks) - len(todo), time.monotonic()
     outcomes = map_isolated(
         function,
         calls,
@@ -91,7 +93,9 @@ def run_clip_tasks(
         if isinstance(outcome, Crash):
             crashes[task.clip_id] = outcome
             logger.warning("%s: %s failed: %s: %s", label, task.clip_id, outcome.kind, outcome.detail)
-        logger.info("%s: %d of %d clips", label, done, len(tasks))
+        if time.monotonic() - said > SECONDS_BETWEEN_LINES and done < len(tasks):
+            said = time.monotonic()
+            logger.info("%s: %d of %d clips", label, done, len(tasks))
     return StepOutcome({c: p for c, p in pieces.items() if c not in crashes}, len(todo) - len(crashes), crashes)
 
 

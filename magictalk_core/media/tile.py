@@ -1,17 +1,18 @@
-"""Panels side by side, with captions below and a label above."""
+"""Panels side by side, with captions and labels below."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CAPTION_HEIGHT", "side_by_side", "write_text_line"]
+__all__ = ["CAPTION_HEIGHT", "Panel", "side_by_side", "write_text_line"]
 
 CAPTION_HEIGHT = 26
-_INK, _PAPER = (35, 35, 40), (245, 245, 246)
+_INK, _PAPER, _WARNING = (35, 35, 40), (245, 245, 246), (170, 30, 30)
 
 
 def write_text_line(
@@ -24,20 +25,23 @@ def write_text_line(
     return int(width)
 
 
-def side_by_side(
-    panels: Sequence[tuple[str, Iterable[NDArray[np.uint8]]]], size: int, label: str = ""
-) -> Iterator[NDArray[np.uint8]]:
-    """Frames of all panels next to each other, each scaled to `size` x `size`; ends with the shortest panel.
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Frames with a caption, and a label in red at the right end of the caption line, where it covers no face."""
 
-    `label` stands in the caption line at the right, so that it covers no face.
-    """
+    caption: str
+    frames: Iterable[NDArray[np.uint8]]
+    label: str = ""
+
+
+def side_by_side(panels: Sequence[Panel], size: int) -> Iterator[NDArray[np.uint8]]:
+    """Frames of all panels next to each other, each scaled to `size` x `size`; ends with the shortest panel."""
     captions = np.full((CAPTION_HEIGHT, size * len(panels), 3), _PAPER, np.uint8)
-    for i, (caption, _) in enumerate(panels):
-        write_text_line(captions, caption, i * size + 8, 18, 10)
-    if label:
-        width = write_text_line(np.zeros((1, 1, 3), np.uint8), label, 0, 0, 10)
-        write_text_line(captions, label, captions.shape[1] - width - 8, 18, 10, (170, 30, 30))
-    for frames in zip(*(frames for _, frames in panels), strict=False):
+    for i, panel in enumerate(panels):
+        write_text_line(captions, panel.caption, i * size + 8, 18, 10)
+        width = write_text_line(np.zeros((1, 1, 3), np.uint8), panel.label, 0, 0, 10)
+        write_text_line(captions, panel.label, (i + 1) * size - width - 8, 18, 10, _WARNING)
+    for frames in zip(*(panel.frames for panel in panels), strict=False):
         row = [
             f if f.shape[:2] == (size, size) else cv2.resize(f, (size, size), interpolation=cv2.INTER_AREA)
             for f in frames

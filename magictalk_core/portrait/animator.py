@@ -80,7 +80,7 @@ def crop_to_face(
 
 
 class PortraitAnimator:
-    """One portrait, ready to move. Holds a GL context: one per process, and `close` it.
+    """One portrait, ready to move. Holds a GL context: `close` it.
 
     `portrait` (h, w, 3) RGB, `landmarks` (468, 3) pixels in it; frames are `size` x `size`.
     """
@@ -110,6 +110,10 @@ class PortraitAnimator:
 
     def frame(self, row: NDArray[np.floating]) -> NDArray[np.uint8]:
         """One frame of a relative motion row (58,)."""
+        with self._canvas.active():
+            return self._paint(row)
+
+    def _paint(self, row: NDArray[np.floating]) -> NDArray[np.uint8]:
         skin, face = self._surface.vertices(row)
         self._canvas.begin((0.0, 0.0, 0.0))
         self._texture.use(0)

@@ -23,7 +23,7 @@ from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.lineage.stamps import output_md5, stamp_is_valid, write_stamp
 from magictalk_core.media.decode import read_frames
 from magictalk_core.media.encode import write_video
-from magictalk_core.media.tile import side_by_side
+from magictalk_core.media.tile import Panel, side_by_side
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.label import provenance_metadata
 from magictalk_core.portrait.provenance import sign_video
@@ -37,9 +37,9 @@ __all__ = ["COMPARISON_VERSION", "ComparisonVideos", "render_comparisons"]
 
 logger = logging.getLogger("magictalk.videos")
 
-COMPARISON_VERSION = "1"
+COMPARISON_VERSION = "2"
 METHOD = "emodiff"
-LABEL = "right panels: SYNTHETIC"
+LABEL = "SYNTHETIC"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
     """Render up to `evaluation.max_videos` test clips; an unchanged set is not rendered again."""
     out = workspace.videos / "comparison"
     generated = workspace.generated("test") / "motion.parquet"
-    clips = test_clips(workspace, corpora, preset.evaluation.max_clips)[: preset.evaluation.max_videos]
+    clips = _spread(test_clips(workspace, corpora, preset.evaluation.max_clips), preset.evaluation.max_videos)
     inputs: dict[str, Any] = {
         "version": COMPARISON_VERSION,
         "motion": file_md5(generated),
@@ -76,6 +76,12 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
             logger.info("comparison video %d of %d: %s", number, len(clips), target.name)
         write_stamp(out, inputs)
     return ComparisonVideos(out, output_md5(out), len(clips))
+
+
+def _spread(clips: Sequence[tuple[str, str]], n: int) -> list[tuple[str, str]]:
+    """`n` of the clips, evenly over the list: it is sorted by speaker and emotion, so that all of them show."""
+    picks = np.linspace(0, len(clips) - 1, min(n, len(clips))).round().astype(int)
+    return [clips[i] for i in picks]
 
 
 def first_frame_with_face(video: Path, motion: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -106,11 +112,11 @@ def _render(
     animator = PortraitAnimator(portrait, landmarks, rig, size)
     try:
         panels = [
-            ("real clip", _cut(read_frames(video), len(motion))),
-            ("rig (generated)", renderer.render(motion)),
-            ("portrait (generated)", animator.render(motion, reference)),
+            Panel("real clip", _cut(read_frames(video), len(motion))),
+            Panel("rig", renderer.render(motion), LABEL),
+            Panel("portrait", animator.render(motion, reference), LABEL),
         ]
-        frames = side_by_side(panels, size, LABEL)
+        frames = side_by_side(panels, size)
         metadata = provenance_metadata(model="emodiff", style=style, source=clip_id)
         write_video(target, frames, preset.media.fps, audio, metadata=metadata)
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,11 @@ __all__ = ["Canvas"]
 
 
 class Canvas:
-    """A square RGB picture with depth and 4x multisampling. One per process and thread; `close` it."""
+    """A square RGB picture with depth and 4x multisampling; `close` it.
+
+    A process may hold several, in one thread: whatever talks to GL does so inside `with canvas.active():`, since GL has
+    one current context and the other canvas may have taken it.
+    """
 
     def __init__(self, size: int) -> None:
         # Imported here: it needs a system library, and only drawing needs it.
@@ -33,6 +39,12 @@ class Canvas:
             self.context.depth_renderbuffer((size, size), samples=4),
         )
         self._resolved = self.context.framebuffer(self.context.renderbuffer((size, size), 4))
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """This canvas's context is the current one inside."""
+        with self.context:
+            yield
 
     def begin(self, background: tuple[float, float, float]) -> None:
         self._multisampled.use()

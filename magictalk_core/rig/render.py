@@ -71,7 +71,7 @@ def project(vertices: NDArray[np.floating], size: int) -> NDArray[np.float64]:
 
 
 class RigRenderer:
-    """Draws a rig's motion. Holds a GL context: one per process, and `close` it."""
+    """Draws a rig's motion. Holds a GL context: `close` it."""
 
     def __init__(self, rig: Rig, size: int = 256) -> None:
         self._rig = rig
@@ -105,10 +105,11 @@ class RigRenderer:
     def frame(self, motion_row: NDArray[np.floating]) -> NDArray[np.uint8]:
         """One picture (size, size, 3) of a motion row (58,) in MOTION_NAMES order."""
         vertices = self._rig.pose(motion_row)
-        self._moving.write(np.hstack([vertices, self._normals(vertices)]).astype(np.float32).tobytes())
-        self._canvas.begin(BACKGROUND)
-        self._array.render()
-        return self._canvas.picture()
+        with self._canvas.active():
+            self._moving.write(np.hstack([vertices, self._normals(vertices)]).astype(np.float32).tobytes())
+            self._canvas.begin(BACKGROUND)
+            self._array.render()
+            return self._canvas.picture()
 
     def render(self, motion: NDArray[np.floating]) -> Iterator[NDArray[np.uint8]]:
         """Pictures of a motion (n, 58)."""

@@ -70,6 +70,10 @@ def _run(options: argparse.Namespace) -> None:
 
     tags = dict(tag.split("=", 1) for tag in options.tag)
     tracker = MlflowTracker(options.tracking_uri) if options.tracking_uri else MemoryTracker()
+    # MLflow's import sets its loggers up; its notes about its database are not for our users.
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    began = time.monotonic()
     with _pipes() as pipes:
         preset = load_preset(options.config)
         trained = train(options.family, preset, options.data, options.out, tracker, tags, _Progress())
@@ -77,6 +81,7 @@ def _run(options: argparse.Namespace) -> None:
         if pipes is not None:
             metadata: dict[str, Any] = {
                 "path": str(trained.path),
+                "duration_s": time.monotonic() - began,
                 "dvc.md5": trained.weights_md5,
                 "mlflow.run_id": trained.run_id,
                 **{key.replace("/", "."): value for key, value in trained.metrics.items()},
@@ -86,8 +91,6 @@ def _run(options: argparse.Namespace) -> None:
 
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         _run(_arguments())
     except MagicTalkError as error:

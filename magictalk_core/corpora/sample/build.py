@@ -32,7 +32,7 @@ from magictalk_core.lineage.atomic import atomic_path, write_text
 
 __all__ = ["SAMPLE_VERSION", "build_sample_corpus", "truth_table", "utterances"]
 
-SAMPLE_VERSION = "2"
+SAMPLE_VERSION = "3"
 VIDEO_FPS = 30
 TRUTH_FPS = 25
 _IRREGULAR_ACTOR = "W902"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from magictalk_core.faces.arkit import MOTION_NAMES, POSE_NAMES
 
@@ -35,7 +36,7 @@ _ROUND = {
     "ɹ": 0.35, "ʃ": 0.45, "tʃ": 0.4, "dʒ": 0.4, "aʊ": 0.25,
 }  # fmt: skip
 _WIDE = {"iː": 0.55, "i": 0.5, "ɪ": 0.35, "eɪ": 0.45, "ɛ": 0.3, "æ": 0.3, "s": 0.3, "z": 0.3, "aɪ": 0.25, "j": 0.3}
-_REACH_S = 0.045
+_REACH_S = 0.06
 """How far a phoneme's mouth shape reaches into its neighbours."""
 
 
@@ -166,8 +167,10 @@ def motion_curves(utterance: Utterance, times: Curve) -> NDArray[np.float32]:
 
 
 def _add_head(motion: Curve, utterance: Utterance, times: Curve, random: np.random.Generator) -> None:
-    jaw = motion[:, MOTION_NAMES.index("jawOpen")]
-    nod = np.convolve(jaw, np.hanning(9) / np.hanning(9).sum(), mode="same") * 3.0
+    # The nod follows the jaw slowly; smoothed on a grid of its own, so that it does not depend on `times`.
+    grid = np.arange(0.0, utterance.duration_s, 0.01)
+    slow = gaussian_filter1d(_speech(utterance, grid)["jawOpen"] * _JAW_GAIN[utterance.emotion], 7.0, mode="nearest")
+    nod = np.interp(times, grid, slow) * 3.0
     angles = {
         "head_pitch_deg": 2.0 * _wave(times, random, (1.9, 3.1)) + nod + _MOOD_PITCH.get(utterance.emotion, 0.0),
         "head_yaw_deg": 4.0 * _wave(times, random, (2.3, 3.7)),

@@ -1,0 +1,212 @@
+"""EmoDiff: the paper's equations in closed form, the conditions, and motion of any length."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from training_fixtures import FEATURES, build, preset
+
+from magictalk_core.config import EmoDiffConfig, load_preset
+from magictalk_core.emodiff.conditions import condition_matrix, speech_in_context, style_positions
+from magictalk_core.emodiff.diffusion import NoiseSchedule, guided, sample, stabilized
+from magictalk_core.emodiff.generate import EmoDiffModel, MotionRequest
+from magictalk_core.emodiff.network import Denoiser
+from magictalk_core.emodiff.style_pool import StylePools
+from magictalk_core.emodiff.styles import StyleBank
+from magictalk_core.emodiff.task import EmoDiffTask
+from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.training.run import train
+from magictalk_core.training.tracking import MemoryTracker
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training set and a model trained on it for a moment."""
+    path = tmp_path_factory.mktemp("emodiff")
+    build(path)
+    train("emodiff", preset(noise_skip=True, speech_context=1), path / "set", path / "models", MemoryTracker())
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> TrainingSet:
+    return TrainingSet.open(folder / "set")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> EmoDiffModel:
+    (path,) = (folder / "models").glob("*/model")
+    return EmoDiffModel.load(path)
+
+
+def test_the_network_of_the_paper_has_its_size() -> None:
+    """Reference/models.md 1.3: 25.3-25.7 million with 57 state channels and 58 features."""
+    network = Denoiser(load_preset("paper").emodiff, 32, 57, 58)
+    assert 25.3e6 <= sum(p.numel() for p in network.parameters()) <= 25.7e6
+
+
+@pytest.mark.parametrize("settings", [{}, {"noise_skip": True}, {"time_code": "beta"}, {"speech_context": 2}])
+def test_the_network_maps_a_window_to_noise_of_its_shape(settings: dict[str, object]) -> None:
+    config = EmoDiffConfig.model_validate({"hidden": 32, "blocks": 1, "heads": 2, **settings})
+    network = Denoiser(config, 16, 5, 3)
+    x, c, t = torch.randn(4, 16, 5), torch.randn(4, 16, 6), torch.tensor([0, 1, 250, 499])
+    speech = torch.randn(4, 16, 3 * (2 * config.speech_context + 1))
+    assert network(x, t, c, speech).shape == x.shape
+    dropped = torch.tensor([True] * 4)
+    assert torch.equal(network(x, t, c, speech, dropped), network(x, t, c * 2, speech * 3, dropped))
+    assert not torch.equal(network(x, t, c, speech), network(x, t, c, speech * 3))
+
+
+def test_noise_is_added_by_equation_1() -> None:
+    config = EmoDiffConfig()
+    schedule = NoiseSchedule(config)
+    betas = np.linspace(config.beta_start, config.beta_end, config.steps)
+    assert schedule.alphas_cumprod[-1].item() == pytest.approx(np.prod(1 - betas), rel=1e-9)
+    x0, noise = torch.ones(2, 3, 4), torch.full((2, 3, 4), 2.0)
+    noisy = schedule.add_noise(x0, noise, torch.tensor([0, 499]))
+    assert noisy[0, 0, 0].item() == pytest.approx(math.sqrt(1 - 1e-4) + 2 * math.sqrt(1e-4), rel=1e-5)
+    abar = float(np.prod(1 - betas))
+    assert noisy[1, 0, 0].item() == pytest.approx(math.sqrt(abar) + 2 * math.sqrt(1 - abar), rel=1e-5)
+
+
+def test_velocity_weights_undo_the_factor_of_the_skip() -> None:
+    schedule = NoiseSchedule(EmoDiffConfig())
+    assert torch.equal(schedule.loss_weights("noise"), torch.ones(500))
+    x0, noise, t = torch.randn(1, 2, 3), torch.randn(1, 2, 3), torch.tensor([300])
+    abar = schedule.alphas_cumprod[300].float()
+    velocity = abar.sqrt() * noise - (1 - abar).sqrt() * x0
+    wrong = torch.randn(1, 2, 3)
+    skip = (1 - abar).sqrt() * schedule.add_noise(x0, noise, t) + abar.sqrt() * wrong
+    weighted = (skip - noise).square().mean() * schedule.loss_weights("velocity")[300]
+    assert weighted.item() == pytest.approx((wrong - velocity).square().mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "tolerance"), [("ddpm", 500, 0.06), ("code65", 500, 0.06), ("ddim", 50, 0.09), ("dpmpp", 20, 0.09)]
+)
+def test_samplers_reach_a_gaussian_whose_noise_is_known(sampler: str, steps: int, tolerance: float) -> None:
+    """For data N(mu, s^2) the best prediction of the noise has a closed form; sampling with it must give N(mu, s^2)."""
+    config = EmoDiffConfig.model_validate({"sampler": sampler, "sampling_steps": steps})
+    abars = NoiseSchedule(config).alphas_cumprod
+    mu, s = torch.tensor([1.5, -0.5]), torch.tensor([0.3, 1.2])
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        abar = abars[t].float()[:, None, None]
+        return (1 - abar).sqrt() * (x - abar.sqrt() * mu) / (abar * s**2 + 1 - abar)
+
+    rows = 64
+    x = sample(predict, (rows, 64, 2), config, [torch.Generator().manual_seed(i) for i in range(rows)])
+    np.testing.assert_allclose(x.mean(dim=(0, 1)), mu, atol=tolerance)
+    if sampler == "code65":
+        # Frames share their last noise: only the spread over the rows is free, and it is smaller.
+        assert (x.std(dim=(0, 1)) < s * 1.1).all() and (x.std(dim=(0, 1)) > s * 0.7).all()
+    else:
+        np.testing.assert_allclose(x.std(dim=(0, 1)), s, atol=tolerance)
+
+
+def test_the_stabilizer_ends_in_noise_that_frames_share() -> None:
+    noise, shared = torch.randn(1, 8, 2), torch.randn(1, 1, 2)
+    assert torch.equal(stabilized(noise, shared, 25), noise) and torch.equal(stabilized(noise, shared, 1), noise)
+    late = stabilized(noise, shared, 2)
+    assert late.std(dim=1).max() < 0.6 * noise.std(dim=1).min() + 0.5
+    many = torch.randn(20_000, 1, 1)
+    assert stabilized(many, torch.randn(20_000, 1, 1), 12).std().item() == pytest.approx(1.0, abs=0.03)
+
+
+def test_guidance_is_equation_5() -> None:
+    c, u = torch.tensor([2.0]), torch.tensor([1.0])
+    assert guided(c, u, 0.0).item() == 2.0 and guided(c, u, 0.15).item() == pytest.approx(2.15)
+
+
+def test_the_condition_matrix_holds_the_initial_state_and_three_styles() -> None:
+    initial, style = torch.full((2, 4), 7.0), torch.arange(24.0).reshape(2, 3, 4)
+    matrix = condition_matrix(initial, style, 32)
+    assert matrix.shape == (2, 32, 5) and tuple(style_positions(32)) == (15, 16, 17)
+    assert torch.equal(matrix[:, 0, :4], initial) and torch.equal(matrix[:, 15:18, :4], style)
+    given = matrix[0, :, 4].bool()
+    assert given.nonzero().flatten().tolist() == [0, 15, 16, 17]
+    assert matrix[:, ~given].abs().max() == 0
+
+
+def test_speech_of_neighbours_stays_inside_the_segment() -> None:
+    features = torch.arange(20.0)[:, None]
+    joined = speech_in_context(features, torch.arange(5, 9)[None], torch.tensor([5]), torch.tensor([9]), 2)
+    assert joined[0].tolist() == [[5, 5, 5, 6, 7], [5, 5, 6, 7, 8], [5, 6, 7, 8, 8], [6, 7, 8, 8, 8]]
+
+
+def test_styles_come_from_other_clips_of_the_same_speaker_and_emotion(data: TrainingSet) -> None:
+    pools = StylePools(data.index, 16)
+    starts = np.repeat(data.index["start"].to_numpy(), 20)
+    drawn = pools.draw(starts, torch.Generator().manual_seed(0))
+    rows = data.index.loc[np.searchsorted(data.index["start"], starts, side="right") - 1].reset_index(drop=True)
+    for column in range(3):
+        of = data.index.loc[np.searchsorted(data.index["start"], drawn[:, column], side="right") - 1]
+        of = of.reset_index(drop=True)
+        assert (of["clip_id"] != rows["clip_id"]).all()
+        for label in ("speaker", "emotion", "split"):
+            assert (of[label] == rows[label]).all(), label
+
+
+def test_a_lone_clip_gives_its_own_frames_outside_the_window(data: TrainingSet) -> None:
+    lone = data.index.iloc[:1]
+    drawn = StylePools(lone, 16).draw(np.full(200, 10), torch.Generator().manual_seed(0))
+    assert not ((drawn >= 10) & (drawn < 26)).any() and drawn.min() >= 0 and drawn.max() < 40
+
+
+def test_a_step_is_a_pure_function_of_its_number(data: TrainingSet) -> None:
+    task = EmoDiffTask(preset(condition_noise=0.3), data)
+    network = task.build_network()
+    again = EmoDiffTask(preset(condition_noise=0.3), data)
+    assert torch.equal(task.training_loss(network, 5), again.training_loss(network, 5))
+    assert not torch.equal(task.training_loss(network, 5), task.training_loss(network, 6))
+    epoch = np.concatenate([task.batch_starts(s) for s in range(task.steps_per_epoch())])
+    assert len(set(epoch.tolist())) == len(epoch)
+
+
+@pytest.mark.parametrize("length", [1, 15, 16, 17, 31, 46, 100])
+def test_motion_is_as_long_as_its_speech(model: EmoDiffModel, length: int) -> None:
+    speech = np.random.default_rng(0).normal(size=(length, FEATURES)).astype(np.float32)
+    style = np.repeat(model.mean_state[None], 3, axis=0)
+    said: list[tuple[int, int]] = []
+    motion = model.generate(speech, style, on_window=lambda done, total: said.append((done, total)))
+    assert motion.shape == (length, len(model.channels)) and motion.dtype == np.float32
+    jaw = motion[:, model.channels.index("jawOpen")]
+    assert np.isfinite(motion).all() and jaw.min() >= 0 and jaw.max() <= 1
+    assert said[-1][0] == said[-1][1] == max(1, math.ceil((length - 1) / 15))
+
+
+def test_a_seed_repeats_and_clips_do_not_touch_each_other(model: EmoDiffModel, data: TrainingSet) -> None:
+    style = np.asarray(data.states[:10])
+    speeches = [np.asarray(data.features[a : a + n]) for a, n in ((0, 40), (100, 20), (200, 55))]
+    requests = [MotionRequest(speech, style, None, seed) for seed, speech in enumerate(speeches)]
+    together = model.generate_many(requests)
+    for request, motion in zip(requests, together, strict=True):
+        alone = model.generate(request.speech, style, None, request.seed)
+        np.testing.assert_allclose(alone, motion, atol=2e-4)
+    assert np.array_equal(together[0], model.generate_many(requests)[0])
+    assert not np.array_equal(together[0], model.generate(speeches[0], style, None, 99))
+
+
+def test_a_wrong_shape_is_refused(model: EmoDiffModel) -> None:
+    style = np.repeat(model.mean_state[None], 3, axis=0)
+    with pytest.raises(PermanentError, match="expected speech features"):
+        model.generate(np.zeros((10, FEATURES + 1), np.float32), style)
+    with pytest.raises(PermanentError, match="expected style frames"):
+        model.generate(np.zeros((10, FEATURES), np.float32), style[:, :-1])
+
+
+def test_styles_are_found_by_emotion_and_by_clip(folder: Path) -> None:
+    (path,) = (folder / "models").glob("*/model")
+    bank = StyleBank.load(path)
+    smile = TrainingSet.open(folder / "set").channels.index("mouthSmileLeft")
+    assert bank.frames("happy")[:, smile].mean() > 0.7 > 0.2 > bank.frames("sad")[:, smile].mean()
+    assert len(bank.frames("toy/m1-happy/1")) == 16
+    assert "toy/w3-happy/1" not in bank.clips, "test clips are nobody's style"
+    with pytest.raises(UserError, match=r"unknown style `bored`: expected an emotion \(happy, sad\) or a training clip"):
+        bank.frames("bored")

@@ -1,0 +1,137 @@
+"""Training sets and training runs: what goes in, and that an interrupted run ends like an unbroken one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_fixtures import BLIND, FEATURES, build, preset, write_tables
+
+from magictalk_core.emodiff.generate import EmoDiffModel
+from magictalk_core.errors import MagicTalkError, PermanentError, UserError
+from magictalk_core.faces.arkit import STATE_NAMES
+from magictalk_core.training.dataset import TrainingSet, build_training_set
+from magictalk_core.training.run import current_run, learning_rate, run_digest, train
+from magictalk_core.training.tracking import MemoryTracker
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training-set")
+    build(folder)
+    return folder / "set"
+
+
+class _Interrupted(Exception):
+    pass
+
+
+class _Unplugged(MemoryTracker):
+    """Dies at the first report after `step`: in the middle of a run, after its checkpoint."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        super().metrics(values, step)
+        if step > self._step:
+            raise _Interrupted
+
+
+def test_a_training_set_packs_every_clip_and_leaves_out_blind_channels(data: Path) -> None:
+    found = TrainingSet.open(data)
+    assert found.states.shape == (20 * 40, len(STATE_NAMES) - 1) and found.features.shape == (20 * 40, FEATURES)
+    assert BLIND not in found.channels and "jawOpen" in found.channels
+    assert found.index["split"].value_counts().to_dict() == {"train": 12, "val": 4, "test": 4}
+    mean = np.asarray(found.states)[: 12 * 40].mean(axis=0)
+    assert found.index["split"].iloc[:12].eq("train").all()
+    np.testing.assert_allclose(found.normalizer["states"]["mean"], mean, atol=1e-5)
+
+
+def test_the_digest_depends_on_the_content_and_not_on_the_shards(tmp_path: Path) -> None:
+    one, three = build(tmp_path / "a"), build(tmp_path / "b", shards=3)
+    assert one.digest == three.digest
+    assert build(tmp_path / "c", frames_per_clip=41).digest != one.digest
+
+
+def test_short_gaps_are_bridged_and_long_ones_cut_the_clip(tmp_path: Path) -> None:
+    lost = {"toy/m1-happy/1": (10, 11), "toy/m1-happy/2": tuple(range(17, 24)), "toy/m1-sad/1": tuple(range(3, 37))}
+    build(tmp_path, lost=lost)
+    found = TrainingSet.open(tmp_path / "set")
+    spans = {clip: rows["length"].tolist() for clip, rows in found.index.groupby("clip_id")}
+    assert spans["toy/m1-happy/1"] == [40]
+    assert spans["toy/m1-happy/2"] == [17, 16]
+    assert "toy/m1-sad/1" not in spans
+    assert np.isfinite(found.states).all()
+
+
+def test_different_trackers_do_not_mix(tmp_path: Path) -> None:
+    tables = {"a": write_tables(tmp_path / "a"), "b": write_tables(tmp_path / "b", tracker="other/1")}
+    with pytest.raises(PermanentError, match="one tracker kind, found"):
+        build_training_set(tables, preset().training_set, "logmel-29-1", tmp_path / "set")
+    with pytest.raises(PermanentError, match="expected feature `deepspeech-1`"):
+        build_training_set({"a": tables["a"]}, preset().training_set, "deepspeech-1", tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+def test_an_interrupted_run_ends_with_the_bytes_of_an_unbroken_one(data: Path, tmp_path: Path) -> None:
+    whole = train("emodiff", preset(), data, tmp_path / "whole", MemoryTracker())
+    with pytest.raises(_Interrupted):
+        train("emodiff", preset(), data, tmp_path / "broken", _Unplugged(10))
+    (run,) = (p for p in (tmp_path / "broken").iterdir())
+    assert (run / "step-00000010").is_dir() and not (run / "model").exists()
+    with pytest.raises(UserError, match="no trained model"):
+        current_run(tmp_path / "broken")
+    tracker = MemoryTracker()
+    resumed = train("emodiff", preset(), data, tmp_path / "broken", tracker)
+    assert tracker.logged["metrics"][0][0] == 20, "the second start begins at the checkpoint"
+    assert resumed.weights_md5 == whole.weights_md5 and resumed.curves.read_bytes() == whole.curves.read_bytes()
+    assert (run / "mlflow_run.json").is_file() and tracker.finished
+
+
+def test_finished_work_is_not_done_again_and_other_work_is(data: Path, tmp_path: Path) -> None:
+    first = train("emodiff", preset(), data, tmp_path, MemoryTracker())
+    untouched = MemoryTracker()
+    assert train("emodiff", preset(), data, tmp_path, untouched) == first
+    assert untouched.logged["metrics"] == []
+    other = train("emodiff", preset(guidance=0.5), data, tmp_path, MemoryTracker())
+    assert other.path != first.path and current_run(tmp_path) == other
+
+
+def test_the_identity_of_a_run_leaves_out_what_changes_nothing(data: Path) -> None:
+    opened, base = TrainingSet.open(data), preset()
+    kept = base.model_copy(
+        update={"emodiff_training": base.emodiff_training.model_copy(update={"keep_checkpoints": 9})}
+    )
+    assert run_digest("emodiff", kept, opened) == run_digest("emodiff", base, opened)
+    assert run_digest("emodiff", preset(hidden=64), opened) != run_digest("emodiff", base, opened)
+
+
+def test_training_learns_what_the_speech_says(data: Path, tmp_path: Path) -> None:
+    longer = preset(noise_skip=True, loss="velocity", sampling_steps=8)
+    training = longer.emodiff_training.model_copy(update={"epochs": 30, "batch": 16, "learning_rate": 5e-3})
+    trained = train("emodiff", longer.model_copy(update={"emodiff_training": training}), data, tmp_path, MemoryTracker())
+    model, opened = EmoDiffModel.load(trained.path), TrainingSet.open(data)
+    start, length = opened.index[opened.index["split"] == "test"].iloc[0][["start", "length"]]
+    truth = np.asarray(opened.states[start : start + length])
+    motion = model.generate(np.asarray(opened.features[start : start + length]), truth[:3])
+    jaw = opened.channels.index("jawOpen")
+    assert np.corrcoef(motion[:, jaw], truth[:, jaw])[0, 1] > 0.5
+
+
+def test_errors_name_the_remedy(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no model family `lips`"):
+        train("lips", preset(), data, tmp_path, MemoryTracker())
+    with pytest.raises(MagicTalkError, match="magictalk run --select training_set"):
+        train("emodiff", preset(), tmp_path / "nothing", tmp_path, MemoryTracker())
+
+
+def test_the_learning_rate_falls_by_a_cosine() -> None:
+    config = preset().emodiff_training
+    assert learning_rate(config, 70, 100) == config.learning_rate
+    cosine = config.model_copy(update={"decay": "cosine"})
+    rates = [learning_rate(cosine, step, 100) / config.learning_rate for step in (0, 50, 100)]
+    assert rates == pytest.approx([1.0, 0.51, 0.02])
