@@ -88,7 +88,8 @@ def test_velocity_weights_undo_the_factor_of_the_skip() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "steps", "tolerance"), [("ddpm", 500, 0.06), ("code65", 500, 0.06), ("ddim", 50, 0.09), ("dpmpp", 20, 0.09)]
+    ("sampler", "steps", "tolerance"),
+    [("ddpm", 500, 0.06), ("code65", 500, 0.06), ("ddim", 50, 0.09), ("dpmpp", 20, 0.09)],
 )
 def test_samplers_reach_a_gaussian_whose_noise_is_known(sampler: str, steps: int, tolerance: float) -> None:
     """For data N(mu, s^2) the best prediction of the noise has a closed form; sampling with it must give N(mu, s^2)."""
@@ -208,5 +209,7 @@ def test_styles_are_found_by_emotion_and_by_clip(folder: Path) -> None:
     assert bank.frames("happy")[:, smile].mean() > 0.7 > 0.2 > bank.frames("sad")[:, smile].mean()
     assert len(bank.frames("toy/m1-happy/1")) == 16
     assert "toy/w3-happy/1" not in bank.clips, "test clips are nobody's style"
-    with pytest.raises(UserError, match=r"unknown style `bored`: expected an emotion \(happy, sad\) or a training clip"):
+    with pytest.raises(
+        UserError, match=r"unknown style `bored`: expected an emotion \(happy, sad\) or a training clip"
+    ):
         bank.frames("bored")

@@ -113,7 +113,9 @@ def test_the_identity_of_a_run_leaves_out_what_changes_nothing(data: Path) -> No
 def test_training_learns_what_the_speech_says(data: Path, tmp_path: Path) -> None:
     longer = preset(noise_skip=True, loss="velocity", sampling_steps=8)
     training = longer.emodiff_training.model_copy(update={"epochs": 30, "batch": 16, "learning_rate": 5e-3})
-    trained = train("emodiff", longer.model_copy(update={"emodiff_training": training}), data, tmp_path, MemoryTracker())
+    trained = train(
+        "emodiff", longer.model_copy(update={"emodiff_training": training}), data, tmp_path, MemoryTracker()
+    )
     model, opened = EmoDiffModel.load(trained.path), TrainingSet.open(data)
     start, length = opened.index[opened.index["split"] == "test"].iloc[0][["start", "length"]]
     truth = np.asarray(opened.states[start : start + length])

@@ -1,0 +1,170 @@
+"""The command line as a user meets it: help, results, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skimage.data
+from face_fixtures import astronaut, need_embedded_weights, noise
+from PIL import Image
+from training_fixtures import build, preset
+from typer.testing import CliRunner
+
+from magictalk_core.cli import app
+from magictalk_core.faces.arkit import MOTION_NAMES
+from magictalk_core.media.decode import read_audio, read_frames
+from magictalk_core.media.encode import write_video
+from magictalk_core.media.probe import probe
+from magictalk_core.portrait.provenance import read_provenance
+from magictalk_core.training.run import train
+from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.workspace import Workspace
+
+runner = CliRunner()
+
+COMMANDS = [
+    ["demo"], ["run"], ["extract"], ["animate"], ["corpus", "add"], ["corpus", "list"], ["weights", "list"],
+    ["weights", "fetch"], ["weights", "verify"],
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a model."""
+    folder = tmp_path_factory.mktemp("commands")
+    build(folder)
+    workspace = Workspace(folder / "home")
+    train("emodiff", preset(noise_skip=True), folder / "set", workspace.models("emodiff"), MemoryTracker())
+    return workspace.home
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, Path]:
+    """A portrait, a picture without a face, speech, and a file that is not a sound."""
+    Image.fromarray(skimage.data.astronaut()).save(tmp_path / "portrait.png")
+    Image.fromarray(noise()).save(tmp_path / "noise.png")
+    speech = resources.files("magictalk_core.corpora.sample").joinpath("speech/W901-happy-001.ogg").read_bytes()
+    (tmp_path / "speech.ogg").write_bytes(speech)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF not a sound at all")
+    files = {"portrait": "portrait.png", "noise": "noise.png", "speech": "speech.ogg", "broken": "broken.wav"}
+    return {name: tmp_path / file for name, file in files.items()}
+
+
+def _animate(home: Path, audio: Path, portrait: Path, style: str, out: Path, *more: str) -> list[str]:
+    return [
+        "animate", "--audio", str(audio), "--portrait", str(portrait), "--style", style, "-o", str(out), "--home",
+        str(home), "--json", *more,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_with_an_example(command: list[str]) -> None:
+    done = runner.invoke(app, [*command, "--help"])
+    assert done.exit_code == 0 and f"Example: magictalk {' '.join(command)}" in done.output
+
+
+def test_a_video_as_long_as_its_speech(home: Path, inputs: dict[str, Path], tmp_path: Path) -> None:
+    need_embedded_weights()
+    out = tmp_path / "made" / "out.mp4"
+    done = runner.invoke(app, _animate(home, inputs["speech"], inputs["portrait"], "happy", out, "--size", "128"))
+    assert done.exit_code == 0, done.output
+    (summary,) = json.loads(done.stdout)
+    seconds = len(read_audio(inputs["speech"], 16_000)) / 16_000
+    frames = list(read_frames(out))
+    assert abs(len(frames) - seconds * 25) <= 1 and summary["frames"] == len(frames)
+    assert frames[0].shape == (128, 128, 3) and probe(out).has_audio
+    assert np.abs(frames[10].astype(int) - frames[20].astype(int)).max() > 10
+    assert read_provenance(out)["validation_state"] == "Valid"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"portrait": "noise"}, "noise.png: no face found"),
+        ({"portrait": "speech"}, "speech.ogg: "),
+        ({"audio": "broken"}, "broken.wav: not readable as audio"),
+        ({"audio": "missing"}, "no such audio file"),
+        ({"style": "bored"}, "unknown style `bored`: expected an emotion (happy, sad) or a training clip"),
+        ({"out": "out.avi"}, "expected a file name that ends in .mp4"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_leaves_no_file(
+    home: Path, inputs: dict[str, Path], tmp_path: Path, change: dict[str, str], says: str
+) -> None:
+    need_embedded_weights()
+    files = inputs | {"missing": tmp_path / "missing.wav"}
+    out = tmp_path / "made" / change.get("out", "out.mp4")
+    arguments = files[change.get("audio", "speech")], files[change.get("portrait", "portrait")]
+    done = runner.invoke(app, _animate(home, *arguments, change.get("style", "happy"), out))
+    assert done.exit_code == 2, done.output
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("magictalk: ") and says in line
+    assert not out.parent.exists() or not list(out.parent.iterdir())
+
+
+def test_without_a_model_the_next_command_is_named(inputs: dict[str, Path], tmp_path: Path) -> None:
+    need_embedded_weights()
+    done = runner.invoke(
+        app, _animate(tmp_path / "empty", inputs["speech"], inputs["portrait"], "happy", tmp_path / "o.mp4")
+    )
+    assert done.exit_code == 2 and "magictalk run --select models/emodiff" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_blendshapes_of_a_video(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_embedded_weights()
+    monkeypatch.delenv("MAGICTALK_WEIGHTS", raising=False)
+    video, out = tmp_path / "v.mp4", tmp_path / f"out.{suffix}"
+    write_video(video, [astronaut(), astronaut(), noise(), astronaut()], 25, None)
+    done = runner.invoke(app, ["extract", str(video), "-o", str(out), "--tracker", "litert", "--json"])
+    assert done.exit_code == 0, done.output
+    (summary,) = json.loads(done.stdout)
+    assert (summary["output"], summary["frames"], summary["frames_with_face"]) == (str(out), 4, 3)
+    assert summary["tracker"].startswith("litert-geometric/")
+    table = pd.read_csv(out) if suffix == "csv" else pd.read_parquet(out)
+    assert set(MOTION_NAMES) <= set(table.columns) and table["face_found"].tolist() == [True, True, False, True]
+    assert table.loc[2, list(MOTION_NAMES)].isna().all() and table.loc[0, "mouthSmileLeft"] > 0.3
+
+
+def test_extract_refuses_what_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_bytes(b"nothing")
+    for arguments, says in (
+        ([str(tmp_path / "none.mp4"), "-o", str(tmp_path / "o.csv")], "no such video file"),
+        ([str(tmp_path / "v.mp4"), "-o", str(tmp_path / "o.csv")], "v.mp4: "),
+        ([str(tmp_path / "v.mp4"), "-o", str(tmp_path / "o.txt")], ".parquet or .csv"),
+        ([str(tmp_path / "v.mp4"), "-o", str(tmp_path / "o.csv"), "--tracker", "best"], "expected one of auto"),
+    ):
+        done = runner.invoke(app, ["extract", *arguments])
+        assert done.exit_code == 2 and says in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.glob("o.*"))
+
+
+def test_corpora_are_registered_and_listed(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "more").mkdir()
+    home = ["--home", str(tmp_path / "home")]
+    assert runner.invoke(app, ["corpus", "list", "--json", *home]).stdout.strip() == "[]"
+    add = ["corpus", "add", "mine", "--kind", "folder", "--root", str(tmp_path / "raw"), *home]
+    assert runner.invoke(app, add).exit_code == 0 and runner.invoke(app, add).exit_code == 0
+    other = ["corpus", "add", "mine", "--kind", "folder", "--root", str(tmp_path / "more"), *home]
+    taken = runner.invoke(app, other)
+    assert taken.exit_code == 2 and "--replace" in taken.stderr
+    assert runner.invoke(app, [*other, "--replace"]).exit_code == 0
+    (row,) = json.loads(runner.invoke(app, ["corpus", "list", "--json", *home]).stdout)
+    assert (row["name"], row["kind"], row["clips"]) == ("mine", "folder", None)
+    nowhere = runner.invoke(
+        app, ["corpus", "add", "other", "--kind", "folder", "--root", str(tmp_path / "nowhere"), *home]
+    )
+    assert nowhere.exit_code == 2 and "nowhere" in nowhere.stderr
+    odd = runner.invoke(app, ["corpus", "add", "other", "--kind", "movie", "--root", str(tmp_path / "raw"), *home])
+    assert odd.exit_code == 2 and "folder" in odd.stderr
+
+
+def test_a_run_without_corpora_or_with_an_unknown_preset_says_what_to_do(tmp_path: Path) -> None:
+    done = runner.invoke(app, ["run", "--home", str(tmp_path), "--preset", "huge"])
+    assert done.exit_code == 2 and "expected one of paper, sample" in done.stderr
