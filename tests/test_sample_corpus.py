@@ -35,7 +35,7 @@ def test_curves_keep_their_ranges_and_move(utterance: Utterance) -> None:
     coefficients = motion[:, : len(ARKIT_NAMES)]
     assert coefficients.min() >= 0 and coefficients.max() <= 1
     assert np.ptp(motion[:, JAW]) > 0.3 and motion[:, BLINK].max() > 0.9
-    assert np.abs(np.diff(motion[:, JAW])).max() < 0.15, "no jump within 10 ms"
+    assert np.abs(np.diff(motion[:, JAW])).max() < 0.2, "no jump within 10 ms"
 
 
 def test_lips_close_on_m_b_and_p() -> None:

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["LiteRtModel"]
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Keep LiteRT's native `INFO:` lines, which no setting turns off, from standard error; everything else passes."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            notes.seek(0)
+            os.write(2, b"".join(line for line in notes if not line.startswith(b"INFO: ")))
 
 
 class LiteRtModel:
@@ -19,8 +40,9 @@ class LiteRtModel:
     def __init__(self, content: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
-        self._interpreter.allocate_tensors()
+        with _without_notes():
+            self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
+            self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
         self.side = int(self._input["shape"][1])

@@ -37,7 +37,7 @@ __all__ = ["COMPARISON_VERSION", "ComparisonVideos", "render_comparisons"]
 
 logger = logging.getLogger("magictalk.videos")
 
-COMPARISON_VERSION = "2"
+COMPARISON_VERSION = "3"
 METHOD = "emodiff"
 LABEL = "SYNTHETIC"
 
@@ -84,12 +84,16 @@ def _spread(clips: Sequence[tuple[str, str]], n: int) -> list[tuple[str, str]]:
     return [clips[i] for i in picks]
 
 
-def first_frame_with_face(video: Path, motion: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The first frame in which the tracker saw a face, and its motion row: the portrait and its own expression."""
-    seen = np.flatnonzero(np.isfinite(motion[:, MOTION_NAMES.index("jawOpen")]))
-    for index, frame in enumerate(read_frames(video)):
-        if len(seen) and index == seen[0]:
-            return frame, np.nan_to_num(motion[index])
+def resting_frame(video: Path, motion: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The frame nearest to a face at rest, looking ahead, and its motion row: the portrait and its own expression."""
+    known = {name: motion[:, MOTION_NAMES.index(name)] for name in MOTION_NAMES}
+    effort = known["jawOpen"] + known["eyeBlinkLeft"] + known["eyeBlinkRight"]
+    effort = effort + (np.abs(known["head_yaw_deg"]) + np.abs(known["head_roll_deg"])) / 30
+    if np.isfinite(effort).any():
+        best = int(np.nanargmin(effort))
+        for index, frame in enumerate(read_frames(video)):
+            if index == best:
+                return frame, np.nan_to_num(motion[index])
     raise PermanentError(f"{video}: no frame with a face to take as portrait")
 
 
@@ -104,7 +108,7 @@ def _render(
 ) -> None:
     video, audio = reader.media(clip_id)
     size = preset.evaluation.video_size
-    portrait, reference = first_frame_with_face(video, reader.motion(clip_id)[0])
+    portrait, reference = resting_frame(video, reader.motion(clip_id)[0])
     landmarks = portrait_landmarks(portrait)
     if landmarks is None:
         raise PermanentError(f"{clip_id}: no face in the frame that should be the portrait")

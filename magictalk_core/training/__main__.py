@@ -70,9 +70,6 @@ def _run(options: argparse.Namespace) -> None:
 
     tags = dict(tag.split("=", 1) for tag in options.tag)
     tracker = MlflowTracker(options.tracking_uri) if options.tracking_uri else MemoryTracker()
-    # MLflow's import sets its loggers up; its notes about its database are not for our users.
-    for noisy in ("alembic", "mlflow"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     began = time.monotonic()
     with _pipes() as pipes:
         preset = load_preset(options.config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -58,6 +59,9 @@ class MlflowTracker:
         # Imported here: MLflow takes seconds and only a training process needs it.
         from mlflow import MlflowClient
 
+        # That import sets up its loggers; what it says about its tables is not for our users.
+        for noisy in ("alembic", "mlflow"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
         if uri.startswith("sqlite:///"):
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         self._artifacts = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" if "sqlite" in uri else None

@@ -6,12 +6,13 @@
     <root>/<ACTOR>/audio/<emotion>/level_<k>/<NNN>.m4a
     <root>/truth/curves.parquet                                  25 fps, keyed by the path of the video
 
-A clip that is there is not made again; an interrupted build goes on.
+A clip that is there is not made again; an interrupted build goes on. Clips of another release are replaced.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -32,7 +33,7 @@ from magictalk_core.lineage.atomic import atomic_path, write_text
 
 __all__ = ["SAMPLE_VERSION", "build_sample_corpus", "truth_table", "utterances"]
 
-SAMPLE_VERSION = "3"
+SAMPLE_VERSION = "4"
 VIDEO_FPS = 30
 TRUTH_FPS = 25
 _IRREGULAR_ACTOR = "W902"
@@ -60,9 +61,15 @@ def build_sample_corpus(
 ) -> None:
     """Make the 60 clips and their truth below `root`; `progress(done, total, path)` after every clip."""
     version = root / "VERSION"
-    if version.is_file() and version.read_text(encoding="utf-8") == SAMPLE_VERSION:
+    found = version.read_text(encoding="utf-8").split() if version.is_file() else []
+    if found == [SAMPLE_VERSION]:
         return
     everything = utterances()
+    if found[:1] != [SAMPLE_VERSION]:
+        # Clips of another release would not fit the truth of this one.
+        for speaker in {u.speaker for u in everything}:
+            shutil.rmtree(root / speaker, ignore_errors=True)
+        write_text(version, f"{SAMPLE_VERSION} unfinished")
     todo = [u for u in everything if not (root / video_path(u)).is_file() or not (root / _audio_path(u)).is_file()]
     done = len(everything) - len(todo)
     tasks = [(str(root), u.key) for u in todo]

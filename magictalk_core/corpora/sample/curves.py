@@ -36,7 +36,7 @@ _ROUND = {
     "ɹ": 0.35, "ʃ": 0.45, "tʃ": 0.4, "dʒ": 0.4, "aʊ": 0.25,
 }  # fmt: skip
 _WIDE = {"iː": 0.55, "i": 0.5, "ɪ": 0.35, "eɪ": 0.45, "ɛ": 0.3, "æ": 0.3, "s": 0.3, "z": 0.3, "aɪ": 0.25, "j": 0.3}
-_REACH_S = 0.06
+_REACH_S = 0.045
 """How far a phoneme's mouth shape reaches into its neighbours."""
 
 
