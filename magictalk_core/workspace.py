@@ -108,5 +108,10 @@ class Workspace:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
     @property
+    def run_lock(self) -> Path:
+        """Held by `magictalk run` while it works."""
+        return self.home / ".run.lock"
+
+    @property
     def dagster(self) -> Path:
         return self.home / "dagster"

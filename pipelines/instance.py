@@ -7,7 +7,11 @@ import dagster as dg
 from magictalk_core.lineage.atomic import write_text
 from magictalk_core.workspace import Workspace
 
-__all__ = ["DAGSTER_YAML", "open_instance"]
+__all__ = ["COMMAND_TAG", "DAGSTER_YAML", "end_dead_runs", "open_instance"]
+
+COMMAND_TAG = {"magictalk/command": "run"}
+"""On every run that `magictalk run` starts, to tell them from runs of the daemon."""
+
 
 DAGSTER_YAML = """\
 telemetry:
@@ -34,3 +38,19 @@ def open_instance(workspace: Workspace) -> dg.DagsterInstance:
     if not config.is_file():
         write_text(config, DAGSTER_YAML)
     return dg.DagsterInstance.from_config(str(workspace.dagster))
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark the runs of a killed `magictalk run` as failed and free their pool slots; the next run would wait for ever.
+
+    Call it only while holding the workspace's run lock: then no run with `COMMAND_TAG` can be alive.
+    """
+    unfinished = dg.RunsFilter(
+        tags=COMMAND_TAG, statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]
+    )
+    for run in instance.get_runs(unfinished):
+        instance.report_run_failed(run, "the process of this run ended without a word: it was killed")
+    for run_id in instance.event_log_storage.get_concurrency_run_ids():
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            instance.event_log_storage.free_concurrency_slots_for_run(run_id)

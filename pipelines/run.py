@@ -22,10 +22,11 @@ import dagster as dg
 from assets.corpus import shard_partitions
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import MagicTalkError, UserError
+from magictalk_core.lineage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import prepare_dvc_workspace
-from pipelines.instance import open_instance
+from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import SHARD_STAGES
 
 __all__ = ["AssetOutcome", "RunReport", "run"]
@@ -77,6 +78,7 @@ class _Runner:
             partition_key=partition,
             run_config=QUIET_LOGS,
             raise_on_error=False,
+            tags=COMMAND_TAG,
         )
         for event in result.get_asset_materialization_events():
             self._record(event.step_materialization_data.materialization, partition)
@@ -92,7 +94,9 @@ class _Runner:
 
     def observe(self, corpus: str) -> None:
         job = self.definitions.resolve_job_def(f"{corpus}_observe")
-        result = job.execute_in_process(instance=self.instance, run_config=QUIET_LOGS, raise_on_error=False)
+        result = job.execute_in_process(
+            instance=self.instance, run_config=QUIET_LOGS, raise_on_error=False, tags=COMMAND_TAG
+        )
         if not result.success:
             raise _failure(result)
 
@@ -161,9 +165,16 @@ def run(
             f"no corpus is registered in {workspace.home}: type "
             "`magictalk corpus add NAME --kind folder --root DIR`, or `magictalk demo`"
         )
-    prepare_dvc_workspace(workspace, preset, corpora)
-    runner = _Runner(workspace, preset, on_asset)
-    wanted = _select(runner, selection)
+    with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
+        prepare_dvc_workspace(workspace, preset, corpora)
+        runner = _Runner(workspace, preset, on_asset)
+        end_dead_runs(runner.instance)
+        _bring_up_to_date(runner, corpora, _select(runner, selection))
+    runner.report.seconds = time.monotonic() - start
+    return runner.report
+
+
+def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.AssetKey]) -> None:
     for corpus in corpora:
         if dg.AssetKey([corpus, "source"]) in wanted:
             runner.observe(corpus)
@@ -175,8 +186,6 @@ def run(
         runner.materialize([k for k in (dg.AssetKey([corpus, n]) for n in ("manifest", "snapshot")) if k in wanted])
     done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", "clips", *SHARD_STAGES, "manifest", "snapshot")}
     runner.materialize(sorted(wanted - done, key=lambda key: key.to_user_string()))
-    runner.report.seconds = time.monotonic() - start
-    return runner.report
 
 
 def _print_outcome(outcome: AssetOutcome) -> None:

@@ -13,6 +13,7 @@ from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import dvc_yaml, stage_asset_keys
+from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -93,3 +94,23 @@ def test_workspace_yaml_validates(workspace: Workspace, tmp_path: Path, monkeypa
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(ROOT / "workspace.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_slots_of_a_killed_run_are_freed_and_the_run_is_closed(workspace: Workspace) -> None:
+    """Dagster keeps a killed run's pool slot for ever, and the next run would wait for it without a word."""
+    instance = open_instance(workspace)
+    run = instance.create_run_for_job(dg.job(name="j")(lambda: None), tags=COMMAND_TAG)
+    instance.handle_new_event(
+        dg.EventLogEntry(
+            error_info=None, level=20, user_message="", run_id=run.run_id, timestamp=0.0, job_name="j",
+            dagster_event=dg.DagsterEvent("PIPELINE_START", "j"),
+        )
+    )  # fmt: skip
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("gpu", 1)
+    assert storage.claim_concurrency_slot("gpu", run.run_id, "step").is_claimed
+    assert not storage.claim_concurrency_slot("gpu", "another", "step").is_claimed
+    end_dead_runs(instance)
+    assert storage.claim_concurrency_slot("gpu", "another", "step").is_claimed
+    closed = instance.get_run_by_id(run.run_id)
+    assert closed is not None and closed.status == dg.DagsterRunStatus.FAILURE

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from assets.corpus import dvc_stage
 from assets.resources import DvcRepository
-from magictalk_core.errors import PermanentError
+from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.atomic import atomic_directory, atomic_path
 from magictalk_core.lineage.hashes import directory_md5, file_md5, tree_md5
+from magictalk_core.lineage.locks import held_or_refused
 from magictalk_core.lineage.manifest import build_manifest, read_manifest
 from magictalk_core.lineage.stamps import stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
@@ -113,3 +115,18 @@ def test_a_stamp_is_void_when_inputs_or_outputs_change(tmp_path: Path) -> None:
 def test_file_md5_is_plain_md5(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"a\r\n")
     assert file_md5(tmp_path / "f") == "933222b19ff3e7ea5f65517ea1f7d57e"
+
+
+def test_a_lock_refuses_a_second_process_and_names_the_first(tmp_path: Path) -> None:
+    holder = (
+        "import sys, time; from pathlib import Path; from magictalk_core.lineage.locks import held_or_refused\n"
+        "with held_or_refused(Path(sys.argv[1]), 'it'):\n    print('held', flush=True); time.sleep(60)"
+    )
+    lock = tmp_path / "l" / ".lock"
+    with subprocess.Popen([sys.executable, "-c", holder, str(lock)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match=f"it is in use by process {process.pid}"), held_or_refused(lock, "it"):
+            pass
+        process.kill()
+    with held_or_refused(lock, "it"):
+        assert lock.read_text() == str(os.getpid())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -64,6 +66,12 @@ class _Progress:
             sys.stderr.flush()
 
 
+def _end_with_parent() -> None:
+    """Ask Linux to stop this process when the one that started it dies: an orphan would train on, unseen and locked."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG
+
+
 def _run(options: argparse.Namespace) -> None:
     from magictalk_core.training.run import train
     from magictalk_core.training.tracking import MemoryTracker, MlflowTracker
@@ -72,6 +80,8 @@ def _run(options: argparse.Namespace) -> None:
     tracker = MlflowTracker(options.tracking_uri) if options.tracking_uri else MemoryTracker()
     began = time.monotonic()
     with _pipes() as pipes:
+        if pipes is not None:
+            _end_with_parent()
         preset = load_preset(options.config)
         trained = train(options.family, preset, options.data, options.out, tracker, tags, _Progress())
         sys.stderr.write(f"model {trained.path} md5 {trained.weights_md5}\n")

@@ -30,6 +30,7 @@ from magictalk_core.emodiff.task import EMODIFF_VERSION, EmoDiffTask
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.atomic import atomic_directory, atomic_path, write_text
 from magictalk_core.lineage.hashes import digest_of, file_md5
+from magictalk_core.lineage.locks import held_or_refused
 from magictalk_core.training.checkpoint import TrainerState, latest_checkpoint, load_checkpoint, save_checkpoint
 from magictalk_core.training.dataset import TrainingSet
 from magictalk_core.training.tracking import RunTracker
@@ -80,12 +81,12 @@ def train(
         raise UserError(f"no model family `{family}`; known: {', '.join(FAMILIES)}")
     data = TrainingSet.open(data_dir)
     run = out / run_digest(family, preset, data)
-    if not (run / "result.json").is_file():
-        run.mkdir(parents=True, exist_ok=True)
-        write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
-        run_id = _open_tracking(run, family, preset, data, tracker, tags or {})
-        state = _fit(FAMILIES[family][0](preset, data), preset.emodiff_training, run, tracker, progress)
-        _finish(FAMILIES[family][0](preset, data), run, state, tracker, run_id)
+    with held_or_refused(run / ".lock", f"the training {run}"):
+        if not (run / "result.json").is_file():
+            write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
+            run_id = _open_tracking(run, family, preset, data, tracker, tags or {})
+            state = _fit(FAMILIES[family][0](preset, data), preset.emodiff_training, run, tracker, progress)
+            _finish(FAMILIES[family][0](preset, data), run, state, tracker, run_id)
     write_text(out / "current.json", json.dumps({"run": run.name}))
     return current_run(out)
 

