@@ -7,8 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-from assets.corpus import shard_partitions
-
 SHARD_STAGES = ("media", "blendshapes", "speech")
 
 
@@ -29,7 +27,6 @@ def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
         jobs[f"{corpus}_shards"] = dg.define_asset_job(
             f"{corpus}_shards",
             dg.AssetSelection.assets(*[[corpus, stage] for stage in SHARD_STAGES]),
-            partitions_def=shard_partitions(corpus),
             description=f"Standardize, track and featurize one shard of {corpus}.",
         )
         jobs[f"{corpus}_record"] = dg.define_asset_job(

@@ -1,4 +1,4 @@
-"""Comparison videos: real clip, rig and animated portrait side by side, with the clip's own sound."""
+"""Comparison videos: held-out clip, rig and animated portrait side by side, with the clip's own sound."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["COMPARISON_VERSION", "ComparisonVideos", "render_comparisons"]
 
 logger = logging.getLogger("magictalk.videos")
 
-COMPARISON_VERSION = "3"
+COMPARISON_VERSION = "4"
 METHOD = "emodiff"
 LABEL = "SYNTHETIC"
 
@@ -116,7 +116,7 @@ def _render(
     animator = PortraitAnimator(portrait, landmarks, rig, size)
     try:
         panels = [
-            Panel("real clip", _cut(read_frames(video), len(motion))),
+            Panel("held-out clip", _cut(read_frames(video), len(motion))),
             Panel("rig", renderer.render(motion), LABEL),
             Panel("portrait", animator.render(motion, reference), LABEL),
         ]

@@ -124,7 +124,7 @@ class VideoEntry:
     emotion: str | None
     style_source: str
     jaw: JawTrace | None = None
-    panels: tuple[str, ...] = ("real clip", "rig", "animated portrait")
+    panels: tuple[str, ...] = ("held-out clip", "rig", "animated portrait")
     speaker: str | None = None
     note: str = ""
     poster: str | None = None

@@ -1,0 +1,116 @@
+"""The whole chain on the real clips of ../shared: 14 people who speak, 8 silent clips, the reference tracker."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from magictalk_core.config import load_preset
+from magictalk_core.corpora.registry import add_corpus, new_entry
+from magictalk_core.lineage.manifest import read_manifest
+from magictalk_core.workspace import Workspace
+
+pytestmark = pytest.mark.shared
+
+HELD_OUT = {"latentsync_demo1.mp4", "videoretalking_5.mp4"}
+VALIDATION = {"real3d_may_5s.mp4"}
+
+
+def split(name: str) -> str:
+    return "test" if name in HELD_OUT else "val" if name in VALIDATION else "train"
+
+
+def speaker(name: str) -> str:
+    """The person: two GRID clips and all MEAD clips of one actor show the same one."""
+    parts = name.split(".")[0].split("_")
+    if parts[0] == "mead":
+        return parts[1]
+    return "pwij3p" if "swwp2s" in name else "-".join(parts)
+
+
+def emotion(name: str) -> str:
+    return name.split("_")[2] if name.startswith("mead") else "neutral"
+
+
+@pytest.fixture(scope="module")
+def clips(shared: Path) -> Path:
+    return shared / "samples" / "clips"
+
+
+@pytest.fixture(scope="module")
+def finished(shared: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder = tmp_path_factory.mktemp("real")
+    names = sorted(p.name for p in clips.iterdir() if p.suffix in (".mp4", ".mpg"))
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "speaker", "emotion", "split"])
+        writer.writerows([name, speaker(name), emotion(name), split(name)] for name in names)
+    values = load_preset("sample").model_dump(mode="json")
+    values["name"] = "tiny"
+    values["emodiff"] |= {"hidden": 32, "blocks": 1, "heads": 2, "sampling_steps": 4}
+    values["emodiff_training"] |= {"epochs": 2}
+    values["evaluation"] |= {"max_videos": 2, "video_size": 128}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
+    workspace = Workspace(folder / "home")
+    add_corpus(workspace, new_entry(name="real", kind="folder", root=clips, labels=folder / "labels.csv"))
+    command = [sys.executable, "-m", "pipelines.run", "--home", str(workspace.home), "--preset"]
+    environment = os.environ | {"MAGICTALK_WEIGHTS": str(shared / "weights")}
+    done = subprocess.run(
+        [*command, str(folder / "tiny.yaml"), "--json"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcomes"]
+    return workspace
+
+
+def seconds_of_video(path: Path) -> float:
+    """Length of the picture, which in one clip ends before the sound."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        return float(container.duration or 0) / av.time_base
+
+
+def test_every_clip_is_a_row_and_silent_ones_say_so(finished: Workspace) -> None:
+    table = pd.read_parquet(finished.clips_table("real"))
+    assert len(table) == 22
+    spoken = table[~table["raw_path"].str.contains("silent")]
+    assert len(spoken) == 14 and set(spoken["status"]) == {"ok"}
+    silent = table[table["raw_path"].str.contains("silent")]
+    assert len(silent) == 8 and set(silent["reason"]) == {"no_audio"}
+
+
+def test_every_clip_has_mediapipe_coefficients_for_its_whole_length(finished: Workspace, clips: Path) -> None:
+    table = pd.read_parquet(finished.clips_table("real")).set_index("clip_id")
+    frames = pd.concat(map(pd.read_parquet, sorted((finished.dataset("real") / "blendshapes").glob("*.parquet"))))
+    counts = frames.groupby("clip_id").size()
+    assert set(counts.index) == set(table.index)
+    for clip_id, count in counts.items():
+        expected = seconds_of_video(clips / table.loc[clip_id, "raw_path"]) * 25
+        assert abs(count - expected) <= 1, (clip_id, count, expected)
+    shard = next((finished.dataset("real") / "blendshapes").glob("*.parquet"))
+    assert pq.read_schema(shard).metadata[b"tracker"].startswith(b"mediapipe/")
+    assert frames["face_found"].mean() > 0.99
+    assert frames["jawOpen"].between(0, 1).all() and frames.groupby("clip_id")["jawOpen"].std().gt(0.005).all()
+
+
+def test_snapshot_model_and_two_comparison_videos_with_sound(finished: Workspace) -> None:
+    lock = yaml.safe_load((finished.home / "dvc.lock").read_text())
+    assert lock["stages"]["dataset@real"]["outs"][0]["md5"] == read_manifest(finished.manifest("real")).digest
+    assert list(finished.models("emodiff").glob("*/model/model.safetensors"))
+    videos = sorted(finished.videos.rglob("*.mp4"))
+    assert len(videos) == 2
+    for video in videos:
+        with av.open(str(video)) as container:
+            assert container.streams.video and container.streams.audio
