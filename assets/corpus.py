@@ -38,6 +38,7 @@ def build_corpus_assets(corpus: str) -> list[Any]:
         _speech(corpus),
         _manifest(corpus),
         _snapshot(corpus),
+        _card(corpus),
     ]
 
 
@@ -75,7 +76,7 @@ def _clips(corpus: str) -> dg.AssetsDefinition:
         from magictalk_core.corpora.listing import write_index
 
         timer = Timer()
-        result = write_index(store.workspace, corpus, settings.load().media)
+        result = write_index(store.workspace, corpus, settings.load())
         known = set(context.instance.get_dynamic_partitions(partitions.name))
         context.instance.add_dynamic_partitions(partitions.name, sorted(set(result.shards) - known))
         for stale in known - set(result.shards):
@@ -124,7 +125,7 @@ def _media(corpus: str) -> dg.AssetsDefinition:
         shard = context.partition_key
         index = read_index(store.workspace, corpus, shard)
         root = load_corpus(store.workspace, corpus).root
-        result = media_shard(store.workspace, corpus, root, shard, index, settings.load().media)
+        result = media_shard(store.workspace, corpus, root, shard, index, settings.load())
         accepted = result.clips - result.rejected
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
@@ -220,11 +221,11 @@ def _manifest(corpus: str) -> dg.AssetsDefinition:
         code_version="1",
         description="The finished clip table and one digest over all shard files, as DVC computes it.",
     )
-    def manifest(store: Store) -> dg.MaterializeResult:
+    def manifest(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.corpora.listing import write_manifest
 
         timer = Timer()
-        result = write_manifest(store.workspace, corpus)
+        result = write_manifest(store.workspace, corpus, settings.load().quality)
         path = store.workspace.manifest(corpus)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.digest),
@@ -267,3 +268,28 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         )
 
     return snapshot
+
+
+def _card(corpus: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=_key(corpus, "card"),
+        deps=[_key(corpus, "manifest")],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"markdown"},
+        code_version="1",
+        description="Dataset card: counts, hours, splits, licences, what was left out and why, the funnel as a plot.",
+    )
+    def card(store: Store) -> dg.MaterializeResult:
+        from magictalk_core.report.card import write_card
+
+        timer = Timer()
+        result = write_card(store.workspace, corpus)
+        text = (result.path / "README.md").read_text(encoding="utf-8")
+        counts = {"clips": result.clips, "clips_accepted": result.accepted, "hours": round(result.hours, 3)}
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(result.md5),
+            metadata=materialization(result.path, result.md5, timer, card=dg.MetadataValue.md(text), **counts),
+        )
+
+    return card

@@ -25,21 +25,21 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"numpy", "parquet"},
         code_version="1",
-        check_specs=[dg.AssetCheckSpec("speakers_disjoint", asset="training_set", blocking=True)],
+        check_specs=[dg.AssetCheckSpec("splits_disjoint", asset="training_set", blocking=True)],
         description="Packed float32 arrays, index, normalisation and splits of every accepted clip.",
     )
     def training_set(store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.training.assemble import assemble_training_set, speakers_in_several_splits
+        from magictalk_core.training.assemble import assemble_training_set, split_leaks
 
         timer = Timer()
         info = assemble_training_set(store.workspace, corpora, settings.load())
-        shared = speakers_in_several_splits(store.workspace.training_set)
+        leaks = split_leaks(store.workspace, settings.load().training_set.corpora or corpora)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(info.digest),
             metadata=materialization(store.workspace.training_set, info.digest, timer, **info.counts),
             check_results=[
                 dg.AssetCheckResult(
-                    passed=not shared, check_name="speakers_disjoint", metadata={"speakers": ", ".join(shared)}
+                    passed=not leaks, check_name="splits_disjoint", metadata={"leaks": "; ".join(leaks[:20])}
                 )
             ],
         )

@@ -20,6 +20,7 @@ __all__ = [
     "FacesConfig",
     "MediaConfig",
     "Preset",
+    "QualityConfig",
     "SpeechConfig",
     "StrictModel",
     "TrainingConfig",
@@ -43,13 +44,29 @@ class MediaConfig(StrictModel):
     size: int = Field(256, description="side of the face crop written to disk, pixels")
     crop_scale: float = Field(1.9, description="side of the crop over the side of the union of the detected face boxes")
     crf: int = Field(18, description="x264 quality of the standardized video; smaller is better")
-    min_duration_s: float = Field(0.8, description="shorter clips are rejected as too_short")
-    max_duration_s: float = Field(600.0, description="longer clips are rejected as too_long")
-    min_face_ratio: float = Field(0.8, description="share of probed frames that must show a face, else no_face")
-    silent_dbfs: float = Field(-60.0, description="clips whose loudest 100 ms are below this level are silent")
+    max_decoded_s: float = Field(3600.0, description="no more of a clip is ever decoded, whatever its header says")
     timeout_s: float = Field(300.0, description="a decoding child that takes longer is killed: unreadable")
     max_memory_gb: float = Field(4.0, description="address space limit of a decoding child")
     max_side_px: int = Field(8192, description="larger pictures are refused")
+
+
+class QualityConfig(StrictModel):
+    """When a clip is rejected. Scores are stored with the media; a change here decodes nothing again."""
+
+    min_duration_s: float = Field(0.8, description="shorter: too_short")
+    max_duration_s: float = Field(600.0, description="longer: too_long")
+    silent_dbfs: float = Field(-60.0, description="loudest 100 ms below this level: silent")
+    min_face_share: float = Field(0.8, description="smaller share of probed frames with a face: no_face")
+    max_second_face_share: float = Field(0.2, description="larger share of probed frames with a rival: several_faces")
+    min_face_px: float = Field(48.0, description="median side of the face in the raw picture, smaller: face_too_small")
+    min_sharpness: float = Field(4.0, description="variance of the Laplacian of the face at 128 px, smaller: blurred")
+    max_yaw_deg: float = Field(65.0, description="median turn of the head, larger: extreme_pose")
+    max_frozen_share: float = Field(0.5, description="larger share of probed frames equal to the one before: frozen")
+    max_length_difference_s: float = Field(0.5, description="sound and picture differ by more: length_mismatch")
+    max_lost_frames: int = Field(5, description="native frames of a listed cut that its file lacks, more: out_of_chunk")
+    max_duplicate_distance: float = Field(
+        0.18, description="share of differing signature bits up to which two clips of a corpus are one: duplicate"
+    )
 
 
 class FacesConfig(StrictModel):
@@ -134,6 +151,7 @@ class Preset(StrictModel):
 
     name: str
     media: MediaConfig = MediaConfig()
+    quality: QualityConfig = QualityConfig()
     faces: FacesConfig = FacesConfig()
     speech: SpeechConfig = SpeechConfig()
     training_set: TrainingSetConfig = TrainingSetConfig()

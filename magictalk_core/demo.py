@@ -1,4 +1,4 @@
-"""The demo: the project's own sample corpus, registered in a workspace, and what to look at afterwards."""
+"""The demo: the project's own sample corpora, registered in a workspace, and what to look at afterwards."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.corpora.sample.build import build_sample_corpus
+from magictalk_core.corpora.sample.listed import build_listed_samples
 from magictalk_core.isolation import default_workers
 from magictalk_core.workspace import Workspace
 
@@ -16,10 +17,11 @@ __all__ = ["prepare_demo", "summarize_demo"]
 logger = logging.getLogger("magictalk.demo")
 
 CORPUS = "sample"
+LICENCE = "CC0: public-domain portrait (NASA), synthetic speech"
 
 
 def prepare_demo(workspace: Workspace) -> None:
-    """Make the sample corpus, if it is not there yet, and register it."""
+    """Make the sample corpora, where they are not there yet, and register them: one in each shape that we read."""
     root = workspace.home / "raw" / CORPUS
 
     def show(done: int, total: int, name: str) -> None:
@@ -27,8 +29,11 @@ def prepare_demo(workspace: Workspace) -> None:
             logger.info("sample corpus: %d of %d clips", done, total)
 
     build_sample_corpus(root, workers=default_workers(), progress=show)
-    licence = "CC0: public-domain portrait (NASA), synthetic speech"
-    add_corpus(workspace, new_entry(name=CORPUS, kind="sample", root=root, licence=licence))
+    add_corpus(workspace, new_entry(name=CORPUS, kind="sample", root=root, licence=LICENCE), replace=True)
+    for kind, folder in build_listed_samples(root, workspace.home / "raw").items():
+        name = f"{CORPUS}_{kind}"
+        entry = new_entry(name=name, kind=kind, root=folder, licence=LICENCE, buckets=1, split="train")
+        add_corpus(workspace, entry, replace=True)
 
 
 def summarize_demo(workspace: Workspace) -> str:

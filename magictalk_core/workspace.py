@@ -19,6 +19,9 @@ class Workspace:
         corpora/<name>/source.parquet       listing of the raw files
         corpora/<name>/media/<shard>/       <clip>.mp4 (25 fps, face crop), <clip>.wav (16 kHz mono)
         corpora/<name>/dataset/             what DVC versions: clips.parquet, media|blendshapes|speech/<shard>.parquet
+        corpora/<name>/local/               raw files from archives and downloads
+        corpora/<name>/fetched.parquet      what became of each listed video that is not on disk
+        corpora/<name>/card/                README.md, funnel.svg
         cache/<step>/                       results per clip, by content
         manifests/<name>.json               digest and files of each dataset
         training_set/ models/ rig/ generated/ scores/ tables/ videos/ report/
@@ -61,6 +64,18 @@ class Workspace:
 
     def media(self, name: str, shard: str) -> Path:
         return self.corpus(name) / "media" / shard
+
+    def local_media(self, name: str) -> Path:
+        """Raw files that this project brought: unpacked archives and fetched videos."""
+        return self.corpus(name) / "local"
+
+    def fetched_table(self, name: str) -> Path:
+        """FETCHED rows: the outcome for each listed video, misses included."""
+        return self.corpus(name) / "fetched.parquet"
+
+    def card(self, name: str) -> Path:
+        """The dataset card: README.md and the funnel plot."""
+        return self.corpus(name) / "card"
 
     def manifest(self, name: str) -> Path:
         """Outside the dataset: it describes it."""

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 SHARD_STAGES = ("media", "blendshapes", "speech")
+RECORD_STAGES = ("manifest", "snapshot", "card")
 
 
 def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
@@ -31,8 +32,8 @@ def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
         )
         jobs[f"{corpus}_record"] = dg.define_asset_job(
             f"{corpus}_record",
-            dg.AssetSelection.assets([corpus, "manifest"], [corpus, "snapshot"]),
-            description=f"Manifest and DVC snapshot of {corpus}.",
+            dg.AssetSelection.assets(*[[corpus, stage] for stage in RECORD_STAGES]),
+            description=f"Manifest, DVC snapshot and dataset card of {corpus}.",
         )
     jobs["train_and_evaluate"] = dg.define_asset_job(
         "train_and_evaluate",

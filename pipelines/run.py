@@ -27,7 +27,7 @@ from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import prepare_dvc_workspace
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
-from pipelines.jobs import SHARD_STAGES
+from pipelines.jobs import RECORD_STAGES, SHARD_STAGES
 
 __all__ = ["AssetOutcome", "RunReport", "run"]
 
@@ -183,8 +183,8 @@ def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.As
         if stages:
             for shard in sorted(runner.instance.get_dynamic_partitions(str(shard_partitions(corpus).name))):
                 runner.materialize(stages, shard)
-        runner.materialize([k for k in (dg.AssetKey([corpus, n]) for n in ("manifest", "snapshot")) if k in wanted])
-    done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", "clips", *SHARD_STAGES, "manifest", "snapshot")}
+        runner.materialize([k for k in (dg.AssetKey([corpus, n]) for n in RECORD_STAGES) if k in wanted])
+    done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", "clips", *SHARD_STAGES, *RECORD_STAGES)}
     runner.materialize(sorted(wanted - done, key=lambda key: key.to_user_string()))
 
 

@@ -13,6 +13,8 @@ from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.tables.parquet import read_frame, write_table
 from magictalk_core.tables.schema import SOURCE
 
+NOWHERE = Path("/nonexistent")
+
 
 @pytest.fixture
 def entry(tmp_path: Path) -> CorpusEntry:
@@ -31,7 +33,7 @@ def test_media_files_are_listed_and_nothing_else(entry: CorpusEntry) -> None:
     names = ["b/c.MP4", "a.mov", "a b'\n😀.webm", "-x.wav", "n" * 200 + ".m4a"]
     for name in [*names, "readme.txt", "._a.mov", ".git/b.mp4", "truth/t.parquet"]:
         put(entry.root, name, name)
-    found = list_source(entry, None, 2)
+    found = list_source(entry, NOWHERE, None, 2)
     assert list(found["path"]) == sorted(names)
     for row in found.itertuples():
         path = entry.root / row.path
@@ -49,20 +51,20 @@ def test_links_do_not_lead_out(entry: CorpusEntry, tmp_path: Path) -> None:
     (entry.root / "folder").symlink_to(tmp_path / "outside")
     (entry.root / "gone.mp4").symlink_to(entry.root / "nothing.mp4")
     (entry.root / "loop").symlink_to(entry.root)
-    assert list(list_source(entry, None, 1)["path"]) == ["a.mp4", "inside.mp4"]
+    assert list(list_source(entry, NOWHERE, None, 1)["path"]) == ["a.mp4", "inside.mp4"]
 
 
 def test_a_name_that_no_table_can_hold_is_left_out(entry: CorpusEntry, caplog: pytest.LogCaptureFixture) -> None:
     put(entry.root, "a.mp4")
     (entry.root / os.fsdecode(b"\xff.mp4")).write_text("x")
-    assert list(list_source(entry, None, 1)["path"]) == ["a.mp4"]
+    assert list(list_source(entry, NOWHERE, None, 1)["path"]) == ["a.mp4"]
     assert "no UTF-8 name" in caplog.text
 
 
 def test_only_changed_files_are_read(entry: CorpusEntry, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         put(entry.root, name, name)
-    before = list_source(entry, None, 1)
+    before = list_source(entry, NOWHERE, None, 1)
     put(entry.root, "b.mp4", "other")
     put(entry.root, "d.mp4", "new")
     (entry.root / "c.mp4").unlink()
@@ -73,14 +75,14 @@ def test_only_changed_files_are_read(entry: CorpusEntry, monkeypatch: pytest.Mon
         return file_md5(path)
 
     monkeypatch.setattr(source_module, "file_md5", count)
-    after = list_source(entry, before, 1)
+    after = list_source(entry, NOWHERE, before, 1)
     assert sorted(read) == ["b.mp4", "d.mp4"]
     assert list(after["path"]) == ["a.mp4", "b.mp4", "d.mp4"]
     assert after["md5"].iloc[0] == before["md5"].iloc[0]
 
 
 def test_an_empty_folder_and_a_missing_one(entry: CorpusEntry) -> None:
-    assert list_source(entry, None, 1).empty
+    assert list_source(entry, NOWHERE, None, 1).empty
     entry.root.rmdir()
     with pytest.raises(PermanentError, match="mounted"):
-        list_source(entry, None, 1)
+        list_source(entry, NOWHERE, None, 1)

@@ -65,6 +65,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "sample/speech": ["sample/media"],
         "sample/manifest": ["sample/blendshapes", "sample/clips", "sample/media", "sample/speech"],
         "sample/snapshot": ["sample/manifest"],
+        "sample/card": ["sample/manifest"],
         "training_set": ["sample/manifest", "sample/snapshot"],
         "models/emodiff": ["training_set"],
         "rig": [],
@@ -78,7 +79,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
 
 def test_dvc_stages_mirror_the_assets(definitions: dg.Definitions) -> None:
     keys = {spec.key.to_user_string() for spec in specs(definitions)}
-    inside = {f"sample/{n}" for n in ("source", "clips", "media", "blendshapes", "speech", "snapshot")}
+    inside = {f"sample/{n}" for n in ("source", "clips", "media", "blendshapes", "speech", "snapshot", "card")}
     assert stage_asset_keys(["sample"]) == keys - inside - {"rig"}
 
 

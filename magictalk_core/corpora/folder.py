@@ -169,7 +169,7 @@ def _clip(entry: CorpusEntry, path: str, speaker: str, split: Split, labels: Lab
     return ClipSource(
         clip_id=clip_id(entry.name, source, "full"),
         corpus=entry.name,
-        shard=shard_key(source, entry.buckets),
+        shard=shard_key(source, entry.n_buckets),
         speaker=speaker,
         source=source,
         path=Path(path),

@@ -2,145 +2,171 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from magictalk_core.config import MediaConfig
-from magictalk_core.corpora import folder, mead
-from magictalk_core.corpora.records import ClipSource, Reason, Status
+from magictalk_core.config import MediaConfig, QualityConfig
+from magictalk_core.corpora import folder, hdtf, mead, talkinghead1kh
+from magictalk_core.corpora.gates import Rejection, decide
+from magictalk_core.corpora.probes import PROBE_VERSION, Probes, probe_files
+from magictalk_core.corpora.records import ClipSource, ListedBox, Reason, Status
 from magictalk_core.corpora.registry import CorpusEntry
+from magictalk_core.corpora.source import raw_file
 from magictalk_core.errors import UserError
-from magictalk_core.isolation import Crash, default_workers, map_isolated
-from magictalk_core.lineage.atomic import write_text
-from magictalk_core.media.probe import MediaError, MediaProbe, check_length, probe
+from magictalk_core.media.probe import MediaProbe
 from magictalk_core.tables.schema import CLIPS
 
-__all__ = ["INDEX_VERSION", "index_corpus", "probe_file"]
+__all__ = ["INDEX_VERSION", "find_clips", "index_corpus"]
 
-logger = logging.getLogger("magictalk.corpora")
+INDEX_VERSION = f"2/{PROBE_VERSION}"
 
-INDEX_VERSION = "1"
+_ADAPTERS: dict[str, Callable[[CorpusEntry, pd.DataFrame], list[ClipSource]]] = {
+    "mead": mead.find_clips,
+    "sample": mead.find_clips,
+    "hdtf": hdtf.find_clips,
+    "talkinghead1kh": talkinghead1kh.find_clips,
+    "folder": folder.find_clips,
+}
 
-_PROBE_TIMEOUT_S = 30.0
-_PROGRESS_EVERY = 500
-_ADAPTERS = {"mead": mead.find_clips, "sample": mead.find_clips, "folder": folder.find_clips}
 
-Rejection = tuple[Reason, str]
-
-
-def index_corpus(
-    entry: CorpusEntry, source: pd.DataFrame, media: MediaConfig, cache: Path | None = None
-) -> list[dict[str, Any]]:
-    """CLIPS rows, sorted by id, from SOURCE rows. Crop, frame count and duration stay null until the clip is decoded.
-
-    Every file's headers are read and one frame is decoded, in a child process each, so that unreadable, soundless, too
-    short and too long clips have their reason here. What the headers said is remembered in the JSON file `cache` by the
-    content of the file, so that a corpus that grew by one clip reads one. Raises `UserError` where two files give the
-    same clip id.
-    """
+def find_clips(entry: CorpusEntry, source: pd.DataFrame) -> list[ClipSource]:
+    """The clips of a corpus, sorted by id, from its SOURCE rows. Raises `UserError` where two files give one id."""
     clips = _ADAPTERS[entry.kind](entry, source)
-    _check_unique(clips)
-    by_path = dict(zip(source["path"], source["md5"], strict=True))
-    md5 = {clip.path: by_path[clip.path.as_posix()] for clip in clips}
-    version = f"{INDEX_VERSION}/{media.max_side_px}"
-    known = _read_known(cache, version)
-    probes = _probe_all(entry, md5, media, known)
-    if cache is not None:
-        kept = {digest: known[digest] for digest in sorted(set(md5.values()) & set(known))}
-        write_text(cache, json.dumps({"version": version, "probes": kept}))
-    return [_row(clip, md5[clip.path], probes[clip.path], media) for clip in clips]
-
-
-def _check_unique(clips: Sequence[ClipSource]) -> None:
     seen: dict[str, ClipSource] = {}
     for clip in clips:
         other = seen.setdefault(clip.clip_id, clip)
         if other is not clip:
             raise UserError(
-                f"two files give the clip `{clip.clip_id}`: {other.path.as_posix()} and {clip.path.as_posix()}: rename "
-                "or remove one"
+                f"two files give the clip `{clip.clip_id}`: {other.path} and {clip.path}: rename or remove one"
             )
+    return clips
 
 
-def probe_file(path: str, max_side: int) -> MediaProbe | Rejection:
-    """`probe` for a child process: what is wrong comes back as a value."""
-    try:
-        return probe(Path(path), max_side)
-    except MediaError as error:
-        return error.reason, str(error)
+def index_corpus(
+    entry: CorpusEntry,
+    source: pd.DataFrame,
+    local: Path,
+    media: MediaConfig,
+    quality: QualityConfig,
+    cache: Path | None = None,
+) -> tuple[list[dict[str, Any]], bool]:
+    """CLIPS rows, sorted by id, from SOURCE rows; and whether all questions were answered (`Probes.complete`).
+
+    Crop, frame count and scores stay null until the clip is decoded.
+
+    Unreadable, soundless, too short and too long clips have their reason here already, from the headers of their files
+    (`probe_files`, which remembers them in `cache`), and so have clips that are listed but whose file is not here.
+    """
+    clips = find_clips(entry, source)
+    md5 = dict(zip(source["path"], source["md5"], strict=True))
+    files: dict[str, Path] = {}
+    chunked: dict[str, Path] = {}
+    for clip in clips:
+        if clip.path is None:
+            continue
+        name = clip.path.as_posix()
+        if md5[name] not in files:
+            files[md5[name]] = raw_file(entry.root, local, name)
+        if clip.chunk is not None:
+            chunked[md5[name]] = files[md5[name]]
+    probes = probe_files(entry.name, files, chunked, media, cache)
+    return [_row(clip, md5, probes, quality) for clip in clips], probes.complete
 
 
-def _probe_all(
-    entry: CorpusEntry, md5: Mapping[Path, str], media: MediaConfig, known: dict[str, Any]
-) -> dict[Path, MediaProbe | Rejection]:
-    """path -> what its headers say. `known` holds earlier answers by content, and takes in the new ones."""
-    paths = [path for path in sorted(md5) if md5[path] not in known]
-    tasks = [(str(entry.root / path), media.max_side_px) for path in paths]
-    outcomes = map_isolated(
-        probe_file,
-        tasks,
-        workers=default_workers(),
-        timeout_s=_PROBE_TIMEOUT_S,
-        memory_gb=media.max_memory_gb,
-    )
-    found: dict[Path, MediaProbe | Rejection] = {}
-    for done, (index, outcome) in enumerate(outcomes, start=1):
-        path = paths[index]
-        if isinstance(outcome, Crash):
-            # Not remembered: the machine may be to blame.
-            found[path] = Reason.UNREADABLE, f"{outcome.kind}: {outcome.detail}"
-        else:
-            known[md5[path]] = asdict(outcome) if isinstance(outcome, MediaProbe) else list(outcome)
-        if done % _PROGRESS_EVERY == 0 or done == len(tasks):
-            logger.info("%s: %d of %d files probed", entry.name, done, len(tasks))
-    return {path: _restored(known[md5[path]]) for path in md5 if path not in found} | found
-
-
-def _restored(value: Any) -> MediaProbe | Rejection:
-    return MediaProbe(**value) if isinstance(value, dict) else (Reason(value[0]), str(value[1]))
-
-
-def _read_known(cache: Path | None, version: str) -> dict[str, Any]:
-    if cache is None or not cache.is_file():
-        return {}
-    stored = json.loads(cache.read_text(encoding="utf-8"))
-    return dict(stored["probes"]) if stored["version"] == version else {}
-
-
-def _rejection(clip: ClipSource, probed: MediaProbe | Rejection, media: MediaConfig) -> Rejection | None:
+def _rejection(clip: ClipSource, probed: MediaProbe | Rejection | None, cut: _Cut) -> Rejection | None:
+    """What the headers say against a clip; lengths are left to the gates."""
+    if probed is None:
+        return Reason.MISSING, "the corpus lists this clip, but its file is not here: see `magictalk corpus check`"
     if not isinstance(probed, MediaProbe):
         return probed
     if not probed.has_video:
         return Reason.NO_VIDEO, "the file has sound but no video stream"
+    if cut.lost is not None:
+        return Reason.OUT_OF_CHUNK, cut.lost
     if not probed.has_audio and clip.audio_path is None:
         return Reason.NO_AUDIO, "no audio stream in the video and no separate audio file"
-    try:
-        check_length(probed.duration_s, clip.start_s, clip.end_s, media)
-    except MediaError as error:
-        return error.reason, str(error)
     return None
 
 
-def _row(clip: ClipSource, md5: str, probed: MediaProbe | Rejection, media: MediaConfig) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Cut:
+    """Where the clip lies in its file, seconds; its length there; and what the file lacks of it, in words."""
+
+    start_s: float | None = None
+    end_s: float | None = None
+    length_s: float | None = None
+    lost: str | None = None
+
+
+def _cut(clip: ClipSource, probed: MediaProbe, chunks: Sequence[float], quality: QualityConfig) -> _Cut:
+    """The listed cut in seconds of the file, its end moved to the end of what is there where little is missing."""
+    start, end, fps = clip.start_s, clip.end_s, probed.fps or 25.0
+    there = probed.duration_s if probed.duration_s > 0 else None
+    if clip.start_frame is not None and clip.end_frame is not None:
+        origin = 0.0
+        if clip.chunk is not None:
+            if clip.chunk >= len(chunks):
+                return _Cut(lost=f"the list cuts chunk {clip.chunk}, and the file has {len(chunks)} chunks")
+            origin = chunks[clip.chunk]
+            there = chunks[clip.chunk + 1] if clip.chunk + 1 < len(chunks) else there
+        # The last frame is shown for its whole length.
+        start, end = origin + clip.start_frame / fps, origin + (clip.end_frame + 1) / fps
+    if there is None or (start is None and end is None):
+        return _Cut(start, end, there if end is None else end - (start or 0.0))
+    first, last = start or 0.0, there if end is None else end
+    found = min(there, last) - first
+    if found <= 0 or last - first - found > quality.max_lost_frames / fps:
+        return _Cut(start, end, last - first, f"the list cuts {first:.2f}-{last:.2f} s, and there are {there:.2f} s")
+    return _Cut(start, None if end is None else min(end, there), found)
+
+
+def _box(box: ListedBox, width: int, height: int) -> dict[str, int] | None:
+    """The listed window in pixels of the real picture, clamped into it; None where nothing of it is inside.
+
+    Edges are scaled by width and height apart where the list states both, else by the height, and rounded.
+    """
+    y_scale = height / box.of_height if box.of_height else 1.0
+    x_scale = width / box.of_width if box.of_width else y_scale
+    left, right = (min(max(0, round(x * x_scale)), width) for x in (box.x, box.x + box.width))
+    top, bottom = (min(max(0, round(y * y_scale)), height) for y in (box.y, box.y + box.height))
+    if right - left < 2 or bottom - top < 2:
+        return None
+    return {"box_x": left, "box_y": top, "box_width": right - left, "box_height": bottom - top}
+
+
+def _row(
+    clip: ClipSource,
+    md5: Mapping[str, str],
+    probes: Probes,
+    quality: QualityConfig,
+) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(CLIPS.names)
-    row |= {
-        name: getattr(clip, name)
-        for name in ("clip_id", "corpus", "shard", "speaker", "source", "emotion", "level", "view", "licence")
-    }
-    row |= {"raw_path": clip.path.as_posix(), "raw_md5": md5, "start_s": clip.start_s, "end_s": clip.end_s}
-    row["raw_audio_path"] = None if clip.audio_path is None else clip.audio_path.as_posix()
+    names = "clip_id corpus shard speaker source address emotion level view licence"
+    row |= {name: getattr(clip, name) for name in names.split()}
+    for kind, path in (("raw", clip.path), ("raw_audio", clip.audio_path)):
+        if path is not None:
+            row |= {f"{kind}_path": path.as_posix(), f"{kind}_md5": md5[path.as_posix()]}
     row |= {"split": str(clip.split), "status": str(Status.OK)}
+    digest = row["raw_md5"]
+    probed = None if digest is None else probes.headers[digest]
+    cut = _Cut(clip.start_s, clip.end_s)
+    rejection: Rejection | None = None
     if isinstance(probed, MediaProbe):
-        row["native_rate"] = probed.sample_rate
+        cut = _cut(clip, probed, probes.chunks.get(digest, ()), quality)
+        row |= {"native_rate": probed.sample_rate, "duration_s": cut.length_s}
         if probed.has_video:
             row |= {"native_fps": probed.fps, "native_width": probed.width, "native_height": probed.height}
-    rejection = _rejection(clip, probed, media)
+            if clip.box is not None:
+                box = _box(clip.box, probed.width, probed.height)
+                row |= box or {}
+                if box is None:
+                    rejection = Reason.OUT_OF_CHUNK, "the listed window lies outside of the picture"
+    row |= {"start_s": cut.start_s, "end_s": cut.end_s}
+    rejection = _rejection(clip, probed, cut) or rejection or decide(row, quality)
     if rejection is not None:
         row |= {"status": str(Status.REJECTED), "reason": str(rejection[0]), "detail": rejection[1]}
     return row

@@ -8,17 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from magictalk_core.config import MediaConfig
+from magictalk_core.config import Preset, QualityConfig
 from magictalk_core.corpora.complete import complete_clips
-from magictalk_core.corpora.index import index_corpus
-from magictalk_core.corpora.records import Status
+from magictalk_core.corpora.index import INDEX_VERSION, index_corpus
+from magictalk_core.corpora.records import Reason, Status
 from magictalk_core.corpora.registry import list_corpora, load_corpus
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import PermanentError
 from magictalk_core.isolation import default_workers
-from magictalk_core.lineage.hashes import directory_md5
+from magictalk_core.lineage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.lineage.manifest import Manifest, build_manifest, read_manifest
-from magictalk_core.tables.parquet import read_frame, write_table
+from magictalk_core.tables.parquet import read_frame, table_metadata, write_table
 from magictalk_core.tables.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
 from magictalk_core.workspace import Workspace
 
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 SHARD_TABLES = ("media", "blendshapes", "speech")
+_INPUTS = "magictalk.inputs"
 
 
 @dataclass(frozen=True)
@@ -51,24 +52,40 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
     entry = load_corpus(workspace, corpus)
     table = workspace.source_table(corpus)
     previous = read_frame(SOURCE, table) if table.is_file() else None
-    listing = list_source(entry, previous, default_workers())
+    listing = list_source(entry, workspace.local_media(corpus), previous, default_workers())
     write_table(SOURCE, listing, table)
     # The version is about content: a file that was only touched is the same file.
     return directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
 
 
-def write_index(workspace: Workspace, corpus: str, media: MediaConfig) -> IndexResult:
-    """Turn the listing into CLIPS rows, header probes included."""
-    observe_source(workspace, corpus)
-    entry, source = load_corpus(workspace, corpus), read_frame(SOURCE, workspace.source_table(corpus))
-    rows = index_corpus(entry, source, media, cache=workspace.cache("probe") / f"{corpus}.json")
+def write_index(workspace: Workspace, corpus: str, preset: Preset) -> IndexResult:
+    """Turn the listing into CLIPS rows, header probes included; the same listing and settings are not read again."""
+    version = observe_source(workspace, corpus)
+    entry, path = load_corpus(workspace, corpus), workspace.index_table(corpus)
+    work: dict[str, Any] = {"source": version, "entry": entry.model_dump(mode="json"), "version": INDEX_VERSION}
+    work |= {
+        "labels": file_md5(entry.labels) if entry.labels and entry.labels.is_file() else None,
+        "max_side": preset.media.max_side_px,
+    }
+    inputs = digest_of(work | {"quality": preset.quality.model_dump()})
+    if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
+        return _index_result(path, file_md5(path))
+    source = read_frame(SOURCE, workspace.source_table(corpus))
+    cache, local = workspace.cache("probe") / f"{corpus}.json", workspace.local_media(corpus)
+    rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
     if not rows:
-        root = load_corpus(workspace, corpus).root
-        raise PermanentError(f"corpus `{corpus}`: no clip found below {root}: check --root and --kind")
-    path = workspace.index_table(corpus)
-    md5 = write_table(CLIPS, rows, path)
-    rejected = sum(row["status"] != Status.OK for row in rows)
-    return IndexResult(path, md5, len(rows), rejected, tuple(sorted({row["shard"] for row in rows})))
+        raise PermanentError(f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind")
+    return _index_result(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+
+
+def _index_result(path: Path, md5: str) -> IndexResult:
+    rows = read_frame(CLIPS, path, columns=["shard", "status", "reason"])
+    return IndexResult(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), _shards(rows))
+
+
+def _shards(index: pd.DataFrame) -> tuple[str, ...]:
+    """Shards with a file to read; a bucket of clips that are only listed is no work."""
+    return tuple(sorted(index["shard"][index["reason"] != Reason.MISSING].unique()))
 
 
 def read_index(workspace: Workspace, corpus: str, shard: str | None = None) -> pd.DataFrame:
@@ -87,11 +104,11 @@ def frame_count_mismatches(workspace: Workspace, corpus: str, shard: str, table:
     return [str(clip) for clip in expected.index[(found - expected).abs() > 1]]
 
 
-def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
+def write_manifest(workspace: Workspace, corpus: str, quality: QualityConfig) -> Manifest:
     """Finish the clip table and hash the whole dataset directory."""
-    shards = sorted(read_index(workspace, corpus)["shard"].unique())
+    shards = _shards(read_index(workspace, corpus))
     media = [workspace.shard_table(corpus, "media", shard) for shard in shards]
-    complete_clips(workspace.index_table(corpus), media, workspace.clips_table(corpus))
+    complete_clips(workspace.index_table(corpus), media, quality, workspace.clips_table(corpus))
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
     return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
 

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["EMOTIONS", "ClipSource", "Reason", "Split", "Status", "clip_id", "hash_bucket", "safe_name", "shard_key"]
+__all__ = [
+    "EMOTIONS",
+    "ClipSource",
+    "ListedBox",
+    "Reason",
+    "Split",
+    "Status",
+    "clip_id",
+    "hash_bucket",
+    "safe_name",
+    "shard_key",
+]
 
 EMOTIONS: tuple[str, ...] = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
 """MEAD's spelling, the vocabulary of the `emotion` column. Other spellings are mapped by the adapter."""
@@ -36,16 +47,41 @@ class Reason(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    FACE_TOO_SMALL = "face_too_small"
+    BLURRED = "blurred"
+    EXTREME_POSE = "extreme_pose"
+    FROZEN = "frozen"
+    OUT_OF_CHUNK = "out_of_chunk"
+    LENGTH_MISMATCH = "length_mismatch"
+    DUPLICATE = "duplicate"
+    SPEAKER_MISMATCH = "speaker_mismatch"
     TRUNCATED = "truncated"
+    MISSING = "missing"
     WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True)
+class ListedBox:
+    """The window that the corpus's list gives for a clip: left, top, width, height in pixels of a picture of
+    `of_width` x `of_height` (None: not stated; the height then gives the scale, and 0 is no statement either)."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    of_width: int | None = None
+    of_height: int | None = None
 
 
 @dataclass(frozen=True)
 class ClipSource:
     """One clip as its corpus lists it, before anything was decoded.
 
-    `path` is the raw video, `audio_path` a separate audio file (None: the audio inside the video). `start_s`/`end_s`
-    cut the clip from a longer file (None: from the beginning / to the end).
+    `path` is the raw video (None: listed, but not here), `audio_path` a separate audio file (None: the audio inside the
+    video). A clip cut from a longer file has `start_s`/`end_s`, or `start_frame`/`end_frame`: native frames from 0,
+    the last one included, counted from the start of the file or, with `chunk`, of that minute chunk of the file.
+    `address` is where the source recording is published.
     """
 
     clip_id: str
@@ -53,7 +89,7 @@ class ClipSource:
     shard: str
     speaker: str
     source: str
-    path: Path
+    path: Path | None
     audio_path: Path | None = None
     emotion: str | None = None
     level: int | None = None
@@ -61,6 +97,11 @@ class ClipSource:
     licence: str = "unknown"
     start_s: float | None = None
     end_s: float | None = None
+    start_frame: int | None = None
+    end_frame: int | None = None
+    chunk: int | None = None
+    box: ListedBox | None = None
+    address: str | None = None
     split: Split = Split.TRAIN
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from magictalk_core.config import StrictModel
 from magictalk_core.errors import UserError
 from magictalk_core.lineage.atomic import write_text
 from magictalk_core.workspace import Workspace
 
-__all__ = ["CorpusEntry", "Kind", "SplitScheme", "add_corpus", "list_corpora", "load_corpus", "new_entry"]
+__all__ = ["CorpusEntry", "Kind", "SplitScheme", "add_corpus", "list_corpora", "load_corpus", "new_entry", "view_names"]
 
-Kind = Literal["mead", "folder", "sample"]
-SplitScheme = Literal["auto", "rank", "eat", "smirk", "emote"]
+Kind = Literal["mead", "hdtf", "talkinghead1kh", "folder", "sample"]
+SplitScheme = Literal["auto", "rank", "eat", "smirk", "emote", "official", "train"]
 View = Literal["front", "down", "top", "left_30", "left_60", "right_30", "right_60"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -48,9 +48,28 @@ class CorpusEntry(StrictModel):
     root: Path = Field(description="folder with the raw files, absolute")
     licence: str = Field("unknown", description="licence or terms of the raw clips; unknown: the adapter's own, if any")
     labels: Path | None = Field(None, description="folder only: CSV with path[,speaker,emotion,level,split,licence]")
-    buckets: int = Field(4, ge=1, le=1000, description="folder only: number of shards")
+    buckets: int | None = Field(
+        None, ge=1, le=1000, description="shards; default 64 for talkinghead1kh, 16 hdtf, 4 folder"
+    )
     views: tuple[View, ...] = Field(("front",), min_length=1, description="mead and sample: camera views that are used")
-    split: SplitScheme = Field("auto", description="auto: eat for mead, rank for the others; see corpora/splits.py")
+    split: SplitScheme = Field(
+        "auto",
+        description="auto: eat for mead, official for talkinghead1kh, rank for the others; see corpora/splits.py",
+    )
+
+    @model_validator(mode="after")
+    def _check_split(self) -> CorpusEntry:
+        fits = {"official": ("talkinghead1kh",)} | dict.fromkeys(("eat", "smirk", "emote"), ("mead", "sample"))
+        if self.kind not in fits.get(self.split, (self.kind,)):
+            raise ValueError(
+                f"split `{self.split}` is for {' and '.join(fits[self.split])}, this corpus is {self.kind}"
+            )
+        return self
+
+    @property
+    def n_buckets(self) -> int:
+        """Shards of a corpus whose shards are buckets of its source videos."""
+        return self.buckets or {"talkinghead1kh": 64, "hdtf": 16}.get(self.kind, 4)
 
     @field_validator("name")
     @classmethod
@@ -79,6 +98,11 @@ def new_entry(
     if labels is not None:
         values["labels"] = _absolute(labels)
     return _validated(values, f"corpus `{name}`")
+
+
+def view_names(text: str) -> tuple[str, ...]:
+    """`front,left_30` as views; `all` is all seven."""
+    return get_args(View) if text == "all" else tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _absolute(path: Path) -> Path:

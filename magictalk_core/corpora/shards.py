@@ -16,7 +16,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from magictalk_core.config import MediaConfig, Preset
+from magictalk_core.corpora.gates import decide
 from magictalk_core.corpora.records import Reason, Status
+from magictalk_core.corpora.source import raw_file
 from magictalk_core.errors import PermanentError
 from magictalk_core.isolation import default_workers
 from magictalk_core.lineage.atomic import write_text
@@ -74,25 +76,31 @@ def _media_settings(config: MediaConfig) -> dict[str, Any]:
 
 
 def _media_key(row: Mapping[str, Any], settings: Mapping[str, Any], versions: str) -> str:
-    work = {name: row[name] for name in ("clip_id", "raw_md5", "raw_audio_path", "start_s", "end_s")}
+    names = "clip_id raw_md5 raw_audio_md5 start_s end_s box_x box_y box_width box_height"
+    work = {name: row[name] for name in names.split()}
     return digest_of({"work": work, "settings": settings, "version": versions})
 
 
 def make_media_piece(
-    row: dict[str, Any], key: str, root: str, out_dir: str, config: dict[str, Any], piece: Path
+    row: dict[str, Any], key: str, root: str, local: str, out_dir: str, config: dict[str, Any], piece: Path
 ) -> None:
     """Standardize one clip in a child process and leave its MEDIA row as JSON."""
+    from magictalk_core.media.crop import Window
     from magictalk_core.media.standardize import standardize_clip
 
     audio = row["raw_audio_path"]
+    window = None
+    if row["box_x"] is not None:
+        window = Window(*(int(row[f"box_{side}"]) for side in ("x", "y", "width", "height")))
     result = standardize_clip(
-        Path(root) / row["raw_path"],
-        None if audio is None else Path(root) / audio,
+        raw_file(Path(root), Path(local), row["raw_path"]),
+        None if audio is None else raw_file(Path(root), Path(local), audio),
         row["start_s"],
         row["end_s"],
         Path(out_dir),
         f"{_file_stem(row['clip_id'])}.{key[:8]}",
         MediaConfig.model_validate(config),
+        window,
     )
     write_text(piece, json.dumps({"clip_id": row["clip_id"], **result}, sort_keys=True))
 
@@ -107,24 +115,36 @@ def _none_for_nan(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in record.items()} for record in records]
 
 
+WORTH_DECODING = frozenset({None, Reason.NO_AUDIO, Reason.TOO_SHORT})
+"""What the index may hold against a clip that still gets media and blendshapes. The rest is not read at all: it cannot
+be decoded, is not here, or would take long."""
+
+
 def media_shard(
     workspace: Workspace,
     corpus: str,
     root: Path,
     shard: str,
     index: pd.DataFrame,
-    config: MediaConfig,
+    preset: Preset,
     workers: int = 0,
 ) -> ShardResult:
-    """25 fps video with a fixed face crop and 16 kHz audio for every clip of `shard`; `index` holds CLIPS rows."""
+    """25 fps video with a fixed square crop and 16 kHz audio for the clips of `shard` that are `WORTH_DECODING`.
+
+    `index` holds the CLIPS rows of the shard.
+    """
     from magictalk_core.media.standardize import STANDARDIZE_VERSION
 
-    out_dir = workspace.media(corpus, shard)
+    config = preset.media
+    out_dir, local = workspace.media(corpus, shard), workspace.local_media(corpus)
     settings = _media_settings(config)
     tasks = []
     for row in _none_for_nan(index):
+        if row["reason"] not in WORTH_DECODING:
+            continue
         key = _media_key(row, settings, STANDARDIZE_VERSION)
-        tasks.append(ClipTask(row["clip_id"], key, (row, key, str(root), str(out_dir), config.model_dump())))
+        arguments = (row, key, str(root), str(local), str(out_dir), config.model_dump())
+        tasks.append(ClipTask(row["clip_id"], key, arguments))
     path = workspace.shard_table(corpus, "media", shard)
     inputs = inputs_digest(tasks)
 
@@ -149,7 +169,7 @@ def media_shard(
         metadata = {"magictalk.inputs": inputs if not outcome.crashes else "incomplete", "version": STANDARDIZE_VERSION}
         md5 = write_table(MEDIA, _none_for_nan(frame), path, metadata)
         _prune_media(out_dir, rows)
-    rejected = sum(row["status"] != Status.OK for row in rows)
+    rejected = sum(row["status"] != Status.OK or decide(row, preset.quality) is not None for row in rows)
     return ShardResult(path, md5, len(tasks), len(rows), outcome.computed, rejected)
 
 

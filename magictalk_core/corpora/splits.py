@@ -7,6 +7,9 @@ fixed hash threshold would never move anybody, but leaves small corpora without 
 split writes it into the labels file.
 
 **eat, smirk, emote**: the test speakers (and val speakers, where published) that the literature uses for MEAD.
+EDTalk's are EAT's.
+
+**official**: TalkingHead-1KH's own lists; its adapter reads them. **train**: everybody is in train.
 """
 
 from __future__ import annotations
@@ -20,7 +23,14 @@ import pandas as pd
 from magictalk_core.corpora.records import Split, Status
 from magictalk_core.corpora.registry import CorpusEntry, SplitScheme
 
-__all__ = ["LITERATURE_SPLITS", "check_disjoint", "rank_splits", "scheme_of", "speaker_splits"]
+__all__ = [
+    "LITERATURE_SPLITS",
+    "check_disjoint",
+    "official_splits",
+    "rank_splits",
+    "scheme_of",
+    "speaker_splits",
+]
 
 logger = logging.getLogger("magictalk.corpora")
 
@@ -44,7 +54,7 @@ def scheme_of(entry: CorpusEntry) -> SplitScheme:
     """The corpus's split scheme with `auto` resolved."""
     if entry.split != "auto":
         return entry.split
-    return "eat" if entry.kind == "mead" else "rank"
+    return "eat" if entry.kind == "mead" else "official" if entry.kind == "talkinghead1kh" else "rank"
 
 
 def _ranked(speakers: Iterable[str]) -> list[str]:
@@ -72,6 +82,8 @@ def speaker_splits(speakers: Iterable[str], scheme: SplitScheme) -> dict[str, Sp
     Where none of a scheme's test speakers is there (a part of MEAD), the rank rule decides, and the log says so.
     """
     everybody = set(speakers)
+    if scheme == "train":
+        return dict.fromkeys(everybody, Split.TRAIN)
     if scheme not in LITERATURE_SPLITS:
         return rank_splits(everybody)
     test, val = LITERATURE_SPLITS[scheme]
@@ -84,6 +96,13 @@ def speaker_splits(speakers: Iterable[str], scheme: SplitScheme) -> dict[str, Sp
     chosen = val & everybody if val else frozenset(others[: _share(_VAL_SHARE, len(others), 2)])
     splits = dict.fromkeys(others, Split.TRAIN) | dict.fromkeys(chosen, Split.VAL)
     return splits | dict.fromkeys(test & everybody, Split.TEST)
+
+
+def official_splits(videos: Iterable[str], val: set[str]) -> dict[str, Split]:
+    """video -> split for a corpus that publishes train and val: val is our test set, 15 % of train by rank our val."""
+    others = _ranked(set(videos) - val)
+    chosen = set(others[: _share(_VAL_SHARE, len(others), 2)])
+    return {v: Split.TEST if v in val else Split.VAL if v in chosen else Split.TRAIN for v in videos}
 
 
 def check_disjoint(clips: pd.DataFrame) -> list[str]:

@@ -29,6 +29,7 @@ __all__ = [
     "open_media",
     "orientation",
     "reading",
+    "stream_offset",
     "stream_start",
     "to_rgb",
     "turn",
@@ -116,6 +117,15 @@ def check_side(width: int, height: int, max_side: int) -> None:
 def stream_start(stream: Any) -> float:
     """Presentation time of the first frame or sample of a stream, seconds; may be negative."""
     return float((stream.start_time or 0) * stream.time_base)
+
+
+def stream_offset(path: Path) -> float:
+    """Start of the sound minus start of the picture of one file, seconds, by its own clocks; 0 without either."""
+    with open_media(path) as container:
+        video, audio = video_stream(container), audio_stream(container)
+        if video is None or audio is None:
+            return 0.0
+        return stream_start(audio) - stream_start(video)
 
 
 @dataclass

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "CropBox", "apply_crop", "face_crop", "follow_speaker"]
+__all__ = ["Box", "CropBox", "Window", "apply_crop", "face_crop", "follow_speaker", "window_crop"]
 
 _MIN_SCALE = 1.3
 _MIN_OVERLAP = 0.1
@@ -32,6 +32,9 @@ class Box(Protocol):
     def score(self) -> float: ...
 
 
+Face = TypeVar("Face", bound=Box)
+
+
 @dataclass(frozen=True)
 class CropBox:
     """A square in picture pixels; it may reach over the picture's edge, where the edge pixels are repeated."""
@@ -39,6 +42,21 @@ class CropBox:
     x: int
     y: int
     size: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the upright picture that the corpus's own list gives to a clip, in pixels; not always square."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def holds(self, box: Box) -> bool:
+        """Whether the centre of a face lies inside."""
+        x, y = box.x + box.width / 2, box.y + box.height / 2
+        return self.x <= x < self.x + self.width and self.y <= y < self.y + self.height
 
 
 def _overlap(a: Box, b: Box) -> float:
@@ -49,13 +67,13 @@ def _overlap(a: Box, b: Box) -> float:
     return both / (a.width * a.height + b.width * b.height - both + 1e-9)
 
 
-def follow_speaker(detections: Sequence[Sequence[Box]]) -> list[Box | None]:
+def follow_speaker(detections: Sequence[Sequence[Face]]) -> list[Face | None]:
     """The face of one person in every probed frame, None where it is missing.
 
     Starts at the detection with the greatest score x side length and goes both ways, each time to the face that
     overlaps the last known one most. So a second person in the picture neither widens the crop nor takes it over.
     """
-    found: list[Box | None] = [None] * len(detections)
+    found: list[Face | None] = [None] * len(detections)
     candidates = [
         (box.score * math.sqrt(box.width * box.height), -i) for i, seen in enumerate(detections) for box in seen
     ]
@@ -87,6 +105,19 @@ def face_crop(boxes: Sequence[Box], width: int, height: int, scale: float) -> Cr
     if side > min(width, height) >= side - 1:
         side -= 2  # rounding up to even must not leave the picture by one pixel
     x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
+    return CropBox(_inside(x, side, width), _inside(y, side, height), side)
+
+
+def window_crop(window: Window, width: int, height: int) -> CropBox:
+    """The square of the window's longer side around its centre, of even size, shifted into the picture where it fits.
+
+    A window is cut by the picture's edge more often than it is meant to be narrow, so the square looks further on the
+    sides where there is more to see.
+    """
+    side = max(2, 2 * round(max(window.width, window.height) / 2))
+    if side > min(width, height) >= side - 1:
+        side -= 2
+    x, y = round(window.x + (window.width - side) / 2), round(window.y + (window.height - side) / 2)
     return CropBox(_inside(x, side, width), _inside(y, side, height), side)
 
 

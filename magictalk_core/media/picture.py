@@ -22,17 +22,20 @@ __all__ = ["CropReader", "ScaledBox", "scale_box", "small_rgb", "upright_size"]
 
 @dataclass(frozen=True)
 class ScaledBox:
-    """A detection in pixels of the full picture."""
+    """A detection in pixels of the full picture, with what the small picture it was found in says about it."""
 
     x: float
     y: float
     width: float
     height: float
     score: float
+    yaw_deg: float
+    sharpness: float
 
 
-def scale_box(box: Box, scale: float) -> ScaledBox:
-    return ScaledBox(box.x * scale, box.y * scale, box.width * scale, box.height * scale, box.score)
+def scale_box(box: Box, scale: float, yaw_deg: float = 0.0, sharpness: float = 0.0) -> ScaledBox:
+    sides = (box.x * scale, box.y * scale, box.width * scale, box.height * scale)
+    return ScaledBox(*sides, box.score, yaw_deg, sharpness)
 
 
 def upright_size(frame: Any) -> tuple[int, int]:

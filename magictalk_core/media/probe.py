@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magictalk_core.config import MediaConfig
 from magictalk_core.corpora.records import Reason
 from magictalk_core.media.container import (
     MAX_SIDE_PX,
@@ -20,7 +19,7 @@ from magictalk_core.media.container import (
     video_stream,
 )
 
-__all__ = ["MediaError", "MediaProbe", "check_length", "probe"]
+__all__ = ["MediaError", "MediaProbe", "probe"]
 
 
 @dataclass(frozen=True)
@@ -60,15 +59,3 @@ def probe(path: Path, max_side: int = MAX_SIDE_PX) -> MediaProbe:
 
 def _codec(stream: Any) -> str:
     return str(stream.codec_context.name)
-
-
-def check_length(duration_s: float, start_s: float | None, end_s: float | None, config: MediaConfig) -> None:
-    """Raise `MediaError` (too_short, too_long) for a clip of a file of this length; 0 means that nobody knows."""
-    if end_s is None and duration_s <= 0:
-        return
-    end = duration_s if end_s is None else end_s if duration_s <= 0 else min(end_s, duration_s)
-    length = end - (start_s or 0.0)
-    if length < config.min_duration_s:
-        raise MediaError(Reason.TOO_SHORT, f"{length:.2f} s, expected at least {config.min_duration_s} s")
-    if length > config.max_duration_s:
-        raise MediaError(Reason.TOO_LONG, f"{length:.1f} s, expected at most {config.max_duration_s} s")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,9 +25,10 @@ from magictalk_core.media.container import (
     reading,
     video_stream,
 )
-from magictalk_core.media.crop import Box, CropBox
+from magictalk_core.media.crop import Box, CropBox, Window
 from magictalk_core.media.decode import at_constant_rate, timed_frames
-from magictalk_core.media.picture import CropReader, scale_box, small_rgb, upright_size
+from magictalk_core.media.picture import CropReader, ScaledBox, scale_box, small_rgb, upright_size
+from magictalk_core.media.scores import luma, sharpness, yaw_deg
 
 __all__ = ["KEEP_BYTES", "Cut", "Detector", "Scan", "cropped_frames", "scan_clip"]
 
@@ -35,6 +37,7 @@ KEEP_BYTES = 1_500_000_000
 
 _PROBE_EVERY = 5
 _DETECT_SIDE_PX = 640
+_GRAY_SIDE_PX = 160
 _MAX_BAD_PACKETS = 0.1
 _MISSING_S, _MISSING_SHARE = 0.5, 0.05
 
@@ -47,23 +50,27 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class Cut:
-    """The part of the raw video that is the clip, and how to read it."""
+    """The part of the raw video that is the clip, and how to read it. Faces outside of `window` are not the speaker."""
 
     path: Path
     start_s: float | None
     end_s: float | None
     fps: int
     max_side: int
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
 class Scan:
     """What the first pass found. `kept` is None where the frames took too much memory. `detections`: the faces of
-    every fifth frame, in pixels of the upright picture of `width` x `height`."""
+    every fifth frame, in pixels of the upright picture of `width` x `height`; `grays`: the luma of these frames, small,
+    and `gray_scale` the factor from its pixels to the picture's."""
 
     n_frames: int
     kept: Sequence[Any] | None
-    detections: Sequence[Sequence[Box]]
+    detections: Sequence[Sequence[ScaledBox]]
+    grays: Sequence[NDArray[np.uint8]]
+    gray_scale: float
     width: int
     height: int
 
@@ -86,6 +93,30 @@ class _Store:
             self.frames.append(frame)
 
 
+@dataclass
+class _Probes:
+    """What every fifth frame shows."""
+
+    detector: Detector
+    window: Window | None
+    detections: list[list[ScaledBox]] = field(default_factory=list)
+    grays: list[NDArray[np.uint8]] = field(default_factory=list)
+    gray_scale: float = 1.0
+    width: int = 0
+    height: int = 0
+
+    def add(self, frame: Any) -> None:
+        rgb, scale = small_rgb(frame, _DETECT_SIDE_PX)
+        gray = luma(rgb)
+        found = [scale_box(box, scale, yaw_deg(box), sharpness(gray, box)) for box in self.detector.detect(rgb)]
+        self.detections.append([box for box in found if self.window is None or self.window.holds(box)])
+        shrink = min(1.0, _GRAY_SIDE_PX / max(gray.shape))
+        size = (max(1, round(gray.shape[1] * shrink)), max(1, round(gray.shape[0] * shrink)))
+        self.grays.append(np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8))
+        self.width, self.height = upright_size(frame)
+        self.gray_scale = self.width / size[0]
+
+
 def _constant_rate(container: Any, stream: Any, cut: Cut, count: PacketCount | None = None) -> Iterator[Any]:
     timed = timed_frames(container, stream, cut.start_s, count)
     return at_constant_rate(timed, cut.fps, cut.start_s or 0.0, cut.end_s)
@@ -97,8 +128,8 @@ def scan_clip(cut: Cut, detector: Detector, sound_s: float, max_frames: int) -> 
     `sound_s`: length of the file's own sound, which tells a short picture track from a broken file where the headers
     only name the length of the whole file. Raises `MediaError` (no_video, unreadable, truncated, too_long).
     """
-    store, count, detections = _Store(), PacketCount(), []
-    n = width = height = 0
+    store, count, probes = _Store(), PacketCount(), _Probes(detector, cut.window)
+    n = 0
     with open_media(cut.path) as container:
         stream = video_stream(container, cut.max_side)
         if stream is None:
@@ -107,15 +138,13 @@ def scan_clip(cut: Cut, detector: Detector, sound_s: float, max_frames: int) -> 
         for frame in _constant_rate(container, stream, cut, count):
             check_side(frame.width, frame.height, cut.max_side)
             if n % _PROBE_EVERY == 0:
-                rgb, scale = small_rgb(frame, _DETECT_SIDE_PX)
-                detections.append([scale_box(box, scale) for box in detector.detect(rgb)])
-                width, height = upright_size(frame)
+                probes.add(frame)
             store.add(frame)
             n += 1
             if n > max_frames:
                 raise MediaError(Reason.TOO_LONG, f"more than {max_frames / cut.fps:.0f} s of video")
     _check_complete(n / cut.fps, cut, declared, sound_s, count)
-    return Scan(n, store.frames, detections, width, height)
+    return Scan(n, store.frames, probes.detections, probes.grays, probes.gray_scale, probes.width, probes.height)
 
 
 def _check_complete(found_s: float, cut: Cut, declared: tuple[float, bool], sound_s: float, count: PacketCount) -> None:

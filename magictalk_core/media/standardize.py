@@ -1,7 +1,8 @@
-"""One raw clip in, one standardized clip out: constant rate, fixed square face crop, mono audio, and a row of facts."""
+"""One raw clip in, one standardized clip out: constant rate, fixed square crop, mono audio, and a row of scores."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,21 @@ from magictalk_core.corpora.records import Reason, Status
 from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.media.audio import fit_length, loudest_dbfs, write_wav
 from magictalk_core.media.clip_file import write_clip
-from magictalk_core.media.container import MediaError
-from magictalk_core.media.crop import CropBox, face_crop, follow_speaker
+from magictalk_core.media.container import MediaError, stream_offset
+from magictalk_core.media.crop import CropBox, Window, face_crop, follow_speaker, window_crop
 from magictalk_core.media.decode import read_audio
-from magictalk_core.media.probe import MediaProbe, check_length, probe
+from magictalk_core.media.picture import ScaledBox
+from magictalk_core.media.probe import MediaProbe, probe
 from magictalk_core.media.scan import Cut, Scan, cropped_frames, scan_clip
+from magictalk_core.media.scores import face_scores, frozen_share
+from magictalk_core.media.signature import signature
 from magictalk_core.tables.schema import MEDIA
 
 __all__ = ["STANDARDIZE_VERSION", "standardize_clip"]
 
-STANDARDIZE_VERSION = "1"
+STANDARDIZE_VERSION = "2"
+
+_SIGNED_FRAMES = 17
 
 
 def standardize_clip(
@@ -33,20 +39,22 @@ def standardize_clip(
     out_dir: Path,
     name: str,
     config: MediaConfig,
+    window: Window | None = None,
 ) -> dict[str, Any]:
     """Write `<name>.mp4` (config.fps, config.size square, sound inside) and `<name>.wav` to `out_dir`.
 
-    Returns the MEDIA row without `clip_id`; its paths are file names. The sound inside `video` is preferred over the
-    file `audio`. Bad input gives status `rejected` with reason and detail, never an exception: without sound the video
-    is still written, silent clips are written whole, anything else leaves no file. Same input, same bytes. What is not
-    the clip's fault (a full disk, no memory, no weights) is raised.
+    The crop is the square around `window`, the corpus's own, or around the speaker's face. The sound inside `video` is
+    preferred over the file `audio`. Returns the MEDIA row without `clip_id`; its paths are file names. A file that
+    cannot be used gives status `rejected` with reason and detail, never an exception; without sound the video is still
+    written. All else is a score, and `corpora.gates` decides. Same input, same bytes. What is not the clip's fault (a
+    full disk, no memory, no weights) is raised.
     """
     row: dict[str, Any] = {column: None for column in MEDIA.names if column != "clip_id"}
     row["status"] = str(Status.OK)
-    cut = Cut(video, start_s, end_s, config.fps, config.max_side_px)
+    cut = Cut(video, start_s, end_s, config.fps, config.max_side_px, window)
     try:
-        facts = _accepted_probe(cut, config, row)
-        sound, problem = _sound(video if facts.has_audio else audio, cut, config)
+        facts = _accepted_probe(cut, row)
+        sound, problem = _sound(video if facts.has_audio else audio, cut, config, row)
         scan, crop = _scan(cut, 0.0 if sound is None or not facts.has_audio else len(sound), config, row)
         _write(cut, scan, crop, sound, out_dir / name, config, row)
     except MediaError as error:
@@ -56,18 +64,21 @@ def standardize_clip(
     return row
 
 
-def _accepted_probe(cut: Cut, config: MediaConfig, row: dict[str, Any]) -> MediaProbe:
+def _accepted_probe(cut: Cut, row: dict[str, Any]) -> MediaProbe:
     """The header facts, put into `row`; raises `MediaError` where they already decide."""
-    facts = probe(cut.path, config.max_side_px)
+    facts = probe(cut.path, cut.max_side)
     row["native_rate"] = facts.sample_rate
     if not facts.has_video:
         raise MediaError(Reason.NO_VIDEO, "the file has sound but no video stream")
     row.update(native_fps=facts.fps, native_width=facts.width, native_height=facts.height)
-    check_length(facts.duration_s, cut.start_s, cut.end_s, config)
+    if facts.has_audio:
+        row["audio_offset_s"] = round(stream_offset(cut.path), 6)
     return facts
 
 
-def _sound(path: Path | None, cut: Cut, config: MediaConfig) -> tuple[NDArray[np.float32] | None, MediaError | None]:
+def _sound(
+    path: Path | None, cut: Cut, config: MediaConfig, row: dict[str, Any]
+) -> tuple[NDArray[np.float32] | None, MediaError | None]:
     """The samples of the clip, and what is wrong with them."""
     if path is None:
         return None, MediaError(Reason.NO_AUDIO, "no audio stream in the video and no separate audio file")
@@ -75,10 +86,7 @@ def _sound(path: Path | None, cut: Cut, config: MediaConfig) -> tuple[NDArray[np
         samples = read_audio(path, config.sample_rate, cut.start_s, cut.end_s)
     except MediaError as error:
         return None, MediaError(Reason.NO_AUDIO, str(error))
-    level = loudest_dbfs(samples, config.sample_rate)
-    if level < config.silent_dbfs:
-        detail = f"loudest 100 ms at {level:.1f} dBFS, expected at least {config.silent_dbfs}"
-        return samples, MediaError(Reason.SILENT, detail)
+    row["loudest_dbfs"] = loudest_dbfs(samples, config.sample_rate)
     return samples, None
 
 
@@ -86,18 +94,48 @@ def _scan(cut: Cut, own_samples: float, config: MediaConfig, row: dict[str, Any]
     """Frames and crop of the clip; fills in what they say about it."""
     from magictalk_core.faces.detection import load_face_detector
 
-    max_frames = round(config.max_duration_s * config.fps)
-    scan = scan_clip(cut, load_face_detector(), own_samples / config.sample_rate, max_frames)
-    duration = scan.n_frames / config.fps
-    row.update(n_frames=scan.n_frames, duration_s=duration)
-    check_length(duration, None, None, config)
-    faces = [box for box in follow_speaker(scan.detections) if box is not None]
-    if len(faces) < config.min_face_ratio * len(scan.detections) or not faces:
-        detail = f"a face in {len(faces)} of {len(scan.detections)} probed frames, expected {config.min_face_ratio:.0%}"
-        raise MediaError(Reason.NO_FACE, detail)
-    crop = face_crop(faces, scan.width, scan.height, config.crop_scale)
+    scan = scan_clip(
+        cut, load_face_detector(), own_samples / config.sample_rate, round(config.max_decoded_s * config.fps)
+    )
+    row.update(n_frames=scan.n_frames, duration_s=scan.n_frames / config.fps)
+    speaker = follow_speaker(scan.detections)
+    faces = [box for box in speaker if box is not None]
+    if not faces:
+        where = "" if cut.window is None else " in the listed window"
+        raise MediaError(Reason.NO_FACE, f"no face{where} in any of {len(scan.detections)} probed frames")
+    if cut.window is None:
+        crop = face_crop(faces, scan.width, scan.height, config.crop_scale)
+    else:
+        crop = window_crop(cut.window, scan.width, scan.height)
     row.update(crop_x=crop.x, crop_y=crop.y, crop_size=crop.size)
+    row.update(face_scores(speaker, scan.detections, crop))
+    row["frozen_share"] = frozen_share(scan.grays, _region(faces, scan))
     return scan, crop
+
+
+def _region(faces: Sequence[ScaledBox], scan: Scan) -> tuple[int, int, int, int]:
+    """The union of the faces in pixels of the small luma pictures."""
+    left, top = min(b.x for b in faces), min(b.y for b in faces)
+    right, bottom = max(b.x + b.width for b in faces), max(b.y + b.height for b in faces)
+    x0, y0, x1, y1 = (round(v / scan.gray_scale) for v in (left, top, right, bottom))
+    height, width = scan.grays[0].shape
+    x0, y0 = min(max(0, x0), width - 1), min(max(0, y0), height - 1)
+    return x0, y0, max(x0 + 1, min(x1, width)), max(y0 + 1, min(y1, height))
+
+
+class _Signed:
+    """Passes frames through and keeps those that the signature needs."""
+
+    def __init__(self, frames: Iterator[NDArray[np.uint8]], count: int) -> None:
+        self._frames = frames
+        self._wanted = set(np.linspace(0, count - 1, _SIGNED_FRAMES).round().astype(int).tolist())
+        self.kept: list[NDArray[np.uint8]] = []
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        for index, frame in enumerate(self._frames):
+            if index in self._wanted:
+                self.kept.append(frame)
+            yield frame
 
 
 def _write(
@@ -113,10 +151,15 @@ def _write(
     samples = None
     # The name may hold dots of its own, so no `with_suffix`.
     wave, target = stem.with_name(f"{stem.name}.wav"), stem.with_name(f"{stem.name}.mp4")
-    pictures = cropped_frames(cut, scan, crop, config.size)
+    pictures = _Signed(cropped_frames(cut, scan, crop, config.size), scan.n_frames)
     if sound is not None:
-        samples = fit_length(sound, round(scan.n_frames * config.sample_rate / config.fps))
+        length = round(scan.n_frames * config.sample_rate / config.fps)
+        excess = (len(sound) - length) / config.sample_rate
+        # Of a cut, sound beyond its picture is just the rest of the recording.
+        row["audio_excess_s"] = round(excess if cut.end_s is None else min(0.0, excess), 6)
+        samples = fit_length(sound, length)
     write_clip(target, pictures, config.fps, config.size, config.crf, samples, config.sample_rate)
+    row["signature"] = signature(samples, config.sample_rate, pictures.kept)
     if samples is not None:
         write_wav(wave, samples, config.sample_rate)
         row.update(audio_path=wave.name, audio_md5=file_md5(wave))

@@ -14,7 +14,17 @@ STAGES: tuple[str, ...] = ("found", "readable", "with audio", "with face", "usab
 """Stages in the order in which a clip passes them. The step from usable to training leaves out the held-out splits."""
 
 _LOST_BEFORE: dict[Reason, int] = {
+    Reason.MISSING: 1,
     Reason.UNREADABLE: 1,
+    Reason.OUT_OF_CHUNK: 1,
+    Reason.LENGTH_MISMATCH: 2,
+    Reason.SEVERAL_FACES: 3,
+    Reason.FACE_TOO_SMALL: 3,
+    Reason.BLURRED: 3,
+    Reason.EXTREME_POSE: 3,
+    Reason.FROZEN: 3,
+    Reason.DUPLICATE: 4,
+    Reason.SPEAKER_MISMATCH: 4,
     Reason.TRUNCATED: 1,
     Reason.NO_VIDEO: 1,
     Reason.NO_AUDIO: 2,
@@ -35,6 +45,16 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.TOO_SHORT: "shorter than the preset allows",
     Reason.TOO_LONG: "longer than the preset allows",
     Reason.WITHDRAWN: "taken back by the person or the owner",
+    Reason.MISSING: "listed by the corpus, but not on this disk",
+    Reason.OUT_OF_CHUNK: "the listed cut or window lies outside of its file",
+    Reason.LENGTH_MISMATCH: "sound and picture differ in length",
+    Reason.SEVERAL_FACES: "another face shares the crop",
+    Reason.FACE_TOO_SMALL: "the face has too few pixels",
+    Reason.BLURRED: "the face is out of focus or over-compressed",
+    Reason.EXTREME_POSE: "the head is turned too far away",
+    Reason.FROZEN: "the picture stands still",
+    Reason.DUPLICATE: "the same recording as another clip",
+    Reason.SPEAKER_MISMATCH: "the voice is not the speaker's",
 }
 
 

@@ -9,7 +9,19 @@ import pyarrow as pa
 
 from magictalk_core.faces.arkit import ARKIT_NAMES
 
-__all__ = ["CLIPS", "FRAMES", "MEDIA", "MOTION", "SCORES", "SOURCE", "SPEECH", "TABLES", "Column", "TableSpec"]
+__all__ = [
+    "CLIPS",
+    "FRAMES",
+    "MEASURED",
+    "MEDIA",
+    "MOTION",
+    "SCORES",
+    "SOURCE",
+    "SPEECH",
+    "TABLES",
+    "Column",
+    "TableSpec",
+]
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,31 @@ _POSE = tuple(
     for n, m in _POSE_MEANING.items()
 )
 
+_MEASURED = (
+    Column("crop_x", _I32, "left edge of the square crop in the raw picture", "px", nullable=True),
+    Column("crop_y", _I32, "top edge of the square crop in the raw picture", "px", nullable=True),
+    Column("crop_size", _I32, "side of the square crop in the raw picture", "px", low=1, nullable=True),
+    Column("native_fps", _F64, "average frame rate of the raw video", "1/s", low=0, nullable=True),
+    Column("native_width", _I32, "raw picture width, after rotation", "px", low=1, nullable=True),
+    Column("native_height", _I32, "raw picture height, after rotation", "px", low=1, nullable=True),
+    Column("native_rate", _I32, "raw audio sample rate", "Hz", low=1, nullable=True),
+    Column("n_frames", _I32, "frames of the 25 fps clip", low=0, nullable=True),
+    Column("duration_s", _F64, "length of the 25 fps clip", "s", low=0, nullable=True),
+    Column("audio_offset_s", _F64, "start of the raw sound after the start of the raw picture", "s", nullable=True),
+    Column("audio_excess_s", _F64, "how much longer the clip's sound is than its picture", "s", nullable=True),
+    Column("loudest_dbfs", _F64, "level of the loudest 100 ms; -inf: digital silence", "dBFS", nullable=True),
+    Column("face_share", _F64, "share of probed frames with the speaker's face", low=0, high=1, nullable=True),
+    Column("second_face_share", _F64, "share with another face in the crop", low=0, high=1, nullable=True),
+    Column("face_px", _F64, "median side of the face in the raw picture", "px", low=0, nullable=True),
+    Column("sharpness", _F64, "median variance of the Laplacian of the face at 128 px", low=0, nullable=True),
+    Column("yaw_deg", _F64, "median absolute turn of the head, from five face points", "deg", low=0, nullable=True),
+    Column("frozen_share", _F64, "share of probed frames equal to the one before", low=0, high=1, nullable=True),
+    Column("signature", _STR, "fingerprint of sound and picture for near duplicates, hexadecimal", nullable=True),
+)
+"""What standardizing finds out about a clip; the same columns in MEDIA and CLIPS."""
+
+MEASURED: tuple[str, ...] = tuple(column.name for column in _MEASURED)
+
 SOURCE = TableSpec(
     "source",
     1,
@@ -94,7 +131,7 @@ SOURCE = TableSpec(
 
 CLIPS = TableSpec(
     "clips",
-    1,
+    2,
     "one row per clip: labels, split, status and the reason of a rejection",
     (
         _CLIP_ID,
@@ -102,24 +139,22 @@ CLIPS = TableSpec(
         _label("shard", "unit of work and storage; a pure function of the clip's source", nullable=False),
         _label("speaker", "speaker id, unique within the corpus", nullable=False),
         _label("source", "source recording; splits never cut through it", nullable=False),
+        _label("address", "where the source recording is published"),
         _label("emotion", "MEAD's spelling, or null when unlabelled"),
         Column("level", _I32, "emotion intensity 1-3, MEAD's level_k", low=1, high=3, nullable=True),
         _label("view", "camera view, MEAD's spelling"),
         _label("licence", "licence or terms of the raw clip", nullable=False),
-        Column("raw_path", _STR, "raw video, relative to the corpus root"),
+        Column("raw_path", _STR, "raw video, relative to the corpus root; null: listed but not here", nullable=True),
         Column("raw_audio_path", _STR, "separate raw audio, relative to the corpus root", nullable=True),
-        Column("raw_md5", _STR, "md5 of the raw video file"),
+        Column("raw_md5", _STR, "md5 of the raw video file", nullable=True),
+        Column("raw_audio_md5", _STR, "md5 of the separate raw audio file", nullable=True),
         Column("start_s", _F64, "start of the clip in the raw file; null: its beginning", "s", low=0, nullable=True),
         Column("end_s", _F64, "end of the clip in the raw file; null: its end", "s", low=0, nullable=True),
-        Column("crop_x", _I32, "left edge of the face crop in the raw picture", "px", nullable=True),
-        Column("crop_y", _I32, "top edge of the face crop in the raw picture", "px", nullable=True),
-        Column("crop_size", _I32, "side of the square face crop in the raw picture", "px", low=1, nullable=True),
-        Column("native_fps", _F64, "average frame rate of the raw video", "1/s", low=0, nullable=True),
-        Column("native_width", _I32, "raw picture width, after rotation", "px", low=1, nullable=True),
-        Column("native_height", _I32, "raw picture height, after rotation", "px", low=1, nullable=True),
-        Column("native_rate", _I32, "raw audio sample rate", "Hz", low=1, nullable=True),
-        Column("n_frames", _I32, "frames of the 25 fps clip", low=0, nullable=True),
-        Column("duration_s", _F64, "length of the 25 fps clip", "s", low=0, nullable=True),
+        Column("box_x", _I32, "left edge of the corpus's own window in the raw picture", "px", nullable=True),
+        Column("box_y", _I32, "top edge of the corpus's own window", "px", nullable=True),
+        Column("box_width", _I32, "width of the corpus's own window", "px", low=1, nullable=True),
+        Column("box_height", _I32, "height of the corpus's own window", "px", low=1, nullable=True),
+        *_MEASURED,
         _label("split", "train, val or test; disjoint by speaker", nullable=False),
         _label("status", "ok, rejected or withdrawn", nullable=False),
         _label("reason", "reason code of a rejection"),
@@ -130,7 +165,7 @@ CLIPS = TableSpec(
 
 MEDIA = TableSpec(
     "media",
-    1,
+    2,
     "the standardized media of a shard, with the hash of every file",
     (
         _CLIP_ID,
@@ -138,16 +173,10 @@ MEDIA = TableSpec(
         Column("video_md5", _STR, "md5 of the video file", nullable=True),
         Column("audio_path", _STR, "16 kHz mono WAV, relative to the corpus folder", nullable=True),
         Column("audio_md5", _STR, "md5 of the audio file", nullable=True),
-        Column("crop_x", _I32, "left edge of the face crop in the raw picture", "px", nullable=True),
-        Column("crop_y", _I32, "top edge of the face crop in the raw picture", "px", nullable=True),
-        Column("crop_size", _I32, "side of the square face crop in the raw picture", "px", low=1, nullable=True),
-        Column("native_fps", _F64, "average frame rate of the raw video", "1/s", low=0, nullable=True),
-        Column("native_width", _I32, "raw picture width, after rotation", "px", low=1, nullable=True),
-        Column("native_height", _I32, "raw picture height, after rotation", "px", low=1, nullable=True),
-        Column("native_rate", _I32, "raw audio sample rate", "Hz", low=1, nullable=True),
-        Column("n_frames", _I32, "frames of the 25 fps clip", low=0, nullable=True),
-        Column("duration_s", _F64, "length of the 25 fps clip", "s", low=0, nullable=True),
-        _label("status", "ok or rejected", nullable=False),
+        *_MEASURED,
+        _label(
+            "status", "ok, or rejected where the file itself cannot be used; scores decide the rest", nullable=False
+        ),
         _label("reason", "reason code of a rejection"),
         Column("detail", _STR, "the reason in words", nullable=True),
     ),

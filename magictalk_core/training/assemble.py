@@ -1,19 +1,26 @@
-"""The training set of a workspace: which tables of which corpora go in, and the check that no speaker leaks."""
+"""The training set of a workspace: which tables of which corpora go in, and that nothing leaks between splits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import logging
+from collections.abc import Iterable, Sequence
 
+import pandas as pd
 import pyarrow.parquet as pq
 
 from magictalk_core.config import Preset
+from magictalk_core.corpora.duplicates import leaking_copies
+from magictalk_core.corpora.splits import check_disjoint
 from magictalk_core.errors import UserError
 from magictalk_core.lineage.manifest import read_manifest
+from magictalk_core.tables.parquet import read_frame
+from magictalk_core.tables.schema import CLIPS
 from magictalk_core.training.dataset import CorpusTables, TrainingSetInfo, build_training_set
 from magictalk_core.workspace import Workspace
 
-__all__ = ["assemble_training_set", "corpus_tables", "speakers_in_several_splits"]
+__all__ = ["assemble_training_set", "corpus_tables", "split_leaks"]
+
+logger = logging.getLogger("magictalk.training")
 
 
 def corpus_tables(workspace: Workspace, corpus: str) -> CorpusTables:
@@ -36,11 +43,20 @@ def assemble_training_set(workspace: Workspace, corpora: Sequence[str], preset: 
     if unknown:
         raise UserError(f"training_set.corpora names {unknown}, which are not registered: see `magictalk corpus list`")
     tables = {corpus: corpus_tables(workspace, corpus) for corpus in wanted}
-    return build_training_set(tables, preset.training_set, preset.speech.feature, workspace.training_set)
+    copies = leaking_copies(_clips(tables.values()).to_dict("records"), preset.quality)
+    for copy, original in copies.items():
+        logger.warning("%s is left out: the same recording is held out as %s", copy, original)
+    feature = preset.speech.feature
+    return build_training_set(tables, preset.training_set, feature, workspace.training_set, frozenset(copies))
 
 
-def speakers_in_several_splits(training_set: Path) -> list[str]:
-    """Speakers (corpus/speaker) that occur in more than one split; empty in a sound training set."""
-    index = pq.read_table(training_set / "index.parquet", columns=["corpus", "speaker", "split"]).to_pandas()
-    splits = index.groupby(["corpus", "speaker"])["split"].nunique()
-    return [f"{corpus}/{speaker}" for corpus, speaker in splits[splits > 1].index]
+def _clips(tables: Iterable[CorpusTables]) -> pd.DataFrame:
+    frames = [read_frame(CLIPS, t.clips) for t in tables]
+    return pd.concat([frame.astype(object).where(frame.notna(), None) for frame in frames])
+
+
+def split_leaks(workspace: Workspace, corpora: Sequence[str]) -> list[str]:
+    """What is in more than one split of the training set: a speaker, a recording, a file; empty in a sound one."""
+    packed = set(pq.read_table(workspace.training_set / "index.parquet", columns=["clip_id"])["clip_id"].to_pylist())
+    clips = _clips([corpus_tables(workspace, corpus) for corpus in corpora])
+    return check_disjoint(clips[clips["clip_id"].isin(packed)])

@@ -90,11 +90,11 @@ def _runs(usable: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _load(tables: CorpusTables) -> tuple[pd.DataFrame, pd.DataFrame, pa.Table]:
+def _load(tables: CorpusTables, left_out: frozenset[str]) -> tuple[pd.DataFrame, pd.DataFrame, pa.Table]:
     clips = read_frame(CLIPS, tables.clips)
     frames = pd.concat([read_frame(FRAMES, path) for path in tables.frames], ignore_index=True)
     speech = pa.concat_tables([read_table(SPEECH, path) for path in tables.speech])
-    return clips[clips["status"] == Status.OK], frames, speech
+    return clips[(clips["status"] == Status.OK) & ~clips["clip_id"].isin(left_out)], frames, speech
 
 
 def _seen_channels(frames: pd.DataFrame) -> tuple[str, ...]:
@@ -136,10 +136,20 @@ def _normalizer(values: NDArray[np.float32], min_std: float) -> dict[str, list[f
 
 
 def build_training_set(
-    tables: Mapping[str, CorpusTables], config: TrainingSetConfig, feature_id: str, out: Path
+    tables: Mapping[str, CorpusTables],
+    config: TrainingSetConfig,
+    feature_id: str,
+    out: Path,
+    left_out: frozenset[str] = frozenset(),
 ) -> TrainingSetInfo:
-    """Pack the accepted clips of all corpora. Raises `PermanentError` when features or tracker kinds would mix."""
-    loaded = {corpus: _load(t) for corpus, t in sorted(tables.items())}
+    """Pack the accepted clips of all corpora, without the clip ids `left_out`.
+
+    Raises `PermanentError` when features or tracker kinds would mix, and when there is nothing to train on.
+    """
+    # A corpus of which only the lists are here has no shard.
+    loaded = {corpus: _load(t, left_out) for corpus, t in sorted(tables.items()) if t.frames}
+    if not loaded:
+        raise PermanentError(f"training set: no clip of {', '.join(sorted(tables))} is here: `magictalk corpus check`")
     kinds = {str(t).split("/")[0] for _, frames, _ in loaded.values() for t in frames["tracker"].unique()}
     kind = _one_value("tracker kind", kinds, "set faces.tracker in the preset and run the extraction again")
     features = {f for _, _, speech in loaded.values() for f in speech["feature_id"].unique().to_pylist()}
@@ -170,6 +180,7 @@ def build_training_set(
             "stride": config.stride,
             "corpora": {corpus: t.digest for corpus, t in sorted(tables.items())},
             "counts": counts,
+            "left_out": sorted(left_out),
         }
         files = [(p.name, file_md5(p)) for p in folder.iterdir()]
         info["digest"] = directory_md5([*files, ("info", json.dumps(info, sort_keys=True))])
