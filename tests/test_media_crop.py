@@ -18,8 +18,8 @@ def test_a_crop_is_even_holds_the_faces_and_stays_inside(
     crop = face_crop(boxes, width, height, scale)
     assert crop.size % 2 == 0
     for box in boxes:
-        assert crop.x - 2 <= box.x and box.x + box.width <= crop.x + crop.size + 2
-        assert crop.y - 2 <= box.y and box.y + box.height <= crop.y + crop.size + 2
+        assert crop.x - 3 <= box.x and box.x + box.width <= crop.x + crop.size + 3
+        assert crop.y - 3 <= box.y and box.y + box.height <= crop.y + crop.size + 3
     for start, length in ((crop.x, width), (crop.y, height)):
         if crop.size <= length:
             assert 0 <= start and start + crop.size <= length

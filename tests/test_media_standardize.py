@@ -206,7 +206,8 @@ def test_a_rotated_clip_is_cropped_where_it_is_seen(tmp_path: Path, standardize:
     by_pixels = {"video_md5", "sharpness", "signature"}
     assert all(first[name] == second[name] for name in set(first) - by_pixels)
     assert signature_distance(first["signature"], second["signature"]) < 0.05
-    assert np.abs(found.astype(int) - expected).mean() < 4
+    # Luma: chroma samples lie to the left of their pixels, and above them once the picture is turned.
+    assert np.abs(found.mean(axis=-1) - expected.mean(axis=-1)).mean() < 4
 
 
 def test_write_wav_refuses_what_is_no_sound(tmp_path: Path) -> None:

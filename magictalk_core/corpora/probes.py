@@ -22,7 +22,7 @@ __all__ = ["PROBE_VERSION", "Probes", "probe_batch", "probe_files"]
 
 logger = logging.getLogger("magictalk.corpora")
 
-PROBE_VERSION = "3"
+PROBE_VERSION = "4"
 
 _TIMEOUT_S = 30.0
 _BATCH = 16

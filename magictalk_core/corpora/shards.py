@@ -7,6 +7,7 @@ reason; a shard fails only when more than `MAX_FAILED_SHARE` of its clips crashe
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,12 @@ def _none_for_nan(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in record.items()} for record in records]
 
 
+def _work(row: Mapping[str, Any]) -> float:
+    """Pixels to decode, roughly. The longest work is begun first, so that no processor waits for it at the end."""
+    sides = (row[name] or 0.0 for name in ("duration_s", "native_fps", "native_width", "native_height"))
+    return float(math.prod(sides))
+
+
 WORTH_DECODING = frozenset({None, Reason.NO_AUDIO, Reason.TOO_SHORT})
 """What the index may hold against a clip that still gets media and blendshapes. The rest is not read at all: it cannot
 be decoded, is not here, or would take long."""
@@ -139,7 +146,7 @@ def media_shard(
     out_dir, local = workspace.media(corpus, shard), workspace.local_media(corpus)
     settings = _media_settings(config)
     tasks = []
-    for row in _none_for_nan(index):
+    for row in sorted(_none_for_nan(index), key=_work, reverse=True):
         if row["reason"] not in WORTH_DECODING:
             continue
         key = _media_key(row, settings, STANDARDIZE_VERSION)

@@ -23,27 +23,24 @@ _AAC_BIT_RATE = 64_000
 
 def write_clip(
     path: Path,
-    frames: Iterable[NDArray[np.uint8]],
+    frames: Iterable[Any],
     fps: int,
     size: int,
     crf: int,
     audio: NDArray[np.float32] | None,
     sample_rate: int,
 ) -> int:
-    """Write frames uint8 (size, size, 3) RGB and mono audio (n,) or None to `path`, atomically; returns their number.
+    """Write frames (`av.VideoFrame`, yuv420p, BT.601, size square) and mono audio (n,) or None to `path`, atomically.
 
-    One encoder thread, no scene cuts, no B frames, bit-exact flags: the bytes depend on the input alone, any frame is
-    at most 12 frames from a key frame, and frame k lies at exactly k / fps.
+    Returns the number of frames. One encoder thread, no scene cuts, no B frames, bit-exact flags: the bytes depend on
+    the input alone, any frame is at most 12 frames from a key frame, and frame k lies at exactly k / fps.
     """
     count = 0
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4", options=_CONTAINER) as container:
         video = _video_encoder(container, fps, size, crf)
         sound = None if audio is None else _audio_encoder(container, sample_rate)
         per_frame = sample_rate / fps
-        for rgb in frames:
-            picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
-                format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG"
-            )
+        for picture in frames:
             picture.pts, picture.time_base = count, Fraction(1, fps)
             container.mux(video.encode(picture))
             if sound is not None and audio is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from magictalk_core.corpora.records import Reason
@@ -29,7 +31,7 @@ __all__ = [
     "open_media",
     "orientation",
     "reading",
-    "stream_offset",
+    "scaler",
     "stream_start",
     "to_rgb",
     "turn",
@@ -119,15 +121,6 @@ def stream_start(stream: Any) -> float:
     return float((stream.start_time or 0) * stream.time_base)
 
 
-def stream_offset(path: Path) -> float:
-    """Start of the sound minus start of the picture of one file, seconds, by its own clocks; 0 without either."""
-    with open_media(path) as container:
-        video, audio = video_stream(container), audio_stream(container)
-        if video is None or audio is None:
-            return 0.0
-        return stream_start(audio) - stream_start(video)
-
-
 @dataclass
 class PacketCount:
     """How many packets were read and how many the decoder refused."""
@@ -195,7 +188,18 @@ def turn(rgb: NDArray[np.uint8], turned: tuple[bool, bool, bool]) -> NDArray[np.
     return np.ascontiguousarray(rgb)
 
 
+_local = threading.local()
+
+
+def scaler() -> VideoReformatter:
+    """This thread's scaler. A frame's own is set up again for every frame, which costs more than the scaling."""
+    if not hasattr(_local, "scaler"):
+        _local.scaler = VideoReformatter()
+    found: VideoReformatter = _local.scaler
+    return found
+
+
 def to_rgb(frame: Any) -> NDArray[np.uint8]:
     """The frame as upright RGB, uint8 (h, w, 3). Colour matrix and range are the frame's own."""
-    rgb: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    rgb: Any = scaler().reformat(frame, format="rgb24", threads=1).to_ndarray()
     return turn(rgb, orientation(frame))

@@ -122,10 +122,14 @@ def window_crop(window: Window, width: int, height: int) -> CropBox:
 
 
 def _inside(position: int, side: int, length: int) -> int:
-    """`position` moved so that the side lies within the length, or covers it evenly where it is longer."""
+    """`position` moved so that the side lies within the length, or covers it evenly where it is longer.
+
+    Even where it lies within, since two pixels share a chroma sample.
+    """
     if side > length:
         return min(0, max(length - side, position))
-    return min(max(0, position), length - side)
+    moved = min(max(0, position), length - side)
+    return moved - moved % 2
 
 
 def apply_crop(rgb: NDArray[np.uint8], crop: CropBox, size: int) -> NDArray[np.uint8]:

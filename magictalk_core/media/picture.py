@@ -11,13 +11,17 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from magictalk_core.corpora.records import Reason
-from magictalk_core.media.container import MediaError, orientation, to_rgb, turn
+from magictalk_core.media.container import MediaError, orientation, scaler, to_rgb, turn
 from magictalk_core.media.crop import Box, CropBox, apply_crop
 
 __all__ = ["CropReader", "ScaledBox", "scale_box", "small_rgb", "upright_size"]
+
+
+_CODED: dict[str, Any] = {"format": "yuv420p", "dst_colorspace": "ITU601", "dst_color_range": "MPEG", "threads": 1}
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,13 @@ def small_rgb(frame: Any, side: int) -> tuple[NDArray[np.uint8], float]:
     if longer <= side:
         return to_rgb(frame), 1.0
     width, height = max(1, round(frame.width * side / longer)), max(1, round(frame.height * side / longer))
-    small = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+    small: Any = scaler().reformat(frame, width=width, height=height, format="rgb24", interpolation="AREA", threads=1)
     return turn(small.to_ndarray(), orientation(frame)), longer / side
 
 
 class CropReader:
-    """Cuts the same square out of every frame of a clip and scales it to (size, size, 3) RGB."""
+    """Cuts the same square out of every frame of a clip and scales it to the frames that the encoder takes: `size`
+    square, yuv420p, BT.601, limited range."""
 
     def __init__(self, first: Any, crop: CropBox, size: int) -> None:
         self._shape = (first.width, first.height, first.format.name)
@@ -62,23 +67,41 @@ class CropReader:
         self._size = size
         width, height = upright_size(first)
         inside = crop.x >= 0 and crop.y >= 0 and crop.x + crop.size <= width and crop.y + crop.size <= height
-        # Even offsets: chroma samples cannot be split.
         x, y = _coded_corner(crop, self._orientation, first.width, first.height)
-        self._fast = inside and crop.size >= size
+        self._fast = inside
         self._crop = crop
+        # One each: a scaler that changes between pictures is set up again for every picture.
+        self._to_size, self._to_coded = VideoReformatter(), VideoReformatter()
         if self._fast:
+            # Even in the coded picture too, which a turned picture of odd size would upset.
             self._graph = _crop_graph(first, x - x % 2, y - y % 2, crop.size)
 
-    def read(self, frame: Any) -> NDArray[np.uint8]:
+    def read(self, frame: Any) -> Any:
+        """The crop as `av.VideoFrame`."""
         if (frame.width, frame.height, frame.format.name) != self._shape:
             raise MediaError(Reason.UNREADABLE, "the picture size changes within the clip")
         if not self._fast:
-            return apply_crop(to_rgb(frame), self._crop, self._size)
+            rgb = apply_crop(to_rgb(frame), self._crop, self._size)
+            return self._to_coded.reformat(av.VideoFrame.from_ndarray(rgb, format="rgb24"), **_CODED)
         _, source, sink = self._graph
         source.push(frame)
-        part = sink.pull()
-        small = part.reformat(width=self._size, height=self._size, format="rgb24", interpolation="AREA")
-        return turn(small.to_ndarray(), self._orientation)
+        method = "AREA" if self._crop.size >= self._size else "BICUBIC"
+        small: Any = self._to_size.reformat(
+            sink.pull(), width=self._size, height=self._size, interpolation=method, **_CODED
+        )
+        return _turned(small, self._orientation) if any(self._orientation) else small
+
+
+def _turned(frame: Any, turned: tuple[bool, bool, bool]) -> Any:
+    """A square yuv420p frame after `orientation`, plane by plane."""
+    side = frame.width
+    planes = frame.to_ndarray().reshape(-1)
+    cuts = np.split(planes, [side * side, side * side * 5 // 4])
+    sides = (side, side // 2, side // 2)
+    upright = [turn(plane.reshape(n, n, 1), turned).reshape(-1) for plane, n in zip(cuts, sides, strict=True)]
+    result = av.VideoFrame.from_ndarray(np.concatenate(upright).reshape(side * 3 // 2, side), format="yuv420p")
+    result.colorspace, result.color_range = frame.colorspace, frame.color_range
+    return result
 
 
 def _coded_corner(crop: CropBox, turned: tuple[bool, bool, bool], width: int, height: int) -> tuple[int, int]:

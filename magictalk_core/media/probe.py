@@ -16,6 +16,7 @@ from magictalk_core.media.container import (
     decode_packets,
     open_media,
     orientation,
+    stream_start,
     video_stream,
 )
 
@@ -25,7 +26,8 @@ __all__ = ["MediaError", "MediaProbe", "probe"]
 @dataclass(frozen=True)
 class MediaProbe:
     """Header facts. `duration_s`: video length, or the audio's where there is no video; 0 when the file does not say.
-    `width`/`height` are of the upright picture (0 without video); `fps` is the average rate."""
+    `width`/`height` are of the upright picture (0 without video); `fps` is the average rate. `audio_offset_s`: start of
+    the sound after the start of the picture, by the file's own clocks."""
 
     duration_s: float
     fps: float
@@ -35,6 +37,7 @@ class MediaProbe:
     has_audio: bool
     sample_rate: int | None
     codec: str
+    audio_offset_s: float = 0.0
 
 
 def probe(path: Path, max_side: int = MAX_SIDE_PX) -> MediaProbe:
@@ -54,7 +57,8 @@ def probe(path: Path, max_side: int = MAX_SIDE_PX) -> MediaProbe:
         width, height = (frame.height, frame.width) if orientation(frame)[0] else (frame.width, frame.height)
         fps = float(video.average_rate or video.guessed_rate or 0)
         duration, _ = declared_duration(container, video)
-        return MediaProbe(duration, fps, width, height, True, audio is not None, rate, _codec(video))
+        offset = 0.0 if audio is None else round(stream_start(audio) - stream_start(video), 6)
+        return MediaProbe(duration, fps, width, height, True, audio is not None, rate, _codec(video), offset)
 
 
 def _codec(stream: Any) -> str:

@@ -161,8 +161,8 @@ def _check_complete(found_s: float, cut: Cut, declared: tuple[float, bool], soun
         raise MediaError(Reason.UNREADABLE, f"{count.bad} of {count.read} video packets do not decode")
 
 
-def cropped_frames(cut: Cut, scan: Scan, crop: CropBox, size: int) -> Iterator[NDArray[np.uint8]]:
-    """The frames of the clip as RGB uint8 (size, size, 3), from memory or from a second decode."""
+def cropped_frames(cut: Cut, scan: Scan, crop: CropBox, size: int) -> Iterator[Any]:
+    """The frames of the clip as the encoder takes them (`CropReader`), from memory or from a second decode."""
     if scan.kept is not None:
         yield from _crop_each(scan.kept, crop, size)
         return
@@ -171,9 +171,9 @@ def cropped_frames(cut: Cut, scan: Scan, crop: CropBox, size: int) -> Iterator[N
         yield from _crop_each(_constant_rate(container, stream, cut), crop, size)
 
 
-def _crop_each(frames: Sequence[Any] | Iterator[Any], crop: CropBox, size: int) -> Iterator[NDArray[np.uint8]]:
+def _crop_each(frames: Sequence[Any] | Iterator[Any], crop: CropBox, size: int) -> Iterator[Any]:
     reader: CropReader | None = None
-    last: tuple[Any, NDArray[np.uint8]] | None = None
+    last: tuple[Any, Any] | None = None
     for frame in frames:
         if last is None or last[0] is not frame:
             with reading():

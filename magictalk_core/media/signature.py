@@ -45,7 +45,7 @@ def sound_bits(samples: NDArray[np.float32], sample_rate: int) -> str:
 
 
 def picture_bits(frames: Sequence[NDArray[np.uint8]]) -> str:
-    """256 bits of the crops (s, s, 3) of a clip; empty where nothing moves, since rounding would decide every bit."""
+    """256 bits of the luma (s, s) of a clip's crops; empty where nothing moves: rounding would decide every bit."""
     if len(frames) < 2:
         return ""
     chosen = np.linspace(0, len(frames) - 1, _FRAMES).round().astype(int)
@@ -57,8 +57,7 @@ def picture_bits(frames: Sequence[NDArray[np.uint8]]) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
-def _cells(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
-    gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+def _cells(gray: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(cv2.resize(gray, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), np.float64).reshape(-1)
 
 

@@ -14,7 +14,7 @@ from magictalk_core.corpora.records import Reason, Status
 from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.media.audio import fit_length, loudest_dbfs, write_wav
 from magictalk_core.media.clip_file import write_clip
-from magictalk_core.media.container import MediaError, stream_offset
+from magictalk_core.media.container import MediaError
 from magictalk_core.media.crop import CropBox, Window, face_crop, follow_speaker, window_crop
 from magictalk_core.media.decode import read_audio
 from magictalk_core.media.picture import ScaledBox
@@ -72,7 +72,7 @@ def _accepted_probe(cut: Cut, row: dict[str, Any]) -> MediaProbe:
         raise MediaError(Reason.NO_VIDEO, "the file has sound but no video stream")
     row.update(native_fps=facts.fps, native_width=facts.width, native_height=facts.height)
     if facts.has_audio:
-        row["audio_offset_s"] = round(stream_offset(cut.path), 6)
+        row["audio_offset_s"] = facts.audio_offset_s
     return facts
 
 
@@ -124,17 +124,17 @@ def _region(faces: Sequence[ScaledBox], scan: Scan) -> tuple[int, int, int, int]
 
 
 class _Signed:
-    """Passes frames through and keeps those that the signature needs."""
+    """Passes frames through and keeps the luma of those that the signature needs."""
 
-    def __init__(self, frames: Iterator[NDArray[np.uint8]], count: int) -> None:
+    def __init__(self, frames: Iterator[Any], count: int) -> None:
         self._frames = frames
         self._wanted = set(np.linspace(0, count - 1, _SIGNED_FRAMES).round().astype(int).tolist())
         self.kept: list[NDArray[np.uint8]] = []
 
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+    def __iter__(self) -> Iterator[Any]:
         for index, frame in enumerate(self._frames):
             if index in self._wanted:
-                self.kept.append(frame)
+                self.kept.append(frame.to_ndarray()[: frame.height])
             yield frame
 
 
