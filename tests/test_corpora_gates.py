@@ -116,6 +116,8 @@ def test_a_copy_is_rejected_and_the_held_out_clip_is_kept() -> None:
     assert (copy["clip_id"], original["clip_id"]) == ("c/s/a", "c/s/b")
     assert leaking_copies(rows, QualityConfig()) == {"c/s/a": "c/s/b"}
     assert leaking_copies([row | {"split": "train"} for row in rows], QualityConfig()) == {}
+    views = [rows[0] | {"view": "front"}, rows[1] | {"view": "left_30"}]
+    assert find_duplicates(views, QualityConfig()) == [], "two cameras on one performance share their sound"
 
 
 def test_duplicates_are_found_in_the_finished_table(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ import pytest
 import yaml
 
 from magictalk_core.config import load_preset
+from magictalk_core.corpora.listing import write_index
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.corpora.sample.build import build_sample_corpus
+from magictalk_core.corpora.sample.listed import build_listed_samples
 from magictalk_core.lineage.hashes import tree_md5
 from magictalk_core.lineage.manifest import read_manifest
 from magictalk_core.workspace import Workspace
@@ -135,3 +137,19 @@ def test_killed_in_extraction_and_in_training_gives_the_bytes_of_an_unbroken_run
     assert done.returncode == 0, done.stderr
     assert tree_md5(workspace.dataset("sample")) == tree_md5(finished.dataset("sample"))
     assert weights(workspace) == weights(finished)
+
+
+def test_the_listed_samples_are_read_by_the_readers_of_the_real_lists(corpus: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "home")
+    reasons, boxes = {}, {}
+    for kind, folder in build_listed_samples(corpus, tmp_path / "raw").items():
+        add_corpus(workspace, new_entry(name=kind, kind=kind, root=folder, split="train"))
+        write_index(workspace, kind, load_preset("sample"))
+        rows = pd.read_parquet(workspace.index_table(kind))
+        reasons[kind] = rows["reason"].dropna().tolist()
+        boxes |= {row.clip_id: (row.box_x, row.box_y, row.box_width, row.box_height) for row in rows.itertuples()}
+    assert reasons == {"hdtf": ["missing"], "talkinghead1kh": ["out_of_chunk"]}
+    # 720 lines in the list, 540 in the file; 1080 in the list, 540 in the file; a window that is not square.
+    assert boxes["hdtf/RD_Radio901/000"] == (60, 78, 384, 384)
+    assert boxes["talkinghead1kh/magic_talk1/0000-S75-E140-L1056-T156-R1824-B924"] == (528, 78, 384, 384)
+    assert {box[2:] for name, box in boxes.items() if "S99" in name} == {(360, 384)}

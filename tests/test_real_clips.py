@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import subprocess
@@ -15,10 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from magictalk_core.config import load_preset
+from magictalk_core.config import MediaConfig, QualityConfig, load_preset
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.lineage.manifest import read_manifest
+from magictalk_core.media.signature import signature_distance
+from magictalk_core.media.standardize import standardize_clip
 from magictalk_core.workspace import Workspace
+from tests.media_fixtures import ffmpeg
 
 pytestmark = pytest.mark.shared
 
@@ -114,3 +118,23 @@ def test_snapshot_model_and_two_comparison_videos_with_sound(finished: Workspace
     for video in videos:
         with av.open(str(video)) as container:
             assert container.streams.video and container.streams.audio
+
+
+def test_signatures_know_a_recording_again_and_tell_people_apart(clips: Path, tmp_path: Path) -> None:
+    """Encoded again, smaller and with other sound, a clip is the same; another sentence of the person is not."""
+    names = ["grid_pwij3p.mpg", "grid_id2_swwp2s.mpg"]
+    names += [f"mead_M030_{emotion}_level3_silent.mp4" for emotion in ("happy", "sad")]
+    limit = QualityConfig().max_duplicate_distance
+    signatures = []
+    for name in names:
+        worse = tmp_path / f"{name}.mp4"
+        sound = ["-c:a", "libmp3lame", "-b:a", "64k", "-ar", "44100"]
+        ffmpeg("-i", clips / name, "-vf", "scale=trunc(iw*0.3)*2:-2", "-crf", "30", *sound, worse)
+        first, again = (
+            standardize_clip(path, None, None, None, tmp_path, path.stem, MediaConfig())["signature"]
+            for path in (clips / name, worse)
+        )
+        assert signature_distance(first, again) < limit, name
+        signatures.append(first)
+    for first, second in itertools.combinations(signatures, 2):
+        assert signature_distance(first, second) > 1.4 * limit

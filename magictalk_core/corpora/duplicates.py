@@ -78,9 +78,14 @@ def find_duplicates(
     )
     copies: dict[int, int] = {}
     for first, second in sorted((min(pair), max(pair)) for pair in pairs):
-        if first not in copies:
+        if first not in copies and not _are_views(known[first], known[second]):
             copies.setdefault(second, first)
     return [(known[copy], known[original]) for copy, original in sorted(copies.items())]
+
+
+def _are_views(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> bool:
+    """Whether two clips are cameras on one performance: the same sound, and no copies of each other."""
+    return bool(a["corpus"] == b["corpus"] and a["view"] and b["view"] and a["view"] != b["view"])
 
 
 def leaking_copies(rows: Sequence[dict[Any, Any]], quality: QualityConfig) -> dict[str, str]:

@@ -155,8 +155,13 @@ def _write(
     if sound is not None:
         length = round(scan.n_frames * config.sample_rate / config.fps)
         excess = (len(sound) - length) / config.sample_rate
-        # Of a cut, sound beyond its picture is just the rest of the recording.
-        row["audio_excess_s"] = round(excess if cut.end_s is None else min(0.0, excess), 6)
+        if cut.start_s is None and cut.end_s is None:
+            # Lengths are compared, not ends: a sound that starts late and is as long as its picture ends late.
+            excess -= row["audio_offset_s"] or 0.0
+        else:
+            # Sound beyond a cut is just the rest of the recording.
+            excess = min(0.0, excess)
+        row["audio_excess_s"] = round(excess, 6)
         samples = fit_length(sound, length)
     write_clip(target, pictures, config.fps, config.size, config.crf, samples, config.sample_rate)
     row["signature"] = signature(samples, config.sample_rate, pictures.kept)

@@ -47,10 +47,17 @@ def _hours(seconds: pd.Series) -> str:
     return f"{seconds.sum() / 3600:.3f}"
 
 
+def _cell(value: object) -> object:
+    """A label as a reader expects it: a column with gaps turns its integers into floats."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else "-"
+    return "-" if str(value) in ("nan", "None", "<NA>") else value
+
+
 def _groups(clips: pd.DataFrame, columns: list[str]) -> list[list[object]]:
     rows = []
     for key, group in clips.groupby(columns, dropna=False, sort=True):
-        names = ["-" if str(k) in ("nan", "None", "<NA>") else k for k in (key if isinstance(key, tuple) else (key,))]
+        names = [_cell(k) for k in (key if isinstance(key, tuple) else (key,))]
         rows.append([*names, len(group), group["speaker"].nunique(), _hours(group["duration_s"])])
     return rows
 
