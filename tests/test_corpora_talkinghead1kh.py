@@ -156,7 +156,7 @@ def test_the_real_lists(shared: Path) -> None:
     clips = adapter.find_clips(entry(root), listing(root))
     assert len(clips) == len({clip.clip_id for clip in clips}) == 7722
     splits = Counter(clip.split for clip in clips)
-    assert splits[Split.TEST] == 38 and len({c.source for c in clips if c.split == Split.VAL}) == 8
+    assert splits[Split.TEST] == 38 and len({c.source for c in clips if c.split == Split.VAL}) == 9
 
 
 # --- chunks ----------------------------------------------------------------------------------------------------------

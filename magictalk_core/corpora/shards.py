@@ -127,6 +127,19 @@ WORTH_DECODING = frozenset({None, Reason.NO_AUDIO, Reason.TOO_SHORT})
 be decoded, is not here, or would take long."""
 
 
+def _media_tasks(
+    index: pd.DataFrame, root: Path, local: Path, out_dir: Path, config: MediaConfig, version: str
+) -> list[ClipTask]:
+    settings = _media_settings(config)
+    tasks = []
+    for row in sorted(_none_for_nan(index), key=_work, reverse=True):
+        if row["reason"] in WORTH_DECODING:
+            key = _media_key(row, settings, version)
+            arguments = (row, key, str(root), str(local), str(out_dir), config.model_dump())
+            tasks.append(ClipTask(row["clip_id"], key, arguments))
+    return tasks
+
+
 def media_shard(
     workspace: Workspace,
     corpus: str,
@@ -142,16 +155,8 @@ def media_shard(
     """
     from magictalk_core.media.standardize import STANDARDIZE_VERSION
 
-    config = preset.media
-    out_dir, local = workspace.media(corpus, shard), workspace.local_media(corpus)
-    settings = _media_settings(config)
-    tasks = []
-    for row in sorted(_none_for_nan(index), key=_work, reverse=True):
-        if row["reason"] not in WORTH_DECODING:
-            continue
-        key = _media_key(row, settings, STANDARDIZE_VERSION)
-        arguments = (row, key, str(root), str(local), str(out_dir), config.model_dump())
-        tasks.append(ClipTask(row["clip_id"], key, arguments))
+    config, out_dir = preset.media, workspace.media(corpus, shard)
+    tasks = _media_tasks(index, root, workspace.local_media(corpus), out_dir, config, STANDARDIZE_VERSION)
     path = workspace.shard_table(corpus, "media", shard)
     inputs = inputs_digest(tasks)
 

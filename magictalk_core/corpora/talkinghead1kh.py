@@ -47,7 +47,9 @@ def find_clips(entry: CorpusEntry, source: pd.DataFrame) -> list[ClipSource]:
     videos = {tube.video_id for tube in tubes.values()}
     scheme = scheme_of(entry)
     val = {*lists.ids["val"], *(tube.video_id for tube in lists.tubes["val"])}
-    splits = official_splits(videos, val) if scheme == "official" else speaker_splits(videos, scheme)
+    # Ranked over the lists of ids, which are complete: a longer list of tubes moves nobody.
+    everybody = videos | set(lists.ids["train"])
+    splits = official_splits(everybody, val) if scheme == "official" else speaker_splits(videos, scheme)
     clips = [_clip(entry, tube, media_of(stems, tube), splits[tube.video_id]) for tube in tubes.values()]
     return sorted(clips, key=lambda clip: clip.clip_id)
 
