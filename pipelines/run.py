@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import re
 import sys
 import time
 import warnings
@@ -121,7 +122,9 @@ def _failure(result: Any) -> MagicTalkError:
             error = event.step_failure_data.error
             while error.cause is not None:
                 error = error.cause
-            return UserError(f"{event.step_key}: {error.message.strip()}")
+            # Our own errors speak for themselves; of others the name of the type helps.
+            text = re.sub(r"^magictalk_core\.errors\.\w+: ", "", error.message.strip())
+            return UserError(f"{str(event.step_key).replace('__', '/')}: {text}")
     return UserError("the run failed; see the run's page in `dagster dev` for its log")
 
 

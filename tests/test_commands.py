@@ -28,7 +28,8 @@ from magictalk_core.workspace import Workspace
 runner = CliRunner()
 
 COMMANDS = [
-    ["demo"], ["run"], ["extract"], ["animate"], ["corpus", "add"], ["corpus", "list"], ["weights", "list"],
+    ["demo"], ["run"], ["extract"], ["animate"], ["corpus", "add"], ["corpus", "list"], ["corpus", "check"],
+    ["corpus", "unpack"], ["corpus", "fetch"], ["weights", "list"],
     ["weights", "fetch"], ["weights", "verify"],
 ]  # fmt: skip
 

@@ -113,7 +113,10 @@ def _validated(values: Any, where: str) -> CorpusEntry:
     try:
         return CorpusEntry.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(
+            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
+            for e in error.errors()
+        )
         raise UserError(f"{where}: {problems}") from error
 
 
