@@ -10,6 +10,7 @@ import dagster as dg
 
 from assets.metadata import Timer, materialization
 from assets.resources import Settings, Store
+from magictalk_core.tables.schema import ARKIT
 
 GROUP = "models"
 OWNERS = ["team:magictalk"]
@@ -45,6 +46,49 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         )
 
     return training_set
+
+
+def build_arkit_dataset_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
+    """`arkit_dataset` over the manifests of all registered corpora, with its sanity and drift checks."""
+    key = dg.AssetKey("arkit_dataset")
+    blocking = {"values_in_range", "nulls_are_blind_channels"}
+    names = (*sorted(blocking), "channels_move", "left_right_symmetry", "emotion_signatures", "drift")
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey([c, name]) for c in corpora for name in ("manifest", "snapshot")],
+        group_name="datasets",
+        owners=OWNERS,
+        kinds={"parquet", "markdown"},
+        code_version="1",
+        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=name in blocking) for name in names],
+        description="The publishable dataset: frames with labels as Parquet, meta/, dataset card with distributions.",
+    )
+    def arkit_dataset(store: Store) -> dg.MaterializeResult:
+        from magictalk_core.arkit_dataset.build import build_arkit_dataset
+
+        timer = Timer()
+        result = build_arkit_dataset(store.workspace, corpora)
+        card = dg.MetadataValue.md((result.path / "README.md").read_text(encoding="utf-8"))
+        counts = {"clips": result.clips, "clips_excluded": result.excluded}
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(result.digest),
+            metadata=materialization(
+                result.path, result.digest, timer, spec=ARKIT, rows=result.frames, card=card, **counts
+            ),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=finding.passed,
+                    check_name=finding.name,
+                    severity=dg.AssetCheckSeverity.ERROR if finding.blocking else dg.AssetCheckSeverity.WARN,
+                    description=finding.text,
+                    metadata={name: str(fact) for name, fact in finding.facts.items()},
+                )
+                for finding in result.findings
+            ],
+        )
+
+    return arkit_dataset
 
 
 def build_model_asset(family: str) -> dg.AssetsDefinition:

@@ -6,7 +6,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from magictalk_core import __version__
@@ -50,6 +51,15 @@ def _errors() -> Iterator[None]:
     except MagicTalkError as error:
         typer.echo(f"magictalk: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(2 if isinstance(error, UserError) else 1) from error
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int], None]]:
+    """A counter on the terminal, if there is one."""
+    columns = (TextColumn("{task.description} {task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def _show(rows: list[dict[str, Any]], columns: list[str], as_json: bool) -> None:
@@ -258,19 +268,50 @@ def corpus_check(
 @app.command()
 def extract(
     video: Annotated[Path, typer.Argument(help="any video file")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet or out.csv")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv or out.glb")],
     tracker: Annotated[str, typer.Option("--tracker", help="auto, mediapipe or litert")] = "auto",
+    form: Annotated[
+        str | None, typer.Option("--format", help="parquet, csv, livelink or gltf; default: by the suffix")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """ARKit blendshapes and head pose of every frame of a video, at 25 frames per second.
 
-    Example: magictalk extract interview.mp4 -o interview.csv
+    Example: magictalk extract interview.mp4 -o interview.csv --format livelink
     """
     with _errors():
         from magictalk_core.faces.export import extract_file
 
-        summary = extract_file(video, output, tracker)
+        with _progress(f"{video.name}: frames") as report:
+            summary = extract_file(video, output, tracker, form, report)
         _show([summary], ["output", "frames", "frames_with_face", "tracker"], as_json)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="curves: .parquet, .csv (ours or Live Link Face) or .glb")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv or out.glb")],
+    form: Annotated[
+        str | None, typer.Option("--format", help="parquet, csv, livelink or gltf; default: by the suffix")
+    ] = None,
+    clip: Annotated[str | None, typer.Option("--clip", help="of a table with several clips, the id of one")] = None,
+    smooth: Annotated[
+        int | None, typer.Option("--smooth", help="Savitzky-Golay over so many frames, odd; the input stays raw")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option("--fps", min=1, help="rate of a Live Link timecode or of glTF keys")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Blendshape curves from one format to another, smoothed if you like.
+
+    Example: magictalk convert take.csv -o take.parquet
+    """
+    with _errors():
+        from magictalk_core.rig.motion_file import convert_file
+
+        summary = convert_file(source, output, form=form, clip=clip, smooth=smooth, fps=fps)
+        _show([summary], ["output", "format", "clips", "frames", "origin"], as_json)
 
 
 @app.command()

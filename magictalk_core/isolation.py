@@ -65,6 +65,10 @@ def _child(
     function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection, memory_bytes: int | None
 ) -> None:
     """Run one task and send its outcome; the parent tells a death from the closed pipe."""
+    import cv2
+
+    # Children run side by side: threads of theirs would only wait for each other.
+    cv2.setNumThreads(1)
     if memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     try:

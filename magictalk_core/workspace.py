@@ -24,7 +24,7 @@ class Workspace:
         corpora/<name>/card/                README.md, funnel.svg
         cache/<step>/                       results per clip, by content
         manifests/<name>.json               digest and files of each dataset
-        training_set/ models/ rig/ generated/ scores/ tables/ videos/ report/
+        arkit_dataset/ training_set/ models/ rig/ generated/ scores/ tables/ videos/ report/
         dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock
     """
 
@@ -83,6 +83,11 @@ class Workspace:
 
     def cache(self, step: str) -> Path:
         return self.home / "cache" / step
+
+    @property
+    def arkit_dataset(self) -> Path:
+        """The publishable dataset over all corpora."""
+        return self.home / "arkit_dataset"
 
     @property
     def training_set(self) -> Path:

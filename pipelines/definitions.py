@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets.corpus import build_corpus_assets
 from assets.evaluation import build_evaluation_assets
-from assets.models import build_model_asset, build_training_set_asset
+from assets.models import build_arkit_dataset_asset, build_model_asset, build_training_set_asset
 from magictalk_core.workspace import Workspace
 from pipelines.jobs import build_jobs, build_schedules
 from pipelines.resources import build_resources
@@ -18,7 +18,12 @@ def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Def
 
     corpora = [entry.name for entry in list_corpora(workspace)]
     assets = [asset for corpus in corpora for asset in build_corpus_assets(corpus)]
-    assets += [build_training_set_asset(corpora), build_model_asset("emodiff"), *build_evaluation_assets(corpora)]
+    assets += [
+        build_arkit_dataset_asset(corpora),
+        build_training_set_asset(corpora),
+        build_model_asset("emodiff"),
+        *build_evaluation_assets(corpora),
+    ]
     jobs = build_jobs(corpora)
     return dg.Definitions(
         assets=assets,

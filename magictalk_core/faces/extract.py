@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -10,13 +12,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
+from magictalk_core.faces.detection import load_face_detector
+from magictalk_core.faces.observation import in_whole_picture
 from magictalk_core.faces.tracker import FaceObservation, Tracker, TrackerChoice, open_tracker
-from magictalk_core.media.decode import read_frames
+from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures
 from magictalk_core.tables.schema import FRAMES
 
-__all__ = ["BLENDSHAPES_VERSION", "extract_clip", "extract_video"]
+__all__ = ["BLENDSHAPES_VERSION", "FPS", "extract_clip", "extract_video", "frames_table", "observe_video"]
 
-BLENDSHAPES_VERSION = "1"
+BLENDSHAPES_VERSION = "2"
 """Bumped when the same video and tracker would give other rows."""
 
 FPS = 25
@@ -26,27 +30,58 @@ def _nullable(values: NDArray[np.floating]) -> pa.Array:
     return pa.array(values.astype(np.float32), mask=~np.isfinite(values))
 
 
-def frames_table(clip_id: str, observations: list[FaceObservation], tracker: str) -> pa.Table:
-    """FRAMES rows: what is not seen is null."""
-    n = len(observations)
-    coefficients = np.array([o.coefficients for o in observations]).reshape(n, len(ARKIT_NAMES))
-    pose = np.array([o.pose for o in observations]).reshape(n, len(POSE_NAMES))
+def frames_table(clip_id: str, observations: Iterable[FaceObservation], tracker: str) -> pa.Table:
+    """FRAMES rows: what is not seen is null. Landmarks are dropped as they come: a long video needs little memory."""
+    found, confidence, coefficients, pose = [], [], [], []
+    for seen in observations:
+        found.append(seen.face_found)
+        confidence.append(seen.confidence)
+        coefficients.append(seen.coefficients)
+        pose.append(seen.pose)
+    n = len(found)
+    values = np.array(coefficients, np.float32).reshape(n, len(ARKIT_NAMES))
+    poses = np.array(pose, np.float32).reshape(n, len(POSE_NAMES))
     columns: dict[str, object] = {
         "clip_id": [clip_id] * n,
         "frame_index": np.arange(n, dtype=np.int32),
         "time_s": np.arange(n) / FPS,
-        "face_found": [o.face_found for o in observations],
-        "confidence": _nullable(np.array([o.confidence for o in observations], np.float64)),
+        "face_found": found,
+        "confidence": _nullable(np.array(confidence, np.float64)),
     }
-    columns |= {name: _nullable(coefficients[:, i]) for i, name in enumerate(ARKIT_NAMES)}
-    columns |= {name: _nullable(pose[:, i]) for i, name in enumerate(POSE_NAMES)}
+    columns |= {name: _nullable(values[:, i]) for i, name in enumerate(ARKIT_NAMES)}
+    columns |= {name: _nullable(poses[:, i]) for i, name in enumerate(POSE_NAMES)}
     columns["tracker"] = [tracker] * n
     return pa.table({name: columns[name] for name in FRAMES.names}, schema=FRAMES.schema())
 
 
-def extract_video(video: Path, clip_id: str, tracker: Tracker) -> pa.Table:
-    """Track every frame of `video` at 25 frames per second."""
-    return frames_table(clip_id, list(tracker.track(read_frames(video, FPS))), tracker.id)
+def observe_video(video: Path, tracker: Tracker, threads: int = 1) -> Iterator[FaceObservation]:
+    """The speaker in every frame of `video` at 25 frames per second, in pixels of the whole picture.
+
+    `threads` decode the video; the tracker has its own.
+    """
+    waiting: deque[SpeakerPicture] = deque()
+
+    def pictures() -> Iterator[NDArray[np.uint8] | None]:
+        for picture in speaker_pictures(video, FPS, load_face_detector, threads):
+            waiting.append(picture)
+            yield picture.rgb
+
+    for seen in tracker.track(pictures()):
+        yield in_whole_picture(seen, waiting.popleft())
+
+
+def extract_video(
+    video: Path, clip_id: str, tracker: Tracker, threads: int = 1, progress: Callable[[int], None] | None = None
+) -> pa.Table:
+    """Track every frame of `video` at 25 frames per second; `progress` is called with the number of frames done."""
+
+    def counted() -> Iterator[FaceObservation]:
+        for done, seen in enumerate(observe_video(video, tracker, threads), start=1):
+            if progress is not None:
+                progress(done)
+            yield seen
+
+    return frames_table(clip_id, counted(), tracker.id)
 
 
 def extract_clip(video: Path, clip_id: str, tracker: str) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Landmarks of one face on LiteRT, without history: 468 points with the mediapipe wheel, 478 with the bundle."""
+"""468 landmarks of one face with the networks of the mediapipe wheel on LiteRT, without history."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.bundle import bundle_model
 from magictalk_core.faces.detection import FaceDetector, choose_face, load_face_detector
 from magictalk_core.faces.litert import LiteRtModel
+from magictalk_core.faces.region import ROI_SCALE
 from magictalk_core.weights.resolver import resolve
 
-__all__ = ["FaceMesh", "MeshResult", "load_bundle_mesh", "load_face_mesh"]
+__all__ = ["FaceMesh", "MeshResult", "load_face_mesh"]
 
-ROI_SCALE = 1.5
 MIN_PRESENCE = 0.95
 """Measured on the wheel's network: people, paintings and statues score above 0.99 but for a few frames with the face
 turned away; a dog scores 0.88."""
 
-BUNDLE_MIN_PRESENCE = 0.5
-"""MediaPipe's own threshold."""
-
 
 @dataclass(frozen=True, eq=False)
 class MeshResult:
-    """`landmarks` (468 or 478, 3) pixels: x right, y down, z away from the camera in x's scale; `presence` 0..1."""
+    """`landmarks` (468, 3) pixels: x right, y down, z away from the camera in x's scale; `presence` 0..1."""
 
     landmarks: NDArray[np.float32]
     presence: float
@@ -35,32 +31,27 @@ class MeshResult:
 class FaceMesh:
     """Detection, then the landmark network on the region that the detection gives. Nothing depends on another frame.
 
-    `passes` 2 runs the network again on the region that the first landmarks give, which makes the result insensitive
-    to where the detector put its box. `passes` 1 is what MediaPipe does with a single picture.
+    The network runs a second time on the region that the first landmarks give, which makes the result insensitive to
+    where the detector put its box.
     """
 
-    def __init__(
-        self, detector: FaceDetector, model: LiteRtModel, passes: int = 2, min_presence: float = MIN_PRESENCE
-    ) -> None:
-        self.detector = detector
+    def __init__(self, detector: FaceDetector, model: LiteRtModel) -> None:
+        self._detector = detector
         self._model = model
-        self._passes = passes
-        self._min_presence = min_presence
 
     def find(self, rgb: NDArray[np.uint8]) -> MeshResult | None:
         """The mesh of the face that the picture (h, w, 3) is about, or None."""
-        box = choose_face(self.detector.detect(rgb), rgb.shape[1], rgb.shape[0])
+        box = choose_face(self._detector.detect(rgb), rgb.shape[1], rgb.shape[0])
         if box is None:
             return None
         right, left = box.keypoints[0], box.keypoints[1]
         centre = np.array([box.x + box.width / 2, box.y + box.height / 2], np.float32)
         result = self._landmarks(rgb, centre, max(box.width, box.height) * ROI_SCALE, left - right)
-        for _ in range(1, self._passes):
-            points = result.landmarks[:, :2]
-            low, high = points.min(axis=0), points.max(axis=0)
-            eyes = points[263] - points[33]
-            result = self._landmarks(rgb, (low + high) / 2, float((high - low).max()) * ROI_SCALE, eyes)
-        return result if result.presence >= self._min_presence else None
+        points = result.landmarks[:, :2]
+        low, high = points.min(axis=0), points.max(axis=0)
+        eyes = points[263] - points[33]
+        result = self._landmarks(rgb, (low + high) / 2, float((high - low).max()) * ROI_SCALE, eyes)
+        return result if result.presence >= MIN_PRESENCE else None
 
     def _landmarks(
         self, rgb: NDArray[np.uint8], centre: NDArray[np.float32], side: float, eyes: NDArray[np.float32]
@@ -77,8 +68,7 @@ class FaceMesh:
         source, shift = _shrink_first(rgb, shift, scale)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(source, shift, (n, n), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        # The 478-point network has a third output, which this project does not read.
-        raw, logit = self._model.run(crop.astype(np.float32) / 255.0)[:2]
+        raw, logit = self._model.run(crop.astype(np.float32) / 255.0)
         points = raw.reshape(-1, 3)
         xy = points[:, :2] @ to_picture[:, :2].T + to_picture[:, 2]
         landmarks = np.column_stack([xy, points[:, 2] * scale]).astype(np.float32)
@@ -99,9 +89,3 @@ def _shrink_first(
 def load_face_mesh() -> FaceMesh:
     """Detector and landmark network of the mediapipe wheel."""
     return FaceMesh(load_face_detector(), LiteRtModel(resolve("face_landmark.tflite").read_bytes()))
-
-
-def load_bundle_mesh() -> FaceMesh:
-    """Detector and 478-point network of `face_landmarker.task`, one pass: what MediaPipe computes in image mode."""
-    model = bundle_model("face_landmarks_detector.tflite")
-    return FaceMesh(load_face_detector(), model, passes=1, min_presence=BUNDLE_MIN_PRESENCE)

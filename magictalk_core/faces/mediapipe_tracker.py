@@ -6,7 +6,6 @@ Video mode depends on what came before and differs between runs; image mode does
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 
 from magictalk_core.faces.arkit import ARKIT_NAMES
 from magictalk_core.faces.bundle import BUNDLE
-from magictalk_core.faces.detection import centrality, load_face_detector
+from magictalk_core.faces.detection import centrality
 from magictalk_core.faces.head_pose import angles_of
-from magictalk_core.faces.observation import NO_FACE, FaceObservation, observe_face
+from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.faces.tracker import MEDIAPIPE_ID
 from magictalk_core.weights.resolver import resolve
 
@@ -33,9 +32,8 @@ class MediaPipeTracker:
 
     def __init__(self) -> None:
         self._bundle = resolve(BUNDLE).read_bytes()
-        self._detector = load_face_detector()
 
-    def track(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceObservation]:
+    def track(self, pictures: Iterable[NDArray[np.uint8] | None]) -> Iterator[FaceObservation]:
         # Imported here: mediapipe takes a second and most of the library does without it.
         from mediapipe.tasks.python import BaseOptions, vision
 
@@ -46,10 +44,10 @@ class MediaPipeTracker:
             output_face_blendshapes=True,
             output_facial_transformation_matrixes=True,
         )
-        # Opened for each run of frames: a landmarker that lives until the interpreter's exit can no longer be closed.
+        # Opened for each run of pictures: a landmarker that lives until the interpreter's exit can no longer be closed.
         with vision.FaceLandmarker.create_from_options(options) as landmarker:
-            for rgb in frames:
-                yield observe_face(rgb, self._detector, partial(_observe, landmarker))
+            for rgb in pictures:
+                yield NO_FACE if rgb is None else _observe(landmarker, rgb)
 
 
 def _observe(landmarker: Any, rgb: NDArray[np.uint8]) -> FaceObservation:

@@ -1,23 +1,17 @@
-"""What a tracker says about one frame, and how a large picture is first cut down to its face."""
+"""What a tracker says about one picture, and how that reads in the video that the picture was cut out of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
-from magictalk_core.faces.detection import FaceDetector, choose_face
 from magictalk_core.faces.head_pose import pose_of_crop
+from magictalk_core.media.speaker import SpeakerPicture
 
-__all__ = ["LARGE_PICTURE", "NO_FACE", "FaceObservation", "observe_face"]
-
-LARGE_PICTURE = 512
-"""A picture with a longer side, in pixels, is cut to its face before it is tracked; a face crop is taken as it is."""
-
-_CROP_SCALE = 2.5
+__all__ = ["NO_FACE", "FaceObservation", "in_whole_picture"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,26 +36,16 @@ NO_FACE = FaceObservation(
 )
 
 
-def observe_face(
-    rgb: NDArray[np.uint8], detector: FaceDetector, observe: Callable[[NDArray[np.uint8]], FaceObservation]
-) -> FaceObservation:
-    """`observe` on the picture, or on the square around its face when the picture is large.
+def in_whole_picture(seen: FaceObservation, picture: SpeakerPicture) -> FaceObservation:
+    """Landmarks and translation as in the whole picture.
 
-    In a large picture the face is a few pixels wide for the detector, and where it puts the face is then too coarse for
-    the landmarks. Landmarks and translation are returned for the whole picture. Rotation is as seen along the line to
-    the face, so that a clip gives the same angles before and after it was cropped.
+    Rotation stays as seen along the line to the face, so that a clip gives the same angles before and after it was
+    cropped.
     """
-    height, width = rgb.shape[:2]
-    if max(height, width) <= LARGE_PICTURE:
-        return observe(rgb)
-    box = choose_face(detector.detect(rgb), width, height)
-    if box is None:
-        return NO_FACE
-    side = min(round(max(box.width, box.height) * _CROP_SCALE), height, width)
-    left = int(np.clip(round(box.x + box.width / 2 - side / 2), 0, width - side))
-    top = int(np.clip(round(box.y + box.height / 2 - side / 2), 0, height - side))
-    seen = observe(np.ascontiguousarray(rgb[top : top + side, left : left + side]))
-    if seen.landmarks is None:
+    crop = picture.crop
+    if crop is None or seen.landmarks is None or picture.rgb is None:
         return seen
-    pose = pose_of_crop(seen.pose, left, top, side, width, height)
-    return replace(seen, landmarks=seen.landmarks + np.array([left, top, 0], np.float32), pose=pose)
+    scale = crop.size / picture.rgb.shape[0]
+    landmarks = seen.landmarks * np.float32(scale) + np.array([crop.x, crop.y, 0], np.float32)
+    pose = pose_of_crop(seen.pose, crop.x, crop.y, crop.size, picture.width, picture.height)
+    return replace(seen, landmarks=landmarks, pose=pose)

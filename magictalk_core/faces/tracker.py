@@ -1,18 +1,22 @@
-"""Trackers: a picture in, coefficients and head pose out. A frame's values depend on that frame alone."""
+"""Trackers: a picture in, coefficients and head pose out. A picture's values depend on that picture alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from queue import SimpleQueue
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.bundle import BUNDLE, BlendshapeNetwork
-from magictalk_core.faces.face_mesh import FaceMesh, load_bundle_mesh, load_face_mesh
+from magictalk_core.faces.bundle import BUNDLE, LandmarkerBundle, with_poses
+from magictalk_core.faces.face_mesh import FaceMesh, load_face_mesh
 from magictalk_core.faces.head_pose import pose_from_frame
-from magictalk_core.faces.observation import NO_FACE, FaceObservation, observe_face
+from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.faces.solver import face_frame, solve
+from magictalk_core.weights.manifest import WEIGHTS
 from magictalk_core.weights.resolver import find
 
 __all__ = [
@@ -20,66 +24,107 @@ __all__ = [
     "LiteRtTracker",
     "Tracker",
     "TrackerChoice",
-    "blendshapes_tracker",
     "geometric_tracker",
     "open_tracker",
     "tracker_id",
+    "tracker_weights",
 ]
 
 TrackerChoice = Literal["auto", "mediapipe", "litert"]
+Picture = NDArray[np.uint8]
+Observer = Callable[[Picture], FaceObservation]
+Finish = Callable[[Sequence[FaceObservation], Sequence[tuple[int, int]]], list[FaceObservation]]
 
-MEDIAPIPE_ID = "mediapipe/2"
-BLENDSHAPES_ID = "litert-blendshapes/1"
-GEOMETRIC_ID = "litert-geometric/2"
+MEDIAPIPE_ID = "mediapipe/3"
+BLENDSHAPES_ID = "litert-blendshapes/2"
+GEOMETRIC_ID = "litert-geometric/3"
 """The number counts changes of the values that a tracker gives for the same picture."""
+
+_BATCH = 32
+"""Pictures in memory at a time."""
 
 
 class Tracker(Protocol):
-    """`id` is `<kind>/<version>`; `track` yields one observation per RGB frame (h, w, 3)."""
+    """`id` is `<kind>/<version>`; `track` yields one observation per RGB picture (h, w, 3), in order.
+
+    None stands for a picture known to show no face.
+    """
 
     id: str
 
-    def track(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceObservation]: ...
+    def track(self, pictures: Iterable[Picture | None]) -> Iterator[FaceObservation]: ...
 
 
 class LiteRtTracker:
-    """Landmarks by LiteRT; `coefficients` turns landmarks (468 or 478, 3) in pixels into (52,) ARKit coefficients."""
+    """Runs one of several equal observers per picture: as many threads as there are observers, the same values.
 
-    def __init__(
-        self, tracker: str, mesh: FaceMesh, coefficients: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-    ) -> None:
+    `finish` completes the observations of a batch, given the (height, width) of their pictures.
+    """
+
+    def __init__(self, tracker: str, observers: list[Observer], finish: Finish | None = None) -> None:
         self.id = tracker
-        self._mesh = mesh
-        self._coefficients = coefficients
+        self._observers = observers
+        self._finish = finish
 
-    def track(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[FaceObservation]:
-        for rgb in frames:
-            yield observe_face(rgb, self._mesh.detector, self._observe)
+    def track(self, pictures: Iterable[Picture | None]) -> Iterator[FaceObservation]:
+        idle: SimpleQueue[Observer] = SimpleQueue()
+        for observer in self._observers:
+            idle.put(observer)
 
-    def _observe(self, rgb: NDArray[np.uint8]) -> FaceObservation:
-        found = self._mesh.find(rgb)
+        def observe(rgb: Picture | None) -> FaceObservation:
+            if rgb is None:
+                return NO_FACE
+            observer = idle.get()
+            try:
+                return observer(rgb)
+            finally:
+                idle.put(observer)
+
+        with ThreadPoolExecutor(len(self._observers)) as pool:
+            run = map if len(self._observers) == 1 else pool.map
+            waiting: tuple[Iterator[FaceObservation], list[Picture | None]] | None = None
+            for batch in _batches(pictures):
+                # Threads begin with this batch at once, and go on with it while the next one is decoded.
+                started = run(observe, batch)
+                if waiting is not None:
+                    yield from self._finished(*waiting)
+                waiting = started, batch
+            if waiting is not None:
+                yield from self._finished(*waiting)
+
+    def _finished(self, seen: Iterator[FaceObservation], batch: list[Picture | None]) -> list[FaceObservation]:
+        sizes = [(0, 0) if rgb is None else rgb.shape[:2] for rgb in batch]
+        return list(seen) if self._finish is None else self._finish(list(seen), sizes)
+
+
+def _batches(pictures: Iterable[Picture | None]) -> Iterator[list[Picture | None]]:
+    rest = iter(pictures)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _geometric_observer(mesh: FaceMesh) -> Observer:
+    def observe(rgb: Picture) -> FaceObservation:
+        found = mesh.find(rgb)
         if found is None:
             return NO_FACE
         frame = face_frame(found.landmarks)
         pose = pose_from_frame(frame.rotation, frame.scale, frame.centre, rgb.shape[1], rgb.shape[0])
-        return FaceObservation(True, found.presence, found.landmarks, self._coefficients(found.landmarks), pose)
+        return FaceObservation(True, found.presence, found.landmarks, solve(frame), pose)
+
+    return observe
 
 
-def geometric_tracker() -> Tracker:
+def geometric_tracker(threads: int = 1) -> Tracker:
     """Networks of the mediapipe wheel and the geometric solver: needs nothing that a package index does not carry."""
-    return LiteRtTracker(GEOMETRIC_ID, load_face_mesh(), lambda landmarks: solve(face_frame(landmarks)))
-
-
-def blendshapes_tracker() -> Tracker:
-    """The networks of `face_landmarker.task` on LiteRT; close to MediaPipe's coefficients without its graph."""
-    return LiteRtTracker(BLENDSHAPES_ID, load_bundle_mesh(), BlendshapeNetwork().solve)
+    return LiteRtTracker(GEOMETRIC_ID, [_geometric_observer(load_face_mesh()) for _ in range(threads)])
 
 
 def tracker_id(choice: TrackerChoice) -> str:
     """The id of the tracker that `choice` means here, without loading it.
 
-    `auto` is `mediapipe` where `face_landmarker.task` is found, otherwise `litert`. `litert` runs the blend shape
-    network of that file where it is found, otherwise the geometric solver.
+    `auto` is `mediapipe` where `face_landmarker.task` is found, otherwise `litert`. `litert` runs the networks of that
+    file where it is found, otherwise the geometric solver.
     """
     if choice == "mediapipe":
         return MEDIAPIPE_ID
@@ -88,13 +133,22 @@ def tracker_id(choice: TrackerChoice) -> str:
     return MEDIAPIPE_ID if choice == "auto" else BLENDSHAPES_ID
 
 
-def open_tracker(choice: TrackerChoice) -> Tracker:
-    """Load the tracker. `mediapipe` without its file is a `PermanentError` that says where to get it."""
+def tracker_weights(tracker: str) -> str:
+    """`<file> sha256:<digest>` of the weight files that the tracker of this id runs, for the metadata of a table."""
+    names = ("face_detection_short_range.tflite", "face_landmark.tflite") if tracker == GEOMETRIC_ID else (BUNDLE,)
+    return ", ".join(f"{name} sha256:{WEIGHTS[name].sha256}" for name in names)
+
+
+def open_tracker(choice: TrackerChoice, threads: int = 1) -> Tracker:
+    """Load the tracker. `mediapipe` without its file is a `PermanentError` that says where to get it.
+
+    `threads` work side by side with the same results; MediaPipe ignores it and uses the processor as it likes.
+    """
     tracker = tracker_id(choice)
     if tracker == GEOMETRIC_ID:
-        return geometric_tracker()
+        return geometric_tracker(threads)
     if tracker == BLENDSHAPES_ID:
-        return blendshapes_tracker()
+        return LiteRtTracker(BLENDSHAPES_ID, [LandmarkerBundle().observe for _ in range(threads)], with_poses)
     from magictalk_core.faces.mediapipe_tracker import MediaPipeTracker
 
     return MediaPipeTracker()

@@ -91,16 +91,20 @@ def open_media(path: Path) -> Iterator[Any]:
         yield container
 
 
-def video_stream(container: Any, max_side: int = MAX_SIDE_PX) -> Any | None:
-    """The first video stream that is a moving picture (no cover art), ready to decode on one thread; None if none."""
+def video_stream(container: Any, max_side: int = MAX_SIDE_PX, threads: int = 1) -> Any | None:
+    """The first video stream that is a moving picture (no cover art), ready to decode; None if there is none.
+
+    One thread, for clips run in parallel, and errors then surface at the frame that has them.
+    """
     for stream in container.streams.video:
         if int(stream.disposition) & int(av.stream.Disposition.attached_pic):
             continue
         if stream.codec_context is None:
             raise MediaError(Reason.UNREADABLE, "no decoder for the video stream")
         check_side(stream.codec_context.width, stream.codec_context.height, max_side)
-        # One thread: clips run in parallel, and errors then surface at the frame that has them.
-        stream.codec_context.thread_count = 1
+        stream.codec_context.thread_count = threads
+        if threads > 1:
+            stream.codec_context.thread_type = "FRAME"
         stream.codec_context.options = {"max_pixels": str(max_side * max_side)}
         return stream
     return None
@@ -191,15 +195,14 @@ def turn(rgb: NDArray[np.uint8], turned: tuple[bool, bool, bool]) -> NDArray[np.
 _local = threading.local()
 
 
-def scaler() -> VideoReformatter:
-    """This thread's scaler. A frame's own is set up again for every frame, which costs more than the scaling."""
-    if not hasattr(_local, "scaler"):
-        _local.scaler = VideoReformatter()
-    found: VideoReformatter = _local.scaler
-    return found
+def scaler(step: str) -> VideoReformatter:
+    """This thread's scaler for a step. A frame's own, and one shared by steps, is set up again for every frame, which
+    costs more than the scaling."""
+    known: dict[str, VideoReformatter] = _local.__dict__.setdefault("scalers", {})
+    return known.setdefault(step, VideoReformatter())
 
 
 def to_rgb(frame: Any) -> NDArray[np.uint8]:
     """The frame as upright RGB, uint8 (h, w, 3). Colour matrix and range are the frame's own."""
-    rgb: Any = scaler().reformat(frame, format="rgb24", threads=1).to_ndarray()
+    rgb: Any = scaler("whole").reformat(frame, format="rgb24", threads=1).to_ndarray()
     return turn(rgb, orientation(frame))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "CropBox", "Window", "apply_crop", "face_crop", "follow_speaker", "window_crop"]
+__all__ = ["Box", "CropBox", "Window", "apply_crop", "face_crop", "follow_speaker", "same_face", "window_crop"]
 
 _MIN_SCALE = 1.3
 _MIN_OVERLAP = 0.1
@@ -67,13 +67,23 @@ def _overlap(a: Box, b: Box) -> float:
     return both / (a.width * a.height + b.width * b.height - both + 1e-9)
 
 
-def follow_speaker(detections: Sequence[Sequence[Face]]) -> list[Face | None]:
+def same_face(a: Box, b: Box) -> bool:
+    """Whether two boxes of neighbouring probes may be one person's."""
+    return _overlap(a, b) >= _MIN_OVERLAP
+
+
+def follow_speaker(detections: Sequence[Sequence[Face]], before: Face | None = None) -> list[Face | None]:
     """The face of one person in every probed frame, None where it is missing.
 
     Starts at the detection with the greatest score x side length and goes both ways, each time to the face that
     overlaps the last known one most. So a second person in the picture neither widens the crop nor takes it over.
+    With `before`, the face of the person just before the first frame, that person is followed instead, if found at all.
     """
     found: list[Face | None] = [None] * len(detections)
+    if before is not None:
+        _follow(before, detections, range(len(detections)), found)
+        if any(box is not None for box in found):
+            return found
     candidates = [
         (box.score * math.sqrt(box.width * box.height), -i) for i, seen in enumerate(detections) for box in seen
     ]
@@ -82,13 +92,17 @@ def follow_speaker(detections: Sequence[Sequence[Face]]) -> list[Face | None]:
     seed = -max(candidates)[1]
     start = max(detections[seed], key=lambda box: box.score * math.sqrt(box.width * box.height))
     found[seed] = start
-    for order in (range(seed + 1, len(detections)), range(seed - 1, -1, -1)):
-        last = start
-        for i in order:
-            best = max(detections[i], key=lambda box: _overlap(box, last), default=None)
-            if best is not None and _overlap(best, last) >= _MIN_OVERLAP:
-                found[i] = last = best
+    _follow(start, detections, range(seed + 1, len(detections)), found)
+    _follow(start, detections, range(seed - 1, -1, -1), found)
     return found
+
+
+def _follow(last: Face, detections: Sequence[Sequence[Face]], order: Iterable[int], found: list[Face | None]) -> None:
+    """Fill in `found`, frame by frame, with the face that overlaps the last known one."""
+    for i in order:
+        best = max(detections[i], key=lambda box: _overlap(box, last), default=None)
+        if best is not None and same_face(best, last):
+            found[i] = last = best
 
 
 def face_crop(boxes: Sequence[Box], width: int, height: int, scale: float) -> CropBox:

@@ -21,6 +21,8 @@ from magictalk_core.media.crop import Box, CropBox, apply_crop
 __all__ = ["CropReader", "ScaledBox", "scale_box", "small_rgb", "upright_size"]
 
 
+_PLAIN: dict[str, Any] = {"format": "yuv420p", "threads": 1}
+_RGB: dict[str, Any] = {"format": "rgb24", "threads": 1}
 _CODED: dict[str, Any] = {"format": "yuv420p", "dst_colorspace": "ITU601", "dst_color_range": "MPEG", "threads": 1}
 
 
@@ -53,7 +55,9 @@ def small_rgb(frame: Any, side: int) -> tuple[NDArray[np.uint8], float]:
     if longer <= side:
         return to_rgb(frame), 1.0
     width, height = max(1, round(frame.width * side / longer)), max(1, round(frame.height * side / longer))
-    small: Any = scaler().reformat(frame, width=width, height=height, format="rgb24", interpolation="AREA", threads=1)
+    # In two steps: scaling and converting at once takes more than twice as long.
+    shrunk: Any = scaler("shrink").reformat(frame, width=width, height=height, interpolation="AREA", **_PLAIN)
+    small: Any = scaler("small").reformat(shrunk, **_RGB)
     return turn(small.to_ndarray(), orientation(frame)), longer / side
 
 
@@ -78,18 +82,30 @@ class CropReader:
 
     def read(self, frame: Any) -> Any:
         """The crop as `av.VideoFrame`."""
-        if (frame.width, frame.height, frame.format.name) != self._shape:
-            raise MediaError(Reason.UNREADABLE, "the picture size changes within the clip")
-        if not self._fast:
+        if not self._is_inside(frame):
             rgb = apply_crop(to_rgb(frame), self._crop, self._size)
             return self._to_coded.reformat(av.VideoFrame.from_ndarray(rgb, format="rgb24"), **_CODED)
+        small = self._scaled(frame, _CODED)
+        return _turned(small, self._orientation) if any(self._orientation) else small
+
+    def read_rgb(self, frame: Any) -> NDArray[np.uint8]:
+        """The crop as upright RGB, uint8 (size, size, 3), in the colours of the frame."""
+        if not self._is_inside(frame):
+            return apply_crop(to_rgb(frame), self._crop, self._size)
+        # In two steps: scaling and converting at once is three times slower.
+        small = self._to_coded.reformat(self._scaled(frame, _PLAIN), **_RGB)
+        return turn(np.asarray(small.to_ndarray(), np.uint8), self._orientation)
+
+    def _is_inside(self, frame: Any) -> bool:
+        if (frame.width, frame.height, frame.format.name) != self._shape:
+            raise MediaError(Reason.UNREADABLE, "the picture size changes within the clip")
+        return self._fast
+
+    def _scaled(self, frame: Any, form: dict[str, Any]) -> Any:
         _, source, sink = self._graph
         source.push(frame)
         method = "AREA" if self._crop.size >= self._size else "BICUBIC"
-        small: Any = self._to_size.reformat(
-            sink.pull(), width=self._size, height=self._size, interpolation=method, **_CODED
-        )
-        return _turned(small, self._orientation) if any(self._orientation) else small
+        return self._to_size.reformat(sink.pull(), width=self._size, height=self._size, interpolation=method, **form)
 
 
 def _turned(frame: Any, turned: tuple[bool, bool, bool]) -> Any:

@@ -26,7 +26,7 @@ from magictalk_core.tables.schema import MEDIA
 
 __all__ = ["STANDARDIZE_VERSION", "standardize_clip"]
 
-STANDARDIZE_VERSION = "2"
+STANDARDIZE_VERSION = "3"
 
 _SIGNED_FRAMES = 17
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from magictalk_core.lineage.atomic import atomic_directory
 from magictalk_core.lineage.hashes import tree_md5
 from magictalk_core.lineage.manifest import read_manifest
 from magictalk_core.report.funnel import funnel
+from magictalk_core.report.markdown import markdown_table
 from magictalk_core.report.model import CorpusFunnel
 from magictalk_core.report.plots import write_funnel_plot
 from magictalk_core.tables.parquet import read_frame
@@ -35,12 +35,6 @@ class Card:
     clips: int
     accepted: int
     hours: float
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> list[str]:
-    head = list(header)
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return [*lines, *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)]
 
 
 def _hours(seconds: pd.Series) -> str:
@@ -81,7 +75,7 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
         "",
         "## From found to used",
         "",
-        *_table(("stage", "clips", "hours", "of unknown length"), _funnel_rows(found)),
+        *markdown_table(("stage", "clips", "hours", "of unknown length"), _funnel_rows(found)),
         "",
         "## Left out",
         "",
@@ -91,17 +85,17 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
             [f"`{r.reason}`", r.clips, "-" if r.minutes is None else f"{r.minutes / 60:.3f}", r.meaning]
             for r in found.rejections
         ]
-        lines += _table(("reason", "clips", "hours", "meaning"), rejected)
+        lines += markdown_table(("reason", "clips", "hours", "meaning"), rejected)
     else:
         lines.append("Nothing.")
     lines += ["", f"## Splits (`{scheme_of(entry)}`)", ""]
     order = {str(split): i for i, split in enumerate(Split)}
     splits = sorted(_groups(accepted, ["split"]), key=lambda row: order[str(row[0])])
-    lines += _table(("split", "clips", "speakers", "hours"), splits)
+    lines += markdown_table(("split", "clips", "speakers", "hours"), splits)
     lines += ["", "## Emotions", ""]
-    lines += _table(("emotion", "level", "clips", "speakers", "hours"), _groups(accepted, ["emotion", "level"]))
+    lines += markdown_table(("emotion", "level", "clips", "speakers", "hours"), _groups(accepted, ["emotion", "level"]))
     lines += ["", "## Licences", ""]
-    lines += _table(("licence", "clips", "speakers", "hours"), _groups(accepted, ["licence"]))
+    lines += markdown_table(("licence", "clips", "speakers", "hours"), _groups(accepted, ["licence"]))
     lines += ["", "Faces of real people are personal data. Ask what you may do with them before you share anything."]
     return "\n".join(lines) + "\n"
 

@@ -17,12 +17,12 @@ from magictalk_core.faces.arkit import ARKIT_NAMES, MOTION_NAMES
 from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.lineage.atomic import atomic_path
 
-__all__ = ["FACE_VERTICES", "Rig", "builtin_rig", "load_rig", "save_rig"]
+__all__ = ["FACE_VERTICES", "PIVOT", "Rig", "builtin_rig", "load_rig", "save_rig"]
 
 FACE_VERTICES = 468
 """The first vertices of the built-in rig are the face mesh landmarks, in their order."""
 
-_PIVOT = np.array([0.0, -6.0, -6.0])
+PIVOT = np.array([0.0, -6.0, -6.0])
 """The head turns about the top of the neck."""
 
 
@@ -52,7 +52,7 @@ class Rig:
         row = np.nan_to_num(motion_row)
         shaped = self.shape(row[: len(ARKIT_NAMES)])
         pitch, yaw, roll = (float(row[MOTION_NAMES.index(f"head_{a}_deg")]) for a in ("pitch", "yaw", "roll"))
-        return np.asarray((shaped - _PIVOT) @ rotation_of(pitch, yaw, roll).T + _PIVOT, np.float32)
+        return np.asarray((shaped - PIVOT) @ rotation_of(pitch, yaw, roll).T + PIVOT, np.float32)
 
 
 @cache

@@ -7,9 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from magictalk_core.faces.arkit import ARKIT_NAMES
+from magictalk_core.faces.arkit import ARKIT_NAMES, BLIND_CHANNELS
 
 __all__ = [
+    "ARKIT",
     "CLIPS",
     "FRAMES",
     "MEASURED",
@@ -36,9 +37,13 @@ class Column:
     high: float | None = None
     nullable: bool = False
     dictionary: bool = False
+    blind: str = ""
+    """Kinds of trackers that cannot see what this column means, comma-separated."""
 
     def field(self) -> pa.Field:
         metadata = {"description": self.description, "unit": self.unit}
+        if self.blind:
+            metadata["blind_trackers"] = self.blind
         if self.low is not None or self.high is not None:
             metadata["range"] = f"[{self.low}, {self.high}]"
         return pa.field(self.name, self.type, nullable=self.nullable, metadata=metadata)
@@ -75,7 +80,16 @@ def _label(name: str, description: str, nullable: bool = True) -> Column:
 
 
 _COEFFICIENTS = tuple(
-    Column(n, _F32, f"ARKit blend shape {n}; null where the tracker cannot see it", "1", 0.0, 1.0, nullable=True)
+    Column(
+        n,
+        _F32,
+        f"ARKit blend shape {n}; null where the tracker cannot see it",
+        "1",
+        0.0,
+        1.0,
+        nullable=True,
+        blind=", ".join(kind for kind, names in BLIND_CHANNELS.items() if n in names),
+    )
     for n in ARKIT_NAMES
 )
 _POSE_MEANING = {
@@ -200,6 +214,21 @@ FRAMES = TableSpec(
     ("clip_id", "frame_index"),
 )
 
+ARKIT = TableSpec(
+    "arkit",
+    1,
+    "the publishable dataset: frames with the labels of their clips",
+    (
+        _CLIP_ID,
+        _label("corpus", "corpus name", nullable=False),
+        _label("speaker", "speaker id, unique within the corpus", nullable=False),
+        _label("emotion", "MEAD's spelling, or null when unlabelled"),
+        Column("level", _I32, "emotion intensity 1-3, MEAD's level_k", low=1, high=3, nullable=True),
+        *FRAMES.columns[1:],
+    ),
+    ("clip_id", "frame_index"),
+)
+
 SPEECH = TableSpec(
     "speech",
     1,
@@ -235,4 +264,4 @@ SCORES = TableSpec(
     ("clip_id", "method", "metric"),
 )
 
-TABLES: dict[str, TableSpec] = {t.name: t for t in (SOURCE, CLIPS, MEDIA, FRAMES, SPEECH, MOTION, SCORES)}
+TABLES: dict[str, TableSpec] = {t.name: t for t in (SOURCE, CLIPS, MEDIA, FRAMES, ARKIT, SPEECH, MOTION, SCORES)}

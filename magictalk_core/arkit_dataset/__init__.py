@@ -1,0 +1,1 @@
+"""The publishable dataset of per-frame ARKit blendshapes: its files, statistics, checks and card."""
