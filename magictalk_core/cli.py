@@ -325,6 +325,9 @@ def animate(
     ] = None,
     size: Annotated[int, typer.Option("--size", min=64, max=1024, help="side of the video, pixels")] = 256,
     seed: Annotated[int, typer.Option("--seed", help="another seed gives another performance")] = 0,
+    intensity: Annotated[
+        float, typer.Option("--intensity", min=0.0, max=1.0, help="0: neutral, 1: as strong as in the style")
+    ] = 1.0,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -336,8 +339,10 @@ def animate(
         from magictalk_core.portrait.animate import animate as animate_portrait
 
         workspace = _workspace(home)
-        summary = animate_portrait(workspace, audio, portrait, style, output, model=model, size=size, seed=seed)
-        _show([summary], ["output", "frames", "duration_s", "style", "model"], as_json)
+        summary = animate_portrait(
+            workspace, audio, portrait, style, output, model=model, size=size, seed=seed, intensity=intensity
+        )
+        _show([summary], ["output", "frames", "duration_s", "style", "intensity", "model"], as_json)
 
 
 @weights_app.command("list")

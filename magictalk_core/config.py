@@ -89,6 +89,9 @@ class TrainingSetConfig(StrictModel):
     corpora: tuple[str, ...] = Field((), description="corpora to use; empty: all registered")
     window: int = Field(32, description="frames per training window")
     stride: int = Field(8, description="frames between window starts")
+    state: Literal["full57", "paper49"] = Field(
+        "full57", description="channels that EmoDiff models, as far as the tracker sees them; paper49: no eyeLook"
+    )
     min_std: float = Field(0.02, description="least standard deviation to divide by; less is noise of the tracker")
 
 
@@ -103,6 +106,12 @@ class EmoDiffConfig(StrictModel):
     speech_context: int = Field(0, ge=0, description="speech frames on each side joined to every frame's own")
     noise_skip: bool = Field(
         False, description="eps = sigma_t x_t + alpha_t network(x_t): a small network need not copy its noisy input"
+    )
+    cross_attention: bool = Field(
+        False, description="attend to condition and speech in every block too, as the paper's text says"
+    )
+    style: Literal["frames", "none"] = Field(
+        "frames", description="frames: three style frames in the condition; none: the ablation without style embedding"
     )
     loss: Literal["noise", "velocity"] = Field(
         "noise", description="noise: Eq. 4; velocity: Eq. 4 over abar_t, so that noisy steps, led by the speech, count"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from training_fixtures import FEATURES, build, preset
 
 from magictalk_core.config import EmoDiffConfig, load_preset
+from magictalk_core.corpora.records import Split
 from magictalk_core.emodiff.conditions import condition_matrix, speech_in_context, style_positions
 from magictalk_core.emodiff.diffusion import NoiseSchedule, guided, sample, stabilized
 from magictalk_core.emodiff.generate import EmoDiffModel, MotionRequest
@@ -20,6 +22,7 @@ from magictalk_core.emodiff.style_pool import StylePools
 from magictalk_core.emodiff.styles import StyleBank
 from magictalk_core.emodiff.task import EmoDiffTask
 from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.faces.arkit import STATE_SETS
 from magictalk_core.training.dataset import TrainingSet
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
@@ -213,3 +216,135 @@ def test_styles_are_found_by_emotion_and_by_clip(folder: Path) -> None:
         UserError, match=r"unknown style `bored`: expected an emotion \(happy, sad\) or a training clip"
     ):
         bank.frames("bored")
+
+
+def _plain_ddpm(
+    predict: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, int, int], config: EmoDiffConfig
+) -> Tensor:
+    """Eq. 2 written out in double precision, one step after the other."""
+    betas = np.linspace(config.beta_start, config.beta_end, config.steps)
+    abars = np.cumprod(1 - betas)
+    generators = [torch.Generator().manual_seed(i) for i in range(shape[0])]
+
+    def draw() -> Tensor:
+        return torch.stack([torch.randn(shape[1:], generator=g) for g in generators])
+
+    x = draw()
+    for t in range(config.steps - 1, -1, -1):
+        noise = predict(x, torch.full((shape[0],), t)).double()
+        mean = (x.double() - betas[t] / math.sqrt(1 - abars[t]) * noise) / math.sqrt(1 - betas[t])
+        x = (mean + (math.sqrt(betas[t]) * draw().double() if t else 0.0)).float()
+    return x
+
+
+def test_sampling_is_equation_2_written_out() -> None:
+    config = EmoDiffConfig(steps=50, sampling_steps=50)
+    torch.manual_seed(0)
+    mixing = torch.randn(4, 4) / 4
+
+    abars = NoiseSchedule(config).alphas_cumprod.float()
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        # Near the noise of unit Gaussian data, so that values stay of size 1 and rounding stays small.
+        return (1 - abars[t])[:, None, None].sqrt() * x + 0.1 * torch.tanh(x @ mixing)
+
+    ours = sample(predict, (3, 8, 4), config, [torch.Generator().manual_seed(i) for i in range(3)])
+    torch.testing.assert_close(ours, _plain_ddpm(predict, (3, 8, 4), config), atol=1e-5, rtol=1e-5)
+
+
+def _plain_attention(x: Tensor, weights: dict[str, Tensor], name: str, heads: int) -> Tensor:
+    qkv = x @ weights[f"{name}.in_proj_weight"].T + weights[f"{name}.in_proj_bias"]
+    q, k, v = (p.unflatten(-1, (heads, -1)).transpose(1, 2) for p in qkv.chunk(3, dim=-1))
+    mixed = ((q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1) @ v).transpose(1, 2).flatten(2)
+    return mixed @ weights[f"{name}.out_proj.weight"].T + weights[f"{name}.out_proj.bias"]
+
+
+def _plain_norm(x: Tensor, weights: dict[str, Tensor], name: str) -> Tensor:
+    x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    return x * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def test_the_network_is_its_description_written_out() -> None:
+    """Reference/models.md 1.3 in matrix products, on the faithful time code."""
+    config = EmoDiffConfig(hidden=32, blocks=2, heads=4, time_code="beta")
+    torch.manual_seed(1)
+    network = Denoiser(config, 16, 5, 3).eval()
+    w = {name: value.double() for name, value in network.state_dict().items()}
+    x, c, a, t = torch.randn(3, 16, 5), torch.randn(3, 16, 6), torch.randn(3, 16, 3), torch.tensor([0, 77, 499])
+    beta = torch.linspace(config.beta_start, config.beta_end, config.steps, dtype=torch.float64)[t]
+    code = torch.stack([beta, beta.sin(), beta.cos()], -1)[:, None].expand(-1, 16, -1)
+    h = torch.cat([x, code, c, a], -1).double() @ w["enter.weight"].T + w["enter.bias"] + w["positions"]
+    for i in range(2):
+        h = h + _plain_attention(_plain_norm(h, w, f"blocks.{i}.norm_attention"), w, f"blocks.{i}.attention", 4)
+        inner = (
+            _plain_norm(h, w, f"blocks.{i}.norm_mlp") @ w[f"blocks.{i}.mlp.0.weight"].T + w[f"blocks.{i}.mlp.0.bias"]
+        )
+        inner = inner * 0.5 * (1 + torch.erf(inner / math.sqrt(2)))
+        h = h + inner @ w[f"blocks.{i}.mlp.2.weight"].T + w[f"blocks.{i}.mlp.2.bias"]
+    h = _plain_norm(h, w, "norm") @ w["head.0.weight"].T + w["head.0.bias"]
+    expected = h @ w["head.1.weight"].T + w["head.1.bias"]
+    torch.testing.assert_close(network(x, t, c, a).double(), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_loss_is_equation_4_written_out(data: TrainingSet) -> None:
+    preset = load_preset("paper").model_copy(update={"training_set": load_preset("sample").training_set})
+    task = EmoDiffTask(preset, data)
+    starts = task.starts[Split.TRAIN][:4]
+    given: list[Tensor] = []
+
+    class Recorder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parameter = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, x: Tensor, *_: Tensor) -> Tensor:
+            given.append(x)
+            return torch.zeros_like(x)
+
+    found = task.loss(Recorder(), starts, seed=5, drop=0.0, blur=0.0)
+    # A network that says 0 has the mean square of the noise as its loss: near 1, and exactly that of the noise added.
+    assert found.item() == pytest.approx(1.0, abs=0.1)
+    x0 = task.states[torch.from_numpy(starts[:, None] + np.arange(task.window))]
+    assert given[0].shape == x0.shape
+
+
+def test_without_autoregression_windows_do_not_join(model: EmoDiffModel, data: TrainingSet) -> None:
+    speech = np.asarray(data.features[: 3 * model.window])
+    style = np.asarray(data.states[:20])
+    joined = model.generate(speech, style, seed=3)
+    apart = model.generate(speech, style, seed=3, autoregressive=False)
+    first = model.window - 1
+    assert np.array_equal(joined[:first], apart[:first]) and not np.array_equal(joined[first + 1 :], apart[first + 1 :])
+
+
+def test_without_style_the_condition_holds_the_initial_state_alone() -> None:
+    matrix = condition_matrix(torch.ones(2, 4), None, 32)
+    assert matrix[:, 0].eq(1).all() and matrix[:, 1:].eq(0).all()
+
+
+def test_cross_attention_sees_the_condition_and_costs_parameters() -> None:
+    plain, crossed = (
+        Denoiser(EmoDiffConfig(hidden=32, blocks=1, heads=2, cross_attention=c), 16, 5, 3) for c in (False, True)
+    )
+    assert sum(p.numel() for p in crossed.parameters()) > sum(p.numel() for p in plain.parameters())
+    x, c, t, a = torch.randn(2, 16, 5), torch.randn(2, 16, 6), torch.tensor([3, 400]), torch.randn(2, 16, 3)
+    assert crossed(x, t, c, a).shape == x.shape
+
+
+def test_intensity_moves_from_neutral_to_the_style(folder: Path) -> None:
+    (path,) = (folder / "models").glob("*/model")
+    bank = StyleBank.load(path)
+    bank = StyleBank(bank.clips, {**bank.emotions, "neutral": list(bank.clips)[:1]})
+    style = next(emotion for emotion in bank.emotions if emotion != "neutral")
+    full, half, calm = (bank.at_intensity(style, i) for i in (1.0, 0.5, 0.0))
+    assert np.array_equal(full, bank.frames(style))
+    np.testing.assert_allclose(half, (full + calm) / 2, atol=1e-6)
+    assert all(any(np.array_equal(row, n) for n in bank.frames("neutral")) for row in calm)
+    with pytest.raises(UserError, match="from 0"):
+        bank.at_intensity(style, 1.5)
+    with pytest.raises(UserError, match="no `neutral`"):
+        StyleBank(bank.clips, {style: bank.emotions[style]}).at_intensity(style, 0.5)
+
+
+def test_the_state_of_the_paper_has_49_channels() -> None:
+    assert len(STATE_SETS["full57"]) == 57 and len(STATE_SETS["paper49"]) == 49

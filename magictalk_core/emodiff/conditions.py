@@ -20,15 +20,19 @@ def style_positions(window: int) -> tuple[int, int, int]:
     return middle - 1, middle, middle + 1
 
 
-def condition_matrix(initial: Tensor, style: Tensor, window: int) -> Tensor:
-    """initial (B, D) and style (B, 3, D), both normalised -> (B, window, D + 1); the last column is the bit."""
+def condition_matrix(initial: Tensor, style: Tensor | None, window: int) -> Tensor:
+    """initial (B, D) and style (B, 3, D), both normalised -> (B, window, D + 1); the last column is the bit.
+
+    Without `style` only the initial state is given: the ablation in which every emotion has the same code.
+    """
     batch, size = initial.shape
     matrix = initial.new_zeros(batch, window, size + 1)
     matrix[:, 0, :-1] = initial
     matrix[:, 0, -1] = 1
-    positions = list(style_positions(window))
-    matrix[:, positions, :-1] = style
-    matrix[:, positions, -1] = 1
+    if style is not None:
+        positions = list(style_positions(window))
+        matrix[:, positions, :-1] = style
+        matrix[:, positions, -1] = 1
     return matrix
 
 

@@ -65,11 +65,17 @@ def make_scheduler(config: EmoDiffConfig) -> Any:
         "timestep_spacing": "trailing",
     }
     if config.sampler == "ddpm":
-        return DDPMScheduler(**common, variance_type="fixed_large", clip_sample=False)
-    if config.sampler in ("ddim", "code65"):
+        scheduler: Any = DDPMScheduler(**common, variance_type="fixed_large", clip_sample=False)
+    elif config.sampler in ("ddim", "code65"):
         # The last step goes to abar = 1, clean data.
-        return DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
-    return DPMSolverMultistepScheduler(**common, algorithm_type="dpmsolver++", solver_order=2)
+        scheduler = DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
+    else:
+        scheduler = DPMSolverMultistepScheduler(**common, algorithm_type="dpmsolver++", solver_order=2)
+    # In single precision 1 - abar_1 = 1e-4 keeps three digits, and every step inherits the error.
+    schedule = NoiseSchedule(config)
+    scheduler.betas, scheduler.alphas = schedule.betas, 1 - schedule.betas
+    scheduler.alphas_cumprod = schedule.alphas_cumprod
+    return scheduler
 
 
 def stabilized(noise: Tensor, shared: Tensor, t: int) -> Tensor:

@@ -114,6 +114,7 @@ class EmoDiffModel:
         initial: Motion | None = None,
         seed: int = 0,
         on_window: Callable[[int, int], None] | None = None,
+        autoregressive: bool = True,
     ) -> Motion:
         """Motion (L, D) in natural units for speech features (L, F); coefficients in [0, 1].
 
@@ -121,15 +122,19 @@ class EmoDiffModel:
         to start from; None draws one of the style frames. Source: Algorithm 1. Raises `PermanentError` for shapes that
         do not fit the model.
         """
-        return self.generate_many([MotionRequest(speech, style, initial, seed)], on_window)[0]
+        return self.generate_many([MotionRequest(speech, style, initial, seed)], on_window, autoregressive)[0]
 
     def generate_many(
-        self, requests: Sequence[MotionRequest], on_window: Callable[[int, int], None] | None = None
+        self,
+        requests: Sequence[MotionRequest],
+        on_window: Callable[[int, int], None] | None = None,
+        autoregressive: bool = True,
     ) -> list[Motion]:
         """`generate` for several clips, their windows side by side; equal to one at a time up to rounding.
 
         Windows advance by N - 1 frames and the last state of one is the initial state of the next. The frame that two
         windows share is the later one's, as Algorithm 1 has it. `on_window(done, windows of the longest clip)`.
+        Without `autoregressive` every window begins at a style frame of its own: the ablation of independent windows.
         """
         clips = [_Clip(request, self) for request in requests]
         most = max((clip.windows for clip in clips), default=0)
@@ -139,14 +144,15 @@ class EmoDiffModel:
             motion = self._windows(live, start)
             for clip, values in zip(live, motion, strict=True):
                 clip.motion[start : start + self.window] = values
-                clip.state = values[-1]
+                clip.state = values[-1] if autoregressive else draw_style(clip.style, 1, clip.generator)[0]
             if on_window:
                 on_window(number + 1, most)
         return [self._natural(clip.motion[: clip.length]) for clip in clips]
 
     def _windows(self, clips: Sequence[_Clip], start: int) -> Tensor:
         styles = torch.stack([draw_style(clip.style, STYLE_FRAMES, clip.generator) for clip in clips])
-        condition = condition_matrix(torch.stack([clip.state for clip in clips]), styles, self.window)
+        initial = torch.stack([clip.state for clip in clips])
+        condition = condition_matrix(initial, None if self.config.style == "none" else styles, self.window)
         speech = torch.cat([clip.window_speech(start, self.window, self.config.speech_context) for clip in clips])
         device = next(self.network.parameters()).device
         both, sound = torch.cat([condition, condition]).to(device), torch.cat([speech, speech]).to(device)

@@ -44,20 +44,27 @@ class TimeCode(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm self-attention and feed-forward, GELU, no dropout (timm's ViT block)."""
+    """Pre-norm self-attention and feed-forward, GELU, no dropout (timm's ViT block); attention to a memory if asked."""
 
-    def __init__(self, hidden: int, heads: int, mlp_ratio: int) -> None:
+    def __init__(self, hidden: int, heads: int, mlp_ratio: int, cross_attention: bool = False) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(hidden)
         self.attention = nn.MultiheadAttention(hidden, heads, batch_first=True)
+        if cross_attention:
+            self.norm_memory = nn.LayerNorm(hidden)
+            self.attention_to_memory = nn.MultiheadAttention(hidden, heads, batch_first=True)
         self.norm_mlp = nn.LayerNorm(hidden)
         self.mlp = nn.Sequential(
             nn.Linear(hidden, mlp_ratio * hidden), nn.GELU(), nn.Linear(mlp_ratio * hidden, hidden)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+        """x, memory (B, N, hidden)."""
         normed = self.norm_attention(x)
         attended: Tensor = x + self.attention(normed, normed, normed, need_weights=False)[0]
+        if memory is not None:
+            asking = self.norm_memory(attended)
+            attended = attended + self.attention_to_memory(asking, memory, memory, need_weights=False)[0]
         mixed: Tensor = self.mlp(self.norm_mlp(attended))
         return attended + mixed
 
@@ -81,7 +88,10 @@ class Denoiser(nn.Module):
         self.null_condition = nn.Parameter(torch.zeros(condition_size))
         self.enter = nn.Linear(state_size + self.time_code.size + condition_size, config.hidden)
         self.positions = nn.Parameter(torch.randn(1, window, config.hidden) * 0.02)
-        self.blocks = nn.ModuleList(Block(config.hidden, config.heads, config.mlp_ratio) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(
+            Block(config.hidden, config.heads, config.mlp_ratio, config.cross_attention) for _ in range(config.blocks)
+        )
+        self.memory = nn.Linear(condition_size, config.hidden) if config.cross_attention else None
         self.norm = nn.LayerNorm(config.hidden)
         # Two linear layers with nothing between them, as DiffGesture has it: its LeakyReLU has slope 1.
         self.head = nn.Sequential(
@@ -95,8 +105,9 @@ class Denoiser(nn.Module):
             joined = torch.where(dropped[:, None, None], self.null_condition, joined)
         time = self.time_code(t)[:, None].expand(-1, x.shape[1], -1)
         hidden = self.enter(torch.cat([x, time, joined], dim=-1)) + self.positions
+        memory = None if self.memory is None else self.memory(joined) + self.positions
         for block in self.blocks:
-            hidden = block(hidden)
+            hidden = block(hidden, memory)
         noise: Tensor = self.head(self.norm(hidden))
         if self.noise_skip:
             abar = self.alphas_cumprod[t][:, None, None]

@@ -19,6 +19,7 @@ __all__ = ["StyleBank"]
 
 FRAMES_PER_CLIP = 16
 FRAMES_PER_EMOTION = 256
+NEUTRAL = "neutral"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,24 @@ class StyleBank:
             raise PermanentError(f"no style bank in {model}: train the model with this release")
         values = json.loads((model / "styles.json").read_text(encoding="utf-8"))
         return cls(load_file(model / "styles.safetensors"), values["emotions"])
+
+    def at_intensity(self, style: str, intensity: float) -> NDArray[np.float32]:
+        """`frames(style)` moved towards neutral: 1 is the style itself, 0 is neutral, in between every frame is a mix.
+
+        Each style frame is mixed with a frame of the neutral clips of the bank. Raises `UserError` for an intensity
+        outside of [0, 1], and below 1 for a bank without neutral clips.
+        """
+        if not 0.0 <= intensity <= 1.0:
+            raise UserError(f"intensity {intensity}: expected a number from 0 (neutral) to 1 (as in the style)")
+        frames = self.frames(style)
+        if intensity == 1.0:
+            return frames
+        if NEUTRAL not in self.emotions:
+            raise UserError(f"intensity {intensity}: the training clips have no `{NEUTRAL}` ones to move towards")
+        calm = self.frames(NEUTRAL)
+        # The same partner for every call; the pools may be of different size.
+        partner = calm[np.arange(len(frames)) % len(calm)]
+        return (intensity * frames + (1 - intensity) * partner).astype(np.float32)
 
     def frames(self, style: str) -> NDArray[np.float32]:
         """Style frames (k, D) of an emotion, or of one training clip. Raises `UserError` naming what there is."""

@@ -90,7 +90,7 @@ class EmoDiffTask:
         frames = torch.from_numpy(starts[:, None] + np.arange(self.window))
         x0 = self.states[frames]
         style = self.states[torch.from_numpy(self.styles.draw(starts, generator))]
-        condition = condition_matrix(x0[:, 0], style, self.window)
+        condition = condition_matrix(x0[:, 0], None if self.preset.emodiff.style == "none" else style, self.window)
         t = torch.randint(self.preset.emodiff.steps, (len(starts),), generator=generator)
         noise = torch.randn(x0.shape, generator=generator)
         dropped = torch.rand(len(starts), generator=generator) < drop

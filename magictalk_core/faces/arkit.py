@@ -21,6 +21,7 @@ __all__ = [
     "MOTION_NAMES",
     "POSE_NAMES",
     "STATE_NAMES",
+    "STATE_SETS",
     "mirror_name",
 ]
 
@@ -80,6 +81,13 @@ BLIND_CHANNELS: dict[str, tuple[str, ...]] = {
 
 STATE_NAMES: tuple[str, ...] = tuple(n for n in ARKIT_NAMES if n != "tongueOut") + POSE_NAMES
 """EmoDiff's default state: 51 measurable coefficients and 6 head pose values (L_exp = 57)."""
+
+STATE_SETS: dict[str, tuple[str, ...]] = {
+    "full57": STATE_NAMES,
+    "paper49": tuple(n for n in STATE_NAMES if not n.startswith("eyeLook")),
+}
+"""States by name. `paper49`: L_exp = 49, the reading of the paper's 50-dimensional condition (state and indicator bit)
+that its text, its Algorithm 1 and the code it follows share; which 43 coefficients it means is not published."""
 
 MOTION_NAMES: tuple[str, ...] = ARKIT_NAMES + POSE_NAMES
 """The 58 motion columns of the `frames` and `motion` tables."""

@@ -44,6 +44,7 @@ def animate(
     model: Path | None = None,
     size: int = 256,
     seed: int = 0,
+    intensity: float = 1.0,
 ) -> dict[str, Any]:
     """Write `output` (mp4, 25 fps, as long as the audio within one frame); returns what was made.
 
@@ -59,7 +60,7 @@ def animate(
     model_dir = model or current_model(workspace.models("emodiff"))
     emodiff = EmoDiffModel.load(model_dir)
     frames = max(1, round(len(samples) / SAMPLE_RATE * emodiff.fps))
-    frames_of_style = StyleBank.load(model_dir).frames(style)
+    frames_of_style = StyleBank.load(model_dir).at_intensity(style, intensity)
     speech = speech_features(samples, frames, emodiff.feature_id)
     motion = to_motion(emodiff.generate(speech, frames_of_style, None, seed), emodiff.channels)
     _render(picture, landmarks, motion, samples, emodiff.fps, size, output, style)
@@ -68,6 +69,7 @@ def animate(
         "frames": frames,
         "duration_s": round(frames / emodiff.fps, 3),
         "style": style,
+        "intensity": intensity,
         "model": str(model_dir),
     }
 

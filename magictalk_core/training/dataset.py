@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from magictalk_core.config import TrainingSetConfig
 from magictalk_core.corpora.records import Split, Status
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import STATE_NAMES
+from magictalk_core.faces.arkit import STATE_NAMES, STATE_SETS
 from magictalk_core.lineage.atomic import atomic_directory
 from magictalk_core.lineage.hashes import directory_md5, file_md5
 from magictalk_core.tables.parquet import read_frame, read_table
@@ -157,7 +157,7 @@ def build_training_set(
     if found != feature_id:
         raise PermanentError(f"training set: expected feature `{feature_id}`, the tables hold `{found}`: run again")
     seen = [set(_seen_channels(frames)) for _, frames, _ in loaded.values()]
-    channels = tuple(name for name in STATE_NAMES if all(name in s for s in seen))
+    channels = tuple(name for name in STATE_SETS[config.state] if all(name in s for s in seen))
     segments = [
         segment
         for clips, frames, speech in loaded.values()
