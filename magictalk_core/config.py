@@ -23,6 +23,7 @@ __all__ = [
     "QualityConfig",
     "SpeechConfig",
     "StrictModel",
+    "StudentConfig",
     "TrainingConfig",
     "TrainingSetConfig",
     "load_preset",
@@ -124,10 +125,18 @@ class EmoDiffConfig(StrictModel):
         0.0, ge=0, description="standard deviation of noise on the normalised conditions while training; small corpora"
     )
     guidance: float = Field(0.15, description="w of Eq. 5")
-    sampler: Literal["ddpm", "code65", "ddim", "dpmpp"] = Field(
-        "ddpm", description="ddpm: Eq. 2; code65: posterior variance and stabilizer; ddim, dpmpp: 20-50 evaluations"
+    sampler: Literal["ddpm", "code65", "ddim", "dpmpp", "student"] = Field(
+        "ddpm",
+        description="ddpm: Eq. 2; code65: posterior variance and stabilizer; ddim, dpmpp: 20-50 evaluations; student: "
+        "of a distilled model alone",
     )
     sampling_steps: int = Field(500, description="network evaluations per window when generating")
+
+
+class StudentConfig(StrictModel):
+    """The few-step student of EmoDiff."""
+
+    legs: int = Field(4, ge=1, le=8, description="network evaluations per window")
 
 
 class TrainingConfig(StrictModel):
@@ -166,6 +175,7 @@ class Preset(StrictModel):
     training_set: TrainingSetConfig = TrainingSetConfig()
     emodiff: EmoDiffConfig = EmoDiffConfig()
     emodiff_training: TrainingConfig = TrainingConfig()
+    student: StudentConfig = StudentConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
 

@@ -15,7 +15,7 @@ from training_fixtures import FEATURES, build, preset
 from magictalk_core.config import EmoDiffConfig, load_preset
 from magictalk_core.corpora.records import Split
 from magictalk_core.emodiff.conditions import condition_matrix, speech_in_context, style_positions
-from magictalk_core.emodiff.diffusion import NoiseSchedule, guided, sample, stabilized
+from magictalk_core.emodiff.diffusion import NoiseSchedule, draw_noise, guided, sample, stabilized
 from magictalk_core.emodiff.generate import EmoDiffModel, MotionRequest
 from magictalk_core.emodiff.network import Denoiser
 from magictalk_core.emodiff.style_pool import StylePools
@@ -105,7 +105,8 @@ def test_samplers_reach_a_gaussian_whose_noise_is_known(sampler: str, steps: int
         return (1 - abar).sqrt() * (x - abar.sqrt() * mu) / (abar * s**2 + 1 - abar)
 
     rows = 64
-    x = sample(predict, (rows, 64, 2), config, [torch.Generator().manual_seed(i) for i in range(rows)])
+    generators = [torch.Generator().manual_seed(i) for i in range(rows)]
+    x = sample(predict, draw_noise((64, 2), generators), config, generators)
     np.testing.assert_allclose(x.mean(dim=(0, 1)), mu, atol=tolerance)
     if sampler == "code65":
         # Frames share their last noise: only the spread over the rows is free, and it is smaller.
@@ -248,7 +249,8 @@ def test_sampling_is_equation_2_written_out() -> None:
         # Near the noise of unit Gaussian data, so that values stay of size 1 and rounding stays small.
         return (1 - abars[t])[:, None, None].sqrt() * x + 0.1 * torch.tanh(x @ mixing)
 
-    ours = sample(predict, (3, 8, 4), config, [torch.Generator().manual_seed(i) for i in range(3)])
+    generators = [torch.Generator().manual_seed(i) for i in range(3)]
+    ours = sample(predict, draw_noise((8, 4), generators), config, generators)
     torch.testing.assert_close(ours, _plain_ddpm(predict, (3, 8, 4), config), atol=1e-5, rtol=1e-5)
 
 

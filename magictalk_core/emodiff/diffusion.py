@@ -19,7 +19,7 @@ from torch import Tensor
 
 from magictalk_core.config import EmoDiffConfig
 
-__all__ = ["NoiseSchedule", "guided", "make_scheduler", "sample", "stabilized"]
+__all__ = ["NoiseSchedule", "Predict", "draw_noise", "guided", "make_scheduler", "sample", "stabilized"]
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(x_t (B, N, D), t (B,)) -> predicted noise (B, N, D)."""
@@ -86,22 +86,25 @@ def stabilized(noise: Tensor, shared: Tensor, t: int) -> Tensor:
     return math.sqrt(1 - share**2) * noise + share * shared
 
 
-def _draw(shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
+def draw_noise(shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
+    """(B, *shape) unit Gaussian noise; row i from `generators[i]` (CPU) alone."""
     return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators])
 
 
-def sample(
-    predict: Predict, shape: tuple[int, int, int], config: EmoDiffConfig, generators: Sequence[torch.Generator]
-) -> Tensor:
-    """Draw x_0 of `shape` (B, N, D) in `sampling_steps` calls of `predict`; row i uses only `generators[i]` (CPU)."""
+def sample(predict: Predict, noise: Tensor, config: EmoDiffConfig, generators: Sequence[torch.Generator]) -> Tensor:
+    """x_0 (B, N, D) from `noise` of that shape in `sampling_steps` calls of `predict`.
+
+    Whatever is drawn on the way for row i comes from `generators[i]` (CPU).
+    """
     scheduler = make_scheduler(config)
     scheduler.set_timesteps(config.sampling_steps)
-    x: Tensor = _draw(shape[1:], generators) * scheduler.init_noise_sigma
+    rows, *shape = noise.shape
+    x: Tensor = noise * scheduler.init_noise_sigma
     extra: dict[str, Any] = {"generator": list(generators)} if config.sampler == "ddpm" else {}
     for step in scheduler.timesteps:
-        t = torch.full((shape[0],), int(step), dtype=torch.long)
+        t = torch.full((rows,), int(step), dtype=torch.long)
         if config.sampler == "code65":
-            noise, shared = _draw(shape[1:], generators), _draw((1, shape[2]), generators)
-            extra = {"eta": 1.0, "variance_noise": stabilized(noise, shared, int(step) + 1)}
+            fresh, shared = draw_noise(shape, generators), draw_noise((1, shape[-1]), generators)
+            extra = {"eta": 1.0, "variance_noise": stabilized(fresh, shared, int(step) + 1)}
         x = scheduler.step(predict(scheduler.scale_model_input(x, step), t), step, x, **extra).prev_sample
     return x

@@ -11,16 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from magictalk_core.config import EmoDiffConfig
 from magictalk_core.emodiff.conditions import STYLE_FRAMES, condition_matrix, draw_style, speech_in_context
-from magictalk_core.emodiff.diffusion import guided, sample
+from magictalk_core.emodiff.diffusion import Predict, draw_noise, guided, sample
+from magictalk_core.emodiff.distill import sample_legs
 from magictalk_core.emodiff.network import Denoiser
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import POSE_NAMES
 
-__all__ = ["EmoDiffModel", "MotionRequest"]
+__all__ = ["EmoDiffModel", "MotionRequest", "guided_by", "unguided"]
 
 Motion = NDArray[np.float32]
 
@@ -62,6 +63,32 @@ class _Clip:
         """(1, window, F'); beyond the end the last feature is repeated."""
         frames = torch.arange(start, start + window).clamp(max=self.length - 1)[None]
         return speech_in_context(self.speech, frames, torch.tensor([0]), torch.tensor([self.length]), context)
+
+
+def unguided(network: nn.Module, condition: Tensor, speech: Tensor) -> Predict:
+    """The noise under the condition alone, one evaluation a call; noise is drawn and kept on the CPU."""
+    device = next(network.parameters()).device
+    condition, speech = condition.to(device), speech.to(device)
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        noise: Tensor = network(x.to(device), t.to(device), condition, speech).cpu()
+        return noise
+
+    return predict
+
+
+def guided_by(network: nn.Module, guidance: float, condition: Tensor, speech: Tensor) -> Predict:
+    """Eq. 5 with the conditional and the unconditional evaluation side by side in one batch."""
+    device = next(network.parameters()).device
+    both, sound = torch.cat([condition, condition]).to(device), torch.cat([speech, speech]).to(device)
+    dropped = torch.tensor([False] * len(condition) + [True] * len(condition), device=device)
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        noise = network(torch.cat([x, x]).to(device), torch.cat([t, t]).to(device), both, sound, dropped).cpu()
+        conditional, unconditional = noise.chunk(2)
+        return guided(conditional, unconditional, guidance)
+
+    return predict
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,18 +181,12 @@ class EmoDiffModel:
         initial = torch.stack([clip.state for clip in clips])
         condition = condition_matrix(initial, None if self.config.style == "none" else styles, self.window)
         speech = torch.cat([clip.window_speech(start, self.window, self.config.speech_context) for clip in clips])
-        device = next(self.network.parameters()).device
-        both, sound = torch.cat([condition, condition]).to(device), torch.cat([speech, speech]).to(device)
-        dropped = torch.tensor([False] * len(clips) + [True] * len(clips), device=device)
-
-        def predict(x: Tensor, t: Tensor) -> Tensor:
-            noise = self.network(torch.cat([x, x]).to(device), torch.cat([t, t]).to(device), both, sound, dropped).cpu()
-            conditional, unconditional = noise.chunk(2)
-            return guided(conditional, unconditional, self.config.guidance)
-
+        noise = draw_noise((self.window, len(self.channels)), [clip.generator for clip in clips])
         with torch.inference_mode():
-            shape = (len(clips), self.window, len(self.channels))
-            return sample(predict, shape, self.config, [clip.generator for clip in clips])
+            if self.config.sampler == "student":
+                return sample_legs(unguided(self.network, condition, speech), noise, self.config)
+            predict = guided_by(self.network, self.config.guidance, condition, speech)
+            return sample(predict, noise, self.config, [clip.generator for clip in clips])
 
     def _natural(self, motion: Tensor) -> Motion:
         values = (motion * self.std + self.mean).numpy().astype(np.float32)

@@ -1,0 +1,78 @@
+"""Training the few-step student of a trained EmoDiff; see `distill.py` for what it learns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from magictalk_core.config import EmoDiffConfig, Preset
+from magictalk_core.emodiff.conditions import condition_matrix
+from magictalk_core.emodiff.distill import jump_gain, target_noise, teacher_legs
+from magictalk_core.emodiff.generate import EmoDiffModel, guided_by
+from magictalk_core.emodiff.task import EmoDiffTask
+from magictalk_core.errors import PermanentError
+from magictalk_core.training.dataset import TrainingSet
+
+__all__ = ["STUDENT_VERSION", "StudentTask"]
+
+STUDENT_VERSION = "1"
+
+_TEACHER_STEPS_PER_LEG = 5
+
+
+class StudentTask(EmoDiffTask):
+    """Distils `teacher` into a network of the same shape that takes `preset.student.legs` evaluations per window."""
+
+    def __init__(self, preset: Preset, data: TrainingSet, teacher: EmoDiffModel) -> None:
+        if teacher.channels != data.channels or teacher.feature_id != data.info["feature_id"]:
+            raise PermanentError(
+                "the teacher was trained on other channels or features than this training set: train it first"
+            )
+        super().__init__(preset.model_copy(update={"emodiff": teacher.config}), data)
+        self.teacher = teacher
+        self.legs = preset.student.legs
+
+    def build_network(self) -> nn.Module:
+        """The teacher's own weights are where the student begins."""
+        network = super().build_network()
+        network.load_state_dict(self.teacher.network.state_dict())
+        return network
+
+    def student_loss(self, network: nn.Module, starts: Tensor, seed: int) -> Tensor:
+        """Mean squared error of where the student lands after each leg, on the windows that begin at `starts`."""
+        generator = torch.Generator().manual_seed(seed)
+        device = next(network.parameters()).device
+        frames = starts[:, None] + torch.arange(self.window)
+        x0 = self.states[frames]
+        style = self.states[torch.from_numpy(self.styles.draw(starts.numpy(), generator))]
+        given = None if self.preset.emodiff.style == "none" else style
+        condition, speech = condition_matrix(x0[:, 0], given, self.window), self._speech(frames, starts.numpy())
+        noise = torch.randn(x0.shape, generator=generator)
+        with torch.no_grad():
+            teach = guided_by(self.teacher.network, self.teacher.config.guidance, condition, speech)
+            path = teacher_legs(teach, self.teacher.config, self.legs, noise, _TEACHER_STEPS_PER_LEG)
+        losses = []
+        for leg in path:
+            t = torch.full((len(starts),), leg.t)
+            found = network(*(v.to(device) for v in (leg.start, t, condition, speech)))
+            gain = jump_gain(self.schedule, leg.t, leg.t_end)
+            losses.append(gain**2 * (found - target_noise(leg, self.schedule).to(device)).square().mean())
+        return torch.stack(losses).mean()
+
+    def training_loss(self, network: nn.Module, step: int) -> Tensor:
+        seed = self.preset.emodiff_training.seed * 1_000_003 + step
+        return self.student_loss(network, torch.from_numpy(self.batch_starts(step)), seed)
+
+    def save_model(self, weights: dict[str, Tensor], folder: Path) -> None:
+        """As EmoDiff's model folder, with a sampler that knows the legs."""
+        super().save_model(weights, folder)
+        path = folder / "config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        student = EmoDiffConfig.model_validate(config["emodiff"]).model_copy(
+            update={"sampler": "student", "sampling_steps": self.legs}
+        )
+        config |= {"family": "emodiff_student", "version": STUDENT_VERSION, "emodiff": student.model_dump(mode="json")}
+        path.write_text(json.dumps(config, indent=1), encoding="utf-8")
