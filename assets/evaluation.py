@@ -42,7 +42,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         kinds={"torch", "parquet"},
         pool="gpu",
         code_version="1",
-        description="Motion for every test clip, by EmoDiff and by the mean-motion baseline.",
+        description="Motion for every test clip: EmoDiff, its ablation without autoregression, the baselines.",
     )
     def generated(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.emodiff.test_set import generate_test_motion

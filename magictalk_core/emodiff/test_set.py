@@ -1,4 +1,4 @@
-"""Motion for the test clips of a workspace: by EmoDiff, and by the baseline that every table needs."""
+"""Motion for the test clips of a workspace: by EmoDiff, an ablation of it, and the baselines that a table needs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,27 @@ from magictalk_core.lineage.atomic import write_text
 from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.lineage.manifest import read_manifest
 from magictalk_core.lineage.stamps import stamp_is_valid, write_stamp
-from magictalk_core.metrics.baselines import MEAN_MOTION, constant_motion
+from magictalk_core.metrics.baselines import MEAN_MOTION, NEAREST_SPEECH, NearestSpeech, constant_motion
 from magictalk_core.tables.parquet import read_frame, write_table
 from magictalk_core.tables.schema import MOTION
+from magictalk_core.training.dataset import TrainingSet
 from magictalk_core.training.run import current_model
 from magictalk_core.workspace import Workspace
 
-__all__ = ["EMODIFF", "GENERATED_VERSION", "GeneratedMotion", "generate_test_motion", "motion_rows", "test_clips"]
+__all__ = [
+    "EMODIFF",
+    "GENERATED_VERSION",
+    "INDEPENDENT_WINDOWS",
+    "GeneratedMotion",
+    "generate_test_motion",
+    "motion_rows",
+    "test_clips",
+]
 
-GENERATED_VERSION = "1"
+GENERATED_VERSION = "2"
 EMODIFF = "emodiff"
+INDEPENDENT_WINDOWS = "emodiff_independent_windows"
+"""The ablation without autoregression: Algorithm 1 with windows that know nothing of each other."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
     inputs: dict[str, Any] = {
         "version": GENERATED_VERSION,
         "model": file_md5(model_dir / "model.safetensors"),
+        "training_set": TrainingSet.open(workspace.training_set).info["digest"],
         "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
         "sampling": preset.emodiff.model_dump(),
         "evaluation": preset.evaluation.model_dump(exclude={"max_videos", "video_size"}),
@@ -104,11 +116,19 @@ def _generate(
     requests = [
         _request(readers[corpus], clip_id, styles[clip_id], model, preset.evaluation.seed) for corpus, clip_id in clips
     ]
+    data = TrainingSet.open(workspace.training_set)
+    nearest = NearestSpeech.fit(data)
+    joined, apart = (model.generate_many(requests, autoregressive=way) for way in (True, False))
     tables = []
-    for (_, clip_id), request, state in zip(clips, requests, model.generate_many(requests), strict=True):
-        baseline = constant_motion(model.mean_state, len(request.speech))
-        for method, values in ((EMODIFF, state), (MEAN_MOTION, baseline)):
-            tables.append(motion_rows(clip_id, method, to_motion(values, model.channels), preset.media.fps))
+    for (_, clip_id), request, state, independent in zip(clips, requests, joined, apart, strict=True):
+        results = {
+            EMODIFF: to_motion(state, model.channels),
+            INDEPENDENT_WINDOWS: to_motion(independent, model.channels),
+            NEAREST_SPEECH: to_motion(nearest.motion(request.speech), data.channels),
+            MEAN_MOTION: to_motion(constant_motion(model.mean_state, len(request.speech)), model.channels),
+        }
+        for method, motion in results.items():
+            tables.append(motion_rows(clip_id, method, motion, preset.media.fps))
     return tables, styles
 
 

@@ -60,6 +60,8 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
         main_method=METHOD,
         method_notes={
             METHOD: "trained here on the training split; speech features and a style clip in, motion out",
+            "emodiff_independent_windows": "the same model, every window on its own: the ablation of Algorithm 1",
+            "nearest_speech": "the motion of the training frames whose speech is most alike; nothing learned",
             "mean_motion": "the mean pose of the training split in every frame: what any method must beat",
             "ground_truth": "tracked from the real clip",
         },

@@ -20,6 +20,7 @@ __all__ = ["report_view"]
 
 _METHOD_NOTES = {
     GROUND_TRUTH: "the real clips themselves",
+    "nearest_speech": "the motion of the training frames whose speech is most alike",
     "mean_motion": "the mean of the training motion in every frame: knows nothing of the speech",
 }
 _TILES = ("jaw_open_correlation_true_curve", "jaw_open_correlation", "lmd_rig_mouth_px256")
