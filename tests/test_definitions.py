@@ -66,6 +66,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "sample/manifest": ["sample/blendshapes", "sample/clips", "sample/media", "sample/speech"],
         "sample/snapshot": ["sample/manifest"],
         "sample/card": ["sample/manifest"],
+        "arkit_dataset": ["sample/manifest", "sample/snapshot"],
         "training_set": ["sample/manifest", "sample/snapshot"],
         "models/emodiff": ["training_set"],
         "rig": [],
