@@ -81,7 +81,9 @@ class FacesConfig(StrictModel):
 class SpeechConfig(StrictModel):
     """Speech features."""
 
-    feature: Literal["logmel-29-1"] = Field("logmel-29-1", description="feature id; sets never mix")
+    feature: Literal[
+        "logmel-29-1", "deepspeech-small-1", "deepspeech-0.9.3", "deepspeech-0.9.3-tflite", "deepspeech-0.1.0"
+    ] = Field("logmel-29-1", description="feature id; sets never mix")
 
 
 class TrainingSetConfig(StrictModel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from magictalk_core.config import MediaConfig, Preset
 from magictalk_core.corpora.gates import decide
 from magictalk_core.corpora.records import Reason, Status
 from magictalk_core.corpora.source import raw_file
+from magictalk_core.corpora.speech_batches import make_pieces_in_batches, make_speech_piece
 from magictalk_core.errors import PermanentError
 from magictalk_core.isolation import default_workers
 from magictalk_core.lineage.atomic import write_text
@@ -203,13 +204,6 @@ def make_blendshapes_piece(video: str, clip_id: str, tracker: str, piece: Path) 
     write_table(FRAMES, extract_clip(Path(video), clip_id, tracker), piece)
 
 
-def make_speech_piece(audio: str, clip_id: str, n_frames: int, feature: str, piece: Path) -> None:
-    """Featurize one clip in a child process and leave its SPEECH rows."""
-    from magictalk_core.speech.features import speech_clip
-
-    write_table(SPEECH, speech_clip(Path(audio), clip_id, n_frames, feature), piece)
-
-
 def _table_shard(
     workspace: Workspace,
     corpus: str,
@@ -259,20 +253,34 @@ def blendshapes_shard(workspace: Workspace, corpus: str, shard: str, preset: Pre
 
 
 def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: Preset, workers: int = 0) -> ShardResult:
-    """Speech features of every clip of the shard that has audio, one row per video frame."""
-    from magictalk_core.speech.features import FEATURES
+    """Speech features of every clip of the shard that has audio, one row per video frame.
+
+    Raises `PermanentError` when the weights of the feature are not here, before any clip is touched.
+    """
+    from magictalk_core.speech.features import FEATURES, feature_weights
 
     feature = FEATURES[preset.speech.feature]
+    weights = feature_weights(feature.id)
     tasks = []
     for row in _media_rows(workspace, corpus, shard, "audio_path"):
         n_frames = int(row["n_frames"])
         work = {"clip": row["clip_id"], "audio": row["audio_md5"], "frames": n_frames, "feature": feature.id}
         work["version"] = feature.version
+        if weights is not None:
+            work["weights"] = weights
         audio = str(workspace.corpus(corpus) / row["audio_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (audio, row["clip_id"], n_frames, feature.id)))
     limits = StepLimits(workers or default_workers(), 600.0)
     metadata = {"feature_id": feature.id, "version": feature.version}
-    return _table_shard(workspace, corpus, shard, SPEECH, "speech", tasks, make_speech_piece, limits, metadata)
+    if weights is not None:
+        metadata["weights"] = f"sha256:{weights}"
+    done = 0
+    changed = unchanged_shard(workspace.shard_table(corpus, "speech", shard), inputs_digest(tasks)) is None
+    if feature.classes and changed:
+        cache, together = workspace.cache("speech"), feature.together
+        done = make_pieces_in_batches(f"{corpus}/speech {shard}", tasks, cache, limits.workers, together)
+    result = _table_shard(workspace, corpus, shard, SPEECH, "speech", tasks, make_speech_piece, limits, metadata)
+    return replace(result, computed=result.computed + done)
 
 
 def verify_media(workspace: Workspace, corpus: str, shard: str) -> list[str]:

@@ -21,7 +21,7 @@ from magictalk_core.lineage.hashes import digest_of, file_md5
 from magictalk_core.tables.parquet import read_table, table_metadata, write_table
 from magictalk_core.tables.schema import TableSpec
 
-__all__ = ["ClipTask", "StepLimits", "StepOutcome", "inputs_digest", "run_clip_tasks", "write_shard"]
+__all__ = ["ClipTask", "StepLimits", "StepOutcome", "inputs_digest", "piece_path", "run_clip_tasks", "write_shard"]
 
 logger = logging.getLogger("magictalk.steps")
 
@@ -56,7 +56,8 @@ class StepOutcome:
     crashes: Mapping[str, Crash]
 
 
-def _piece(cache: Path, key: str, suffix: str) -> Path:
+def piece_path(cache: Path, key: str, suffix: str) -> Path:
+    """Where the piece of a clip's work lies."""
     return cache / key[:2] / f"{key}{suffix}"
 
 
@@ -75,7 +76,7 @@ def run_clip_tasks(
     is_valid: Callable[[Path], bool] = Path.is_file,
 ) -> StepOutcome:
     """Make the missing pieces in isolated children. A crash is logged and returned, never cached, never raised."""
-    pieces = {task.clip_id: _piece(cache, task.key, suffix) for task in tasks}
+    pieces = {task.clip_id: piece_path(cache, task.key, suffix) for task in tasks}
     todo = [task for task in tasks if not is_valid(pieces[task.clip_id])]
     crashes: dict[str, Crash] = {}
     calls = [(*task.arguments, pieces[task.clip_id]) for task in todo]

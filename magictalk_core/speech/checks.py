@@ -1,0 +1,102 @@
+"""What must hold of speech features: length, range, one feature only, and that silence is heard as silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from magictalk_core.speech.features import FEATURES, feature_spec, speech_features
+from magictalk_core.tables.parquet import table_metadata
+
+__all__ = ["clip_problems", "feature_problems", "mixed_features", "silence_problems", "speech_problems"]
+
+_SUM_TOLERANCE = 1e-3
+_SILENCE_FRAMES = 50
+
+
+def feature_problems(values: NDArray[np.float32], feature_id: str) -> list[str]:
+    """What is wrong with the (frames, size) values of one clip; empty when all is well.
+
+    They must be finite, as many per frame as the feature has, within its range, and for a network that hears letters
+    the probabilities of every step must sum to 1.
+    """
+    spec = feature_spec(feature_id)
+    if values.ndim != 2 or values.shape[1] != spec.size:
+        return [f"expected {spec.size} values per frame for `{feature_id}`, found shape {values.shape}"]
+    if not np.isfinite(values).all():
+        return [f"{int((~np.isfinite(values)).any(axis=1).sum())} frames hold values that are not finite"]
+    problems = []
+    if values.size and not spec.low <= float(values.min()) <= float(values.max()) <= spec.high:
+        found = f"{float(values.min()):.3f} to {float(values.max()):.3f}"
+        problems.append(f"expected values from {spec.low} to {spec.high}, found {found}")
+    if spec.classes and values.size:
+        sums = np.exp(values.reshape(-1, spec.classes).astype(np.float64)).sum(axis=1)
+        if float(np.abs(sums - 1).max()) > _SUM_TOLERANCE:
+            problems.append(
+                f"expected probabilities that sum to 1, found sums from {sums.min():.3f} to {sums.max():.3f}"
+            )
+    return problems
+
+
+def clip_problems(rows: pa.Table, n_frames: int, feature_id: str) -> list[str]:
+    """What is wrong with the SPEECH rows of one clip: `feature_problems`, and one row per video frame, in order."""
+    if set(rows["feature_id"].to_pylist()) - {feature_id}:
+        return [f"expected feature `{feature_id}`, found {sorted(set(rows['feature_id'].to_pylist()))}"]
+    if rows["frame_index"].to_pylist() != list(range(n_frames)):
+        return [f"expected frames 0 to {n_frames - 1}, found {rows.num_rows} rows"]
+    lengths = set(pc.list_value_length(rows["features"]).to_pylist())
+    size = feature_spec(feature_id).size
+    if lengths - {size}:
+        return [f"expected {size} values per frame for `{feature_id}`, found {sorted(map(str, lengths))}"]
+    values = pc.list_flatten(rows["features"]).to_numpy().astype(np.float32).reshape(-1, size)
+    return feature_problems(values, feature_id)
+
+
+def speech_problems(table: pa.Table, n_frames: Mapping[str, int]) -> dict[str, list[str]]:
+    """Problems by clip of a SPEECH table; `n_frames` holds the video frames of every clip that must be in it.
+
+    All rows must be of one feature, that of the first row. Clips without a problem are left out.
+    """
+    problems: dict[str, list[str]] = {}
+    clips = table["clip_id"].to_pylist()
+    if not clips:
+        return {clip: ["no rows"] for clip in n_frames}
+    feature_id = str(table["feature_id"][0].as_py())
+    if feature_id not in FEATURES:
+        return {"": [f"no speech feature `{feature_id}`; known: {', '.join(FEATURES)}"]}
+    starts = [0, *(i for i in range(1, len(clips)) if clips[i] != clips[i - 1]), len(clips)]
+    rows_of = {clips[a]: table.slice(a, b - a) for a, b in pairwise(starts)}
+    for clip, frames in n_frames.items():
+        found = ["no rows"] if clip not in rows_of else clip_problems(rows_of[clip], frames, feature_id)
+        if found:
+            problems[clip] = found
+    problems |= {clip: ["not a clip with sound"] for clip in rows_of if clip not in n_frames}
+    return problems
+
+
+def mixed_features(tables: Iterable[Path]) -> dict[str, list[str]]:
+    """File names by feature id, from the metadata of SPEECH files: several ids must never be packed together."""
+    found: dict[str, list[str]] = {}
+    for path in tables:
+        found.setdefault(table_metadata(path).get("feature_id", "unknown"), []).append(path.name)
+    return found
+
+
+def silence_problems(feature_id: str) -> list[str]:
+    """Whether digital silence is heard as CTC's blank at every step; for features without classes, whether it is even.
+
+    Raises `PermanentError` when the weights of the feature are not here.
+    """
+    spec = feature_spec(feature_id)
+    values = speech_features(np.zeros(_SILENCE_FRAMES * 640, np.float32), _SILENCE_FRAMES, feature_id)
+    if not spec.classes:
+        return [] if float(np.ptp(values)) == 0 else [f"silence varies by {float(np.ptp(values)):.3f}"]
+    heard = values.reshape(-1, spec.classes).argmax(axis=1)
+    wrong = int((heard != spec.classes - 1).sum())
+    return [f"{wrong} of {len(heard)} steps of silence are heard as letters"] if wrong else []
