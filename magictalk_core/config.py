@@ -178,6 +178,7 @@ class Preset(StrictModel):
     emodiff: EmoDiffConfig = EmoDiffConfig()
     emodiff_training: TrainingConfig = TrainingConfig()
     student: StudentConfig = StudentConfig()
+    student_training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
 

@@ -15,10 +15,10 @@ from magictalk_core.emodiff.generate import EmoDiffModel, guided_by
 from magictalk_core.emodiff.task import EmoDiffTask
 from magictalk_core.errors import PermanentError
 from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.training.families import FAMILIES
+from magictalk_core.training.task import WHOLE_BATCH, BatchPart
 
-__all__ = ["STUDENT_VERSION", "StudentTask"]
-
-STUDENT_VERSION = "1"
+__all__ = ["StudentTask"]
 
 _TEACHER_STEPS_PER_LEG = 5
 
@@ -31,7 +31,9 @@ class StudentTask(EmoDiffTask):
             raise PermanentError(
                 "the teacher was trained on other channels or features than this training set: train it first"
             )
-        super().__init__(preset.model_copy(update={"emodiff": teacher.config}), data)
+        super().__init__(
+            preset.model_copy(update={"emodiff": teacher.config, "emodiff_training": preset.student_training}), data
+        )
         self.teacher = teacher
         self.legs = preset.student.legs
 
@@ -41,30 +43,33 @@ class StudentTask(EmoDiffTask):
         network.load_state_dict(self.teacher.network.state_dict())
         return network
 
-    def student_loss(self, network: nn.Module, starts: Tensor, seed: int) -> Tensor:
+    def student_loss(self, network: nn.Module, starts: Tensor, seed: int, part: BatchPart = WHOLE_BATCH) -> Tensor:
         """Mean squared error of where the student lands after each leg, on the windows that begin at `starts`."""
         generator = torch.Generator().manual_seed(seed)
         device = next(network.parameters()).device
         frames = starts[:, None] + torch.arange(self.window)
         x0 = self.states[frames]
         style = self.states[torch.from_numpy(self.styles.draw(starts.numpy(), generator))]
-        given = None if self.preset.emodiff.style == "none" else style
-        condition, speech = condition_matrix(x0[:, 0], given, self.window), self._speech(frames, starts.numpy())
         noise = torch.randn(x0.shape, generator=generator)
+        rank, processes = part
+        mine = slice(rank, None, processes)
+        given = None if self.preset.emodiff.style == "none" else style[mine]
+        condition = condition_matrix(x0[mine, 0], given, self.window)
+        speech = self._speech(frames[mine], starts.numpy()[mine])
         with torch.no_grad():
             teach = guided_by(self.teacher.network, self.teacher.config.guidance, condition, speech)
-            path = teacher_legs(teach, self.teacher.config, self.legs, noise, _TEACHER_STEPS_PER_LEG)
+            path = teacher_legs(teach, self.teacher.config, self.legs, noise[mine], _TEACHER_STEPS_PER_LEG)
         losses = []
         for leg in path:
-            t = torch.full((len(starts),), leg.t)
+            t = torch.full((len(condition),), leg.t)
             found = network(*(v.to(device) for v in (leg.start, t, condition, speech)))
             gain = jump_gain(self.schedule, leg.t, leg.t_end)
             losses.append(gain**2 * (found - target_noise(leg, self.schedule).to(device)).square().mean())
-        return torch.stack(losses).mean()
+        return torch.stack(losses).mean() * (processes * len(condition) / len(starts))
 
-    def training_loss(self, network: nn.Module, step: int) -> Tensor:
+    def training_loss(self, network: nn.Module, step: int, part: BatchPart = WHOLE_BATCH) -> Tensor:
         seed = self.preset.emodiff_training.seed * 1_000_003 + step
-        return self.student_loss(network, torch.from_numpy(self.batch_starts(step)), seed)
+        return self.student_loss(network, torch.from_numpy(self.batch_starts(step)), seed, part)
 
     def save_model(self, weights: dict[str, Tensor], folder: Path) -> None:
         """As EmoDiff's model folder, with a sampler that knows the legs."""
@@ -74,5 +79,9 @@ class StudentTask(EmoDiffTask):
         student = EmoDiffConfig.model_validate(config["emodiff"]).model_copy(
             update={"sampler": "student", "sampling_steps": self.legs}
         )
-        config |= {"family": "emodiff_student", "version": STUDENT_VERSION, "emodiff": student.model_dump(mode="json")}
+        config |= {
+            "family": "emodiff_student",
+            "version": FAMILIES["emodiff_student"].version,
+            "emodiff": student.model_dump(mode="json"),
+        }
         path.write_text(json.dumps(config, indent=1), encoding="utf-8")

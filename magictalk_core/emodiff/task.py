@@ -24,11 +24,10 @@ from magictalk_core.emodiff.style_pool import StylePools
 from magictalk_core.emodiff.styles import StyleBank
 from magictalk_core.errors import PermanentError
 from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.training.families import FAMILIES
+from magictalk_core.training.task import WHOLE_BATCH, BatchPart
 
-__all__ = ["EMODIFF_VERSION", "EmoDiffTask"]
-
-EMODIFF_VERSION = "2"
-"""Bumped when the same data and settings would train another model."""
+__all__ = ["EmoDiffTask"]
 
 _VALIDATION_SEED = 2**31 - 1
 _VALIDATION_WINDOWS = 128
@@ -83,7 +82,15 @@ class EmoDiffTask:
         low, high = (torch.from_numpy(bounds[segment]) for bounds in (self.segment_starts, self.segment_ends))
         return speech_in_context(self.features, frames, low, high, self.preset.emodiff.speech_context)
 
-    def loss(self, network: nn.Module, starts: NDArray[np.int64], seed: int, drop: float, blur: float) -> Tensor:
+    def loss(
+        self,
+        network: nn.Module,
+        starts: NDArray[np.int64],
+        seed: int,
+        drop: float,
+        blur: float,
+        part: BatchPart = WHOLE_BATCH,
+    ) -> Tensor:
         """Weighted squared error of the predicted noise (Eq. 4) on the windows that begin at `starts`."""
         generator = torch.Generator().manual_seed(seed)
         device = next(network.parameters()).device
@@ -100,15 +107,18 @@ class EmoDiffTask:
             noise_on_given = condition[..., -1:] * torch.randn(condition[..., :-1].shape, generator=generator)
             condition[..., :-1] += blur * noise_on_given
             speech = speech + blur * torch.randn(speech.shape, generator=generator)
-        predicted = network(*(v.to(device) for v in (noisy, t, condition, speech, dropped)))
-        errors: Tensor = (predicted - noise.to(device)).square().mean(dim=(1, 2))
-        weights = self.schedule.loss_weights(self.preset.emodiff.loss)[t].to(device)
-        return (errors * weights).mean()
+        rank, processes = part
+        mine = slice(rank, None, processes)
+        predicted = network(*(v[mine].to(device) for v in (noisy, t, condition, speech, dropped)))
+        errors: Tensor = (predicted - noise[mine].to(device)).square().mean(dim=(1, 2))
+        weights = self.schedule.loss_weights(self.preset.emodiff.loss)[t[mine]].to(device)
+        return (errors * weights).sum() * (processes / len(starts))
 
-    def training_loss(self, network: nn.Module, step: int) -> Tensor:
+    def training_loss(self, network: nn.Module, step: int, part: BatchPart = WHOLE_BATCH) -> Tensor:
         settings = self.preset.emodiff
         seed = self.preset.emodiff_training.seed * _SEEDS_PER_RUN + step
-        return self.loss(network, self.batch_starts(step), seed, settings.condition_drop, settings.condition_noise)
+        starts = self.batch_starts(step)
+        return self.loss(network, starts, seed, settings.condition_drop, settings.condition_noise, part)
 
     @torch.no_grad()
     def validation_loss(self, network: nn.Module) -> float | None:
@@ -124,7 +134,7 @@ class EmoDiffTask:
         save_file({k: v.cpu().contiguous() for k, v in weights.items()}, folder / "model.safetensors")
         config = {
             "family": "emodiff",
-            "version": EMODIFF_VERSION,
+            "version": FAMILIES["emodiff"].version,
             "emodiff": self.preset.emodiff.model_dump(mode="json"),
             "window": self.window,
             "fps": self.preset.media.fps,

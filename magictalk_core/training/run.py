@@ -26,20 +26,19 @@ import yaml
 from torch import Tensor, nn
 
 from magictalk_core.config import Preset, TrainingConfig
-from magictalk_core.emodiff.task import EMODIFF_VERSION, EmoDiffTask
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.atomic import atomic_directory, atomic_path, write_text
 from magictalk_core.lineage.hashes import digest_of, file_md5
 from magictalk_core.lineage.locks import held_or_refused
 from magictalk_core.training.checkpoint import TrainerState, latest_checkpoint, load_checkpoint, save_checkpoint
 from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.training.families import family_named
+from magictalk_core.training.task import TrainingTask
 from magictalk_core.training.tracking import RunTracker
 
-__all__ = ["FAMILIES", "TrainedModel", "current_model", "current_run", "run_digest", "train"]
+__all__ = ["TrainedModel", "current_model", "current_run", "run_digest", "train"]
 
 logger = logging.getLogger("magictalk.training")
-
-FAMILIES = {"emodiff": (EmoDiffTask, EMODIFF_VERSION)}
 
 LOG_EVERY = 10
 Progress = Callable[[int, int, float, float], None]
@@ -57,13 +56,14 @@ class TrainedModel:
     curves: Path
 
 
-def run_digest(family: str, preset: Preset, data: TrainingSet) -> str:
-    """The identity of a training: family, version, the settings that matter, and the data."""
-    task = {
-        "preset": preset.emodiff.model_dump(),
-        "training": preset.emodiff_training.model_dump(exclude={"keep_checkpoints"}),
-    }
-    work = {"family": family, "version": FAMILIES[family][1], "data": data.info["digest"], **task}
+def run_digest(family: str, preset: Preset, data: TrainingSet, models: Mapping[str, Path] | None = None) -> str:
+    """The identity of a training: family, version, the settings that matter, the data, the models it learns from."""
+    found = family_named(family)
+    settings = {name: value.model_dump() for name, value in found.settings(preset).items()}
+    for value in settings.values():
+        value.pop("keep_checkpoints", None)
+    needed = {name: file_md5(path / "model.safetensors") for name, path in (models or {}).items()}
+    work = {"family": family, "version": found.version, "data": data.info["digest"], "needs": needed, **settings}
     return digest_of({**work, "stride": preset.training_set.stride})
 
 
@@ -76,17 +76,21 @@ def train(
     tags: Mapping[str, str] | None = None,
     progress: Progress = lambda step, steps, loss, left: None,
 ) -> TrainedModel:
-    """Train `family`, or return the finished run of the same work. Bit for bit repeatable on one kind of machine."""
-    if family not in FAMILIES:
-        raise UserError(f"no model family `{family}`; known: {', '.join(FAMILIES)}")
+    """Train `family`, or return the finished run of the same work. Bit for bit repeatable on one kind of machine.
+
+    The models that a family learns from are the current ones of the folders beside `out`.
+    """
+    found = family_named(family)
     data = TrainingSet.open(data_dir)
-    run = out / run_digest(family, preset, data)
+    models = {name: current_model(out.parent / name) for name in found.needs}
+    run = out / run_digest(family, preset, data, models)
     with held_or_refused(run / ".lock", f"the training {run}"):
         if not (run / "result.json").is_file():
             write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
             run_id = _open_tracking(run, family, preset, data, tracker, tags or {})
-            state = _fit(FAMILIES[family][0](preset, data), preset.emodiff_training, run, tracker, progress)
-            _finish(FAMILIES[family][0](preset, data), run, state, tracker, run_id)
+            task = found.build(preset, data, models)
+            state = _fit(task, found.training(preset), run, tracker, progress)
+            _finish(task, run, state, tracker, run_id)
     write_text(out / "current.json", json.dumps({"run": run.name}))
     return current_run(out)
 
@@ -99,9 +103,9 @@ def _open_tracking(
     known = json.loads(note.read_text(encoding="utf-8"))["run_id"] if note.is_file() else None
     run_id = tracker.start(f"magictalk/{family}", run.name[:12], known)
     write_text(note, json.dumps({"run_id": run_id}))
-    tracker.tags({"code_version": FAMILIES[family][1], "config_digest": run.name, **tags})
+    tracker.tags({"code_version": family_named(family).version, "config_digest": run.name, **tags})
     if known is None:
-        settings = {"emodiff": preset.emodiff, "training": preset.emodiff_training}
+        settings = family_named(family).settings(preset)
         tracker.params({f"{k}.{n}": v for k, m in settings.items() for n, v in m.model_dump().items()})
         tracker.params({"feature_id": data.info["feature_id"], "tracker_kind": data.info["tracker_kind"]})
         tracker.artifact(run / "preset.yaml")
@@ -116,7 +120,7 @@ def _device(config: TrainingConfig) -> torch.device:
     return torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _new_state(task: EmoDiffTask, config: TrainingConfig) -> TrainerState:
+def _new_state(task: TrainingTask, config: TrainingConfig) -> TrainerState:
     torch.manual_seed(config.seed)
     network = task.build_network().to(_device(config))
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
@@ -133,10 +137,15 @@ def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
 
 def _update_average(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
     for name, value in network.state_dict().items():
-        average[name].lerp_(value.detach(), 1 - decay)
+        if value.is_floating_point():
+            average[name].lerp_(value.detach(), 1 - decay)
+        else:
+            average[name].copy_(value)  # counters
 
 
-def _fit(task: EmoDiffTask, config: TrainingConfig, run: Path, tracker: RunTracker, progress: Progress) -> TrainerState:
+def _fit(
+    task: TrainingTask, config: TrainingConfig, run: Path, tracker: RunTracker, progress: Progress
+) -> TrainerState:
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     state = _new_state(task, config)
@@ -168,7 +177,7 @@ def _fit(task: EmoDiffTask, config: TrainingConfig, run: Path, tracker: RunTrack
     return state
 
 
-def _log(task: EmoDiffTask, state: TrainerState, loss: float, per_epoch: int, tracker: RunTracker) -> None:
+def _log(task: TrainingTask, state: TrainerState, loss: float, per_epoch: int, tracker: RunTracker) -> None:
     values = {"train/loss": loss, "train/epoch": state.step / per_epoch}
     if state.step % (5 * LOG_EVERY) == 0:
         held_out = task.validation_loss(state.network)
@@ -178,7 +187,7 @@ def _log(task: EmoDiffTask, state: TrainerState, loss: float, per_epoch: int, tr
     tracker.metrics(values, state.step)
 
 
-def _finish(task: EmoDiffTask, run: Path, state: TrainerState, tracker: RunTracker, run_id: str) -> None:
+def _finish(task: TrainingTask, run: Path, state: TrainerState, tracker: RunTracker, run_id: str) -> None:
     """Write the model from the averaged weights, the curves and, last of all, the result."""
     with atomic_directory(run / "model") as folder:
         task.save_model(state.average, folder)
