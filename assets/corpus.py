@@ -171,30 +171,67 @@ def _blendshapes(corpus: str) -> dg.AssetsDefinition:
 
 
 def _speech(corpus: str) -> dg.AssetsDefinition:
+    key = _key(corpus, "speech")
+
     @dg.asset(
-        key=_key(corpus, "speech"),
+        key=key,
         deps=[_key(corpus, "media")],
         partitions_def=shard_partitions(corpus),
         group_name=GROUP,
         owners=OWNERS,
-        kinds={"python", "parquet"},
+        kinds={"torch", "parquet"},
         pool="cpu_heavy",
         code_version="1",
-        check_specs=[dg.AssetCheckSpec("frames_match_media", asset=_key(corpus, "speech"), blocking=True)],
+        check_specs=[
+            dg.AssetCheckSpec("frames_match_media", asset=key, blocking=True),
+            dg.AssetCheckSpec("values_in_range", asset=key, blocking=True),
+            dg.AssetCheckSpec("silence_is_blank", asset=key),
+        ],
         description="Speech features, one vector per video frame.",
     )
     def speech(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.corpora.shards import speech_shard
 
         timer = Timer()
-        result = speech_shard(store.workspace, corpus, context.partition_key, settings.load())
+        shard, preset = context.partition_key, settings.load()
+        result = speech_shard(store.workspace, corpus, shard, preset)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=_shard_result(result, timer, SPEECH),
-            check_results=[_frames_match_media(store, corpus, context.partition_key, "speech", "audio_path")],
+            metadata=_shard_result(result, timer, SPEECH) | {"feature_id": preset.speech.feature},
+            check_results=[
+                _frames_match_media(store, corpus, shard, "speech", "audio_path"),
+                _speech_in_range(store, corpus, shard),
+                _silence_is_blank(preset.speech.feature),
+            ],
         )
 
     return speech
+
+
+def _speech_in_range(store: Store, corpus: str, shard: str) -> dg.AssetCheckResult:
+    from magictalk_core.corpora.listing import speech_problems_of_shard
+
+    problems = speech_problems_of_shard(store.workspace, corpus, shard)
+    first = "; ".join(f"{clip}: {found[0]}" for clip, found in list(problems.items())[:5])
+    return dg.AssetCheckResult(
+        passed=not problems,
+        check_name="values_in_range",
+        metadata={"clips": len(problems), "first": first, "shard": shard},
+        description="finite values in the feature's range, one row per frame, one feature; probabilities sum to 1",
+    )
+
+
+def _silence_is_blank(feature: str) -> dg.AssetCheckResult:
+    from magictalk_core.speech.checks import silence_problems_apart
+
+    problems = silence_problems_apart(feature)
+    return dg.AssetCheckResult(
+        passed=not problems,
+        check_name="silence_is_blank",
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"feature": feature, "found": "; ".join(problems)},
+        description="two seconds of digital silence are heard as CTC's blank, or are even where no letters are heard",
+    )
 
 
 def _frames_match_media(store: Store, corpus: str, shard: str, table: str, needs: str) -> dg.AssetCheckResult:

@@ -315,6 +315,29 @@ def convert(
 
 
 @app.command()
+def speech(
+    source: Annotated[Path, typer.Argument(help="any audio or video file with sound")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet or out.npy")],
+    feature: Annotated[str | None, typer.Option("--feature", help="feature id; default deepspeech-small-1")] = None,
+    layout: Annotated[
+        str, typer.Option("--layout", help="frames (25 a second), steps (50 a second) or windows (16 steps per frame)")
+    ] = "frames",
+    logits: Annotated[bool, typer.Option("--logits", help="raw logits of steps or windows")] = False,
+    as_json: Json = False,
+) -> None:
+    """Speech features of a file: DeepSpeech without TensorFlow.
+
+    Example: magictalk speech interview.wav -o interview.npy --feature deepspeech-0.9.3 --layout windows --logits
+    """
+    with _errors():
+        from magictalk_core.config import SpeechConfig
+        from magictalk_core.speech.export import featurize_file
+
+        summary = featurize_file(source, output, feature or SpeechConfig().feature, layout, logits)
+        _show([summary], ["output", "feature", "layout", "shape"], as_json)
+
+
+@app.command()
 def animate(
     audio: Annotated[Path, typer.Option("--audio", help="speech in any format that ffmpeg reads")],
     portrait: Annotated[Path, typer.Option("--portrait", help="a picture with one face")],

@@ -83,7 +83,15 @@ class SpeechConfig(StrictModel):
 
     feature: Literal[
         "logmel-29-1", "deepspeech-small-1", "deepspeech-0.9.3", "deepspeech-0.9.3-tflite", "deepspeech-0.1.0"
-    ] = Field("logmel-29-1", description="feature id; sets never mix")
+    ] = Field("deepspeech-small-1", description="feature id; sets never mix")
+
+
+class SpeechRecipeConfig(StrictModel):
+    """How `deepspeech-small` is made again; not read by anything else."""
+
+    shards: int = Field(192, ge=1, description="shards of 128 sentences to synthesize")
+    steps: int = Field(8000, ge=1, description="CTC training steps")
+    seed: int = Field(1, description="seed of sentences, voices, noise, weights")
 
 
 class TrainingSetConfig(StrictModel):
@@ -174,6 +182,7 @@ class Preset(StrictModel):
     quality: QualityConfig = QualityConfig()
     faces: FacesConfig = FacesConfig()
     speech: SpeechConfig = SpeechConfig()
+    speech_recipe: SpeechRecipeConfig = SpeechRecipeConfig()
     training_set: TrainingSetConfig = TrainingSetConfig()
     emodiff: EmoDiffConfig = EmoDiffConfig()
     emodiff_training: TrainingConfig = TrainingConfig()

@@ -96,6 +96,10 @@ class Workspace:
     def models(self, family: str) -> Path:
         return self.home / "models" / family
 
+    def recipes(self, model: str) -> Path:
+        """Where a model that the package ships is made again."""
+        return self.home / "recipes" / model
+
     @property
     def rig(self) -> Path:
         return self.home / "rig"

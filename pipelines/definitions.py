@@ -7,6 +7,7 @@ import dagster as dg
 from assets.corpus import build_corpus_assets
 from assets.evaluation import build_evaluation_assets
 from assets.models import build_arkit_dataset_asset, build_model_asset, build_training_set_asset
+from assets.recipes import deepspeech_small
 from magictalk_core.workspace import Workspace
 from pipelines.jobs import build_jobs, build_schedules
 from pipelines.resources import build_resources
@@ -23,6 +24,7 @@ def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Def
         build_training_set_asset(corpora),
         build_model_asset("emodiff"),
         *build_evaluation_assets(corpora),
+        deepspeech_small,
     ]
     jobs = build_jobs(corpora)
     return dg.Definitions(

@@ -21,6 +21,7 @@ from typing import Any
 import dagster as dg
 
 from assets.corpus import shard_partitions
+from assets.recipes import GROUP as RECIPES
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import MagicTalkError, UserError
 from magictalk_core.lineage.locks import held_or_refused
@@ -129,14 +130,16 @@ def _failure(result: Any) -> MagicTalkError:
 
 
 def _select(runner: _Runner, selection: str | None) -> set[dg.AssetKey]:
-    """Keys of a selection: asset names, with `+` before for all upstream, after for all downstream. None: everything.
+    """Keys of a selection: asset names, with `+` before for all upstream, after for all downstream.
+
+    None: everything but the recipes of what the package ships.
 
     Dagster's own selection language is not used: its parser needs antlr 4.13, and DVC's dependencies pin 4.9.
     """
     graph = dg.Definitions(assets=runner.assets, resources=runner.resources).resolve_asset_graph()
     everything = set(graph.get_all_asset_keys())
     if selection is None:
-        return everything
+        return everything - dg.AssetSelection.groups(RECIPES).resolve(graph)
     names = {key.to_user_string(): key for key in everything}
     keys: set[dg.AssetKey] = set()
     for part in selection.replace(",", " ").split():
@@ -160,7 +163,7 @@ def run(
     selection: str | None = None,
     on_asset: Callable[[AssetOutcome], None] = lambda outcome: None,
 ) -> RunReport:
-    """Materialize `selection` (default: everything) in dependency order."""
+    """Materialize `selection` (default: everything but recipes) in dependency order."""
     start = time.monotonic()
     corpora = [entry.name for entry in list_corpora(workspace)]
     if not corpora:

@@ -18,7 +18,7 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.isolation import default_workers
 from magictalk_core.lineage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.lineage.manifest import Manifest, build_manifest, read_manifest
-from magictalk_core.tables.parquet import read_frame, table_metadata, write_table
+from magictalk_core.tables.parquet import read_frame, read_table, table_metadata, write_table
 from magictalk_core.tables.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
 from magictalk_core.workspace import Workspace
 
@@ -28,6 +28,7 @@ __all__ = [
     "frame_count_mismatches",
     "observe_source",
     "read_index",
+    "speech_problems_of_shard",
     "write_index",
     "write_manifest",
 ]
@@ -102,6 +103,20 @@ def frame_count_mismatches(workspace: Workspace, corpus: str, shard: str, table:
     rows = read_frame(spec, workspace.shard_table(corpus, table, shard), columns=["clip_id"])
     found = rows["clip_id"].value_counts().reindex(expected.index, fill_value=0)
     return [str(clip) for clip in expected.index[(found - expected).abs() > 1]]
+
+
+def speech_problems_of_shard(workspace: Workspace, corpus: str, shard: str) -> dict[str, list[str]]:
+    """Problems by clip of the speech features of a shard: rows, range, one feature only.
+
+    A clip without rows is left to `frame_count_mismatches`.
+    """
+    from magictalk_core.speech.checks import speech_problems
+
+    media = read_frame(MEDIA, workspace.shard_table(corpus, "media", shard), columns=["clip_id", "n_frames"])
+    table = read_table(SPEECH, workspace.shard_table(corpus, "speech", shard))
+    present = set(table["clip_id"].unique().to_pylist())
+    known = {str(clip): int(n) for clip, n in zip(media["clip_id"], media["n_frames"], strict=True) if clip in present}
+    return speech_problems(table, known) if known else {}
 
 
 def write_manifest(workspace: Workspace, corpus: str, quality: QualityConfig) -> Manifest:

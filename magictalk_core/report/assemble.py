@@ -141,7 +141,6 @@ def _provenance(workspace: Workspace, corpora: Sequence[str], preset: Preset, tr
 def _stand_ins(preset: Preset) -> list[StandIn]:
     tracker = tracker_id(preset.faces.tracker)
     found = [
-        StandIn("speech", preset.speech.feature, "DeepSpeech features", "less invariant to the voice"),
         StandIn(
             "portrait",
             "mesh-texture-warp",
@@ -151,6 +150,12 @@ def _stand_ins(preset: Preset) -> list[StandIn]:
         StandIn("rig", "built-in rig", "the paper's ARKit avatar", "distances are measured on this rig"),
         StandIn("lips", "none", "lip refinement with a sync expert", "mouth as the diffusion model gives it"),
     ]
+    effects = {
+        "logmel-29-1": "knows no letters; less invariant to the voice",
+        "deepspeech-small-1": "the same network, small, trained on synthetic voices: hears real ones less surely",
+    }
+    if preset.speech.feature in effects:
+        found.insert(0, StandIn("speech", preset.speech.feature, "DeepSpeech 0.9.3", effects[preset.speech.feature]))
     if tracker.startswith("litert-geometric"):
         effect = "coefficients from 468 landmarks; gaze, nose and cheeks are not seen"
         found.insert(0, StandIn("blendshapes", tracker, "MediaPipe Face Landmarker", effect))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,10 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from magictalk_core.errors import PermanentError
+from magictalk_core.isolation import Crash, map_isolated
 from magictalk_core.speech.features import FEATURES, feature_spec, speech_features
 from magictalk_core.tables.parquet import table_metadata
 
-__all__ = ["clip_problems", "feature_problems", "mixed_features", "silence_problems", "speech_problems"]
+__all__ = [
+    "clip_problems",
+    "feature_problems",
+    "mixed_features",
+    "silence_problems",
+    "silence_problems_apart",
+    "speech_problems",
+]
 
 _SUM_TOLERANCE = 1e-3
 _SILENCE_FRAMES = 50
@@ -86,6 +96,19 @@ def mixed_features(tables: Iterable[Path]) -> dict[str, list[str]]:
     for path in tables:
         found.setdefault(table_metadata(path).get("feature_id", "unknown"), []).append(path.name)
     return found
+
+
+@cache
+def silence_problems_apart(feature_id: str) -> tuple[str, ...]:
+    """`silence_problems` found in a child process, so that torch and a network never enter this one; once per process.
+
+    Raises `PermanentError` when the child does not come back.
+    """
+    for _, outcome in map_isolated(silence_problems, [(feature_id,)], workers=1, timeout_s=600.0):
+        if isinstance(outcome, Crash):
+            raise PermanentError(f"no features of silence by `{feature_id}`: {outcome.detail}")
+        return tuple(outcome)
+    return ()
 
 
 def silence_problems(feature_id: str) -> list[str]:

@@ -32,6 +32,7 @@ __all__ = [
     "speech_clip",
     "speech_clips",
     "speech_features",
+    "speech_table",
 ]
 
 Samples = NDArray[np.float32]
@@ -140,6 +141,11 @@ def _table(values: Samples, clip_id: str, feature_id: str) -> pa.Table:
         "feature_id": [feature_id] * len(values),
     }
     return pa.table(columns, schema=SPEECH.schema())
+
+
+def speech_table(samples: Samples, clip_id: str, n_frames: int, feature_id: str) -> pa.Table:
+    """SPEECH rows of 16 kHz mono samples."""
+    return _table(speech_features(samples, n_frames, feature_id), clip_id, feature_id)
 
 
 def speech_clip(audio: Path, clip_id: str, n_frames: int, feature_id: str) -> pa.Table:
