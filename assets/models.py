@@ -11,6 +11,7 @@ import dagster as dg
 from assets.metadata import Timer, materialization
 from assets.resources import Settings, Store
 from magictalk_core.tables.schema import ARKIT
+from magictalk_core.training.families import FAMILIES, ModelFamily
 
 GROUP = "models"
 OWNERS = ["team:magictalk"]
@@ -91,18 +92,23 @@ def build_arkit_dataset_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
     return arkit_dataset
 
 
-def build_model_asset(family: str) -> dg.AssetsDefinition:
-    """`models/<family>`: trained in a child process; the data version is the md5 of the weights."""
+def build_model_assets() -> list[dg.AssetsDefinition]:
+    """`models/<family>` for every family that can be trained."""
+    return [_build_model_asset(name, family) for name, family in FAMILIES.items()]
+
+
+def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
+    """Trained in a child process; the data version is the md5 of the weights."""
 
     @dg.asset(
         key=["models", family],
-        deps=["training_set"],
+        deps=["training_set", *(dg.AssetKey(["models", needed]) for needed in about.needs)],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "mlflow"},
         pool="gpu",
-        code_version="1",
-        description=f"The {family} network: checkpoints, final weights, and an MLflow run with its curves.",
+        code_version=about.version,
+        description=f"{about.description} Checkpoints, final weights, and an MLflow run with its curves.",
     )
     def model(
         context: dg.AssetExecutionContext, store: Store, settings: Settings, launcher: dg.PipesSubprocessClient
@@ -111,13 +117,22 @@ def build_model_asset(family: str) -> dg.AssetsDefinition:
 
         from magictalk_core.lineage.atomic import write_text
 
-        workspace = store.workspace
+        workspace, preset = store.workspace, settings.load()
         config = workspace.models(family) / "preset.yaml"
-        write_text(config, yaml.safe_dump(settings.load().model_dump(mode="json"), sort_keys=False))
-        command = [sys.executable, "-m", "magictalk_core.training", "--family", family, "--config", str(config)]
+        write_text(config, yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
+        command = _launch(about.training(preset).processes)
+        command += ["--family", family, "--config", str(config)]
         command += ["--data", str(workspace.training_set), "--out", str(workspace.models(family))]
         command += ["--tracking-uri", workspace.mlflow_uri]
         command += ["--tag", f"dagster.run_id={context.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
         return launcher.run(context=context, command=command).get_materialize_result()
 
     return model
+
+
+def _launch(processes: int) -> list[str]:
+    """The plain command, or the same under torchrun; only the first process reports to Dagster."""
+    if processes == 1:
+        return [sys.executable, "-m", "magictalk_core.training"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [*torchrun, "-m", "magictalk_core.training"]

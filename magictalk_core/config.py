@@ -15,9 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from magictalk_core.errors import UserError
 
 __all__ = [
+    "AllChannelsConfig",
     "EmoDiffConfig",
     "EvaluationConfig",
     "FacesConfig",
+    "LipSyncConfig",
+    "LipsConfig",
     "MediaConfig",
     "Preset",
     "QualityConfig",
@@ -149,6 +152,54 @@ class StudentConfig(StrictModel):
     legs: int = Field(4, ge=1, le=8, description="network evaluations per window")
 
 
+class LipsConfig(StrictModel):
+    """Audio2BS and the residue generator; reference/models.md 2. Channel counts follow from the training set."""
+
+    window: int = Field(8, ge=1, description="T: speech features that one frame's mouth is read from, centred on it")
+    feature_frames: int = Field(8, ge=1, description="video frames joined into one feature; 8 are 16 DeepSpeech steps")
+    encoder: int = Field(64, description="size of one encoded feature")
+    hidden: int = Field(256, description="width of the LSTM")
+    layers: int = Field(2, ge=1, description="layers of the LSTM")
+    head: int = Field(128, description="width between LSTM and mouth weights")
+    style_frames: int = Field(32, ge=8, description="frames of the style clip")
+    style_size: int = Field(128, description="size of the encoded style")
+    run: int = Field(5, ge=2, description="frames in a row per row of a batch")
+    stride: int = Field(5, ge=1, description="frames between the starts of runs")
+    audio2bs_clips: Literal["neutral", "all"] = Field(
+        "neutral", description="what Audio2BS learns from; all: emotional clips too, but only how their mouths move"
+    )
+    velocity_weight: float = Field(1.0, ge=0, description="weight of the L1 error of first differences")
+    sync_weight: float = Field(0.03, ge=0, description="weight of the expert's loss; 0: no expert")
+    sync_gate: float = Field(0.75, description="held-out expert loss of generated windows below which it counts")
+    residue_weight: float = Field(1e-3, ge=0, description="weight of the mean absolute residue")
+    speech_noise: float = Field(
+        0.0, ge=0, description="standard deviation of noise on the normalised features while training; small corpora"
+    )
+    style_noise: float = Field(0.0, ge=0, description="the same on the normalised style frames")
+
+
+class AllChannelsConfig(StrictModel):
+    """The ablation without separated mouth parameters: every coefficient optimised against the sync loss."""
+
+    steps: int = Field(100, ge=1, description="gradient steps per clip")
+    learning_rate: float = Field(0.01, gt=0, description="of Adam, on coefficients in 0..1")
+    sync_weight: float = Field(0.03, gt=0, description="weight of the expert's loss beside the mean absolute change")
+
+
+class LipSyncConfig(StrictModel):
+    """The lip-sync expert; reference/models.md 2.1."""
+
+    frames: int = Field(5, ge=1, description="video frames of a window, 0.2 s")
+    channels: Literal["mouth", "all"] = Field("mouth", description="what it sees: jaw and mouth, or every blendshape")
+    widths: tuple[int, ...] = Field((64, 128, 256), min_length=1, description="channels of the convolutions")
+    embedding: int = Field(256, description="size of the two vectors that are compared")
+    min_shift: int = Field(5, ge=1, description="least frames that an off-sync window is away")
+    negatives: int = Field(1, ge=1, description="off-sync windows per window in sync")
+    motion_noise: float = Field(0.0, ge=0, description="noise on the normalised motion while training; small corpora")
+    level_noise: float = Field(0.0, ge=0, description="offset per window and channel while training; small corpora")
+    speech_noise: float = Field(0.0, ge=0, description="noise on the normalised features while training; small corpora")
+
+
 class TrainingConfig(StrictModel):
     """One training run."""
 
@@ -163,6 +214,11 @@ class TrainingConfig(StrictModel):
     decay: Literal["constant", "cosine"] = Field("constant", description="learning rate over the run")
     threads: int = Field(2, description="CPU threads; fixed, since sums depend on it in the last bit")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda when present")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast, for GPUs; weights stay float32")
+    processes: int = Field(1, ge=1, description="started by torchrun when more than 1; one per GPU")
+    validate_every: int = Field(50, ge=1, description="optimizer steps between looks at the held-out loss")
+    patience: int = Field(0, ge=0, description="validations without a better held-out loss before the end; 0: never")
+    sample_every: int = Field(0, ge=0, description="epochs between rendered samples in MLflow; 0: none")
 
 
 class EvaluationConfig(StrictModel):
@@ -188,6 +244,12 @@ class Preset(StrictModel):
     emodiff_training: TrainingConfig = TrainingConfig()
     student: StudentConfig = StudentConfig()
     student_training: TrainingConfig = TrainingConfig()
+    lip_sync: LipSyncConfig = LipSyncConfig()
+    lip_sync_training: TrainingConfig = TrainingConfig(batch=64, learning_rate=1e-4, epochs=50)
+    lips: LipsConfig = LipsConfig()
+    all_channels: AllChannelsConfig = AllChannelsConfig()
+    audio2bs_training: TrainingConfig = TrainingConfig(batch=32, learning_rate=1e-4, epochs=50)
+    lip_residue_training: TrainingConfig = TrainingConfig(batch=32, learning_rate=1e-4, epochs=50)
     evaluation: EvaluationConfig = EvaluationConfig()
 
 

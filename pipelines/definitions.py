@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets.corpus import build_corpus_assets
 from assets.evaluation import build_evaluation_assets
-from assets.models import build_arkit_dataset_asset, build_model_asset, build_training_set_asset
+from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
 from assets.recipes import deepspeech_small
 from magictalk_core.workspace import Workspace
 from pipelines.jobs import build_jobs, build_schedules
@@ -22,7 +22,7 @@ def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Def
     assets += [
         build_arkit_dataset_asset(corpora),
         build_training_set_asset(corpora),
-        build_model_asset("emodiff"),
+        *build_model_assets(),
         *build_evaluation_assets(corpora),
         deepspeech_small,
     ]

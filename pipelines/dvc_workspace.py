@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from magictalk_core.lineage.atomic import write_text
+from magictalk_core.training.families import FAMILIES
 from magictalk_core.workspace import Workspace
 
 __all__ = ["DVC_YAML_HEADER", "dvc_yaml", "params_yaml", "prepare_dvc_workspace", "stage_asset_keys"]
@@ -35,6 +36,11 @@ def _stage(asset: str, cmd_select: str, deps: list[str], outs: list[str], params
     return stage
 
 
+def _model_stage(family: str, needs: tuple[str, ...]) -> dict[str, Any]:
+    name = f"models/{family}"
+    return _stage(name, name, ["training_set", *(f"models/{needed}" for needed in needs)], [name], [])
+
+
 def _stages() -> dict[str, Any]:
     dataset = _stage(
         "${item}/manifest",
@@ -47,7 +53,7 @@ def _stages() -> dict[str, Any]:
         "dataset": {"foreach": "${corpora}", "do": dataset},
         "arkit_dataset": _stage("arkit_dataset", "arkit_dataset", ["manifests"], ["arkit_dataset"], []),
         "training_set": _stage("training_set", "training_set", ["manifests"], ["training_set"], []),
-        "models-emodiff": _stage("models/emodiff", "models/emodiff", ["training_set"], ["models/emodiff"], []),
+        **{f"models-{name}": _model_stage(name, family.needs) for name, family in FAMILIES.items()},
         "generated": _stage("generated", "generated", ["models/emodiff"], ["generated"], []),
         "scores": _stage("scores", "rig scores", ["generated"], ["scores"], []),
         "tables-summary": _stage("tables/summary", "tables/summary", ["scores"], ["tables"], []),

@@ -69,6 +69,8 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "arkit_dataset": ["sample/manifest", "sample/snapshot"],
         "training_set": ["sample/manifest", "sample/snapshot"],
         "models/emodiff": ["training_set"],
+        "models/emodiff_no_style": ["training_set"],
+        "models/emodiff_student": ["models/emodiff", "training_set"],
         "rig": [],
         "recipes/deepspeech_small": [],
         "generated": ["models/emodiff", "training_set"],

@@ -7,6 +7,7 @@ Every random choice of a step is drawn from a generator seeded by (seed, step), 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from magictalk_core.emodiff.network import Denoiser
 from magictalk_core.emodiff.style_pool import StylePools
 from magictalk_core.emodiff.styles import StyleBank
 from magictalk_core.errors import PermanentError
+from magictalk_core.faces.arkit import MOTION_NAMES
 from magictalk_core.training.dataset import TrainingSet
 from magictalk_core.training.families import FAMILIES
 from magictalk_core.training.task import WHOLE_BATCH, BatchPart
@@ -128,6 +130,26 @@ class EmoDiffTask:
             return None
         chosen = starts[np.linspace(0, len(starts) - 1, min(_VALIDATION_WINDOWS, len(starts))).round().astype(int)]
         return float(self.loss(network, chosen, _VALIDATION_SEED, 0.0, 0.0))
+
+    def sample_motion(self, weights: dict[str, Tensor]) -> tuple[NDArray[np.float32], int] | None:
+        """Motion (n, 58) for the first validation segment in the style of its own frames, and frames per second.
+
+        Channels that are not modelled rest at 0. None without a validation segment.
+        """
+        from magictalk_core.emodiff.generate import EmoDiffModel
+
+        rows = self.data.index[self.data.index["split"] == Split.VAL]
+        if not len(rows):
+            return None
+        start, length = int(rows["start"].iloc[0]), int(rows["length"].iloc[0])
+        frames = slice(start, start + length)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_model(weights, Path(folder))
+            model = EmoDiffModel.load(Path(folder))
+        states = model.generate(np.array(self.data.features[frames]), np.array(self.data.states[frames]))
+        motion = np.zeros((length, len(MOTION_NAMES)), np.float32)
+        motion[:, [MOTION_NAMES.index(name) for name in model.channels]] = states
+        return motion, model.fps
 
     def save_model(self, weights: dict[str, Tensor], folder: Path) -> None:
         """What generation needs: weights, settings, channels, normalisation, styles."""

@@ -16,9 +16,11 @@ from typing import Any
 
 from magictalk_core.config import load_preset
 from magictalk_core.errors import MagicTalkError, UserError
+from magictalk_core.training.families import FAMILIES
 
-EPILOG = """example:
+EPILOG = """examples:
   python -m magictalk_core.training --family emodiff --config sample --data data/training_set --out data/models/emodiff
+  torchrun --nproc-per-node 4 -m magictalk_core.training --family emodiff --config paper --data ... --out ...
 """
 
 
@@ -29,7 +31,7 @@ def _arguments() -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--family", required=True, help="emodiff")
+    parser.add_argument("--family", required=True, help=", ".join(FAMILIES))
     parser.add_argument("--config", required=True, help="preset name or YAML file")
     parser.add_argument("--data", required=True, type=Path, help="training set directory")
     parser.add_argument("--out", required=True, type=Path, help="directory of this family's runs")
@@ -83,7 +85,11 @@ def _run(options: argparse.Namespace) -> None:
         if pipes is not None:
             _end_with_parent()
         preset = load_preset(options.config)
-        trained = train(options.family, preset, options.data, options.out, tracker, tags, _Progress())
+        first = os.environ.get("RANK", "0") == "0"
+        progress = _Progress() if first else lambda step, steps, loss, left: None
+        trained = train(options.family, preset, options.data, options.out, tracker, tags, progress)
+        if not first:
+            return
         sys.stderr.write(f"model {trained.path} md5 {trained.weights_md5}\n")
         if pipes is not None:
             metadata: dict[str, Any] = {
@@ -91,7 +97,7 @@ def _run(options: argparse.Namespace) -> None:
                 "duration_s": time.monotonic() - began,
                 "dvc.md5": trained.weights_md5,
                 "mlflow.run_id": trained.run_id,
-                **{key.replace("/", "."): value for key, value in trained.metrics.items()},
+                **{key.replace("/", "."): value for key, value in (trained.metrics | trained.measured).items()},
             }
             pipes.report_asset_materialization(metadata=metadata, data_version=trained.weights_md5)
 

@@ -5,8 +5,9 @@
     step-00000100/
       model.safetensors       weights
       ema.safetensors         their running average
+      best.safetensors        the average with the least held-out loss, where training may stop early
       optimizer.safetensors   Adam's moments
-      trainer.json            step, and the curves so far
+      trainer.json            step, the curves so far, the best step and its loss
 
 No random state is stored: every draw of a step comes from a generator seeded by (seed, step).
 """
@@ -26,10 +27,19 @@ from torch import Tensor, nn
 
 from magictalk_core.lineage.atomic import atomic_directory
 
-__all__ = ["TrainerState", "latest_checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Best", "TrainerState", "latest_checkpoint", "load_checkpoint", "save_checkpoint"]
 
 _NAME = re.compile(r"step-(\d{8})")
 Curves = list[tuple[int, str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The averaged weights with the least held-out loss so far."""
+
+    loss: float
+    step: int
+    weights: dict[str, Tensor]
 
 
 @dataclass
@@ -41,6 +51,7 @@ class TrainerState:
     optimizer: torch.optim.Adam
     step: int
     curves: Curves
+    best: Best | None = None
 
 
 def _optimizer_tensors(state: TrainerState) -> dict[str, Tensor]:
@@ -59,7 +70,11 @@ def save_checkpoint(run: Path, state: TrainerState, keep: int) -> Path:
         )
         save_file({k: v.cpu().contiguous() for k, v in state.average.items()}, folder / "ema.safetensors")
         save_file(_optimizer_tensors(state), folder / "optimizer.safetensors")
-        (folder / "trainer.json").write_text(json.dumps({"step": state.step, "curves": state.curves}), encoding="utf-8")
+        values: dict[str, Any] = {"step": state.step, "curves": state.curves}
+        if state.best is not None:
+            values["best"] = {"loss": state.best.loss, "step": state.best.step}
+            save_file({k: v.cpu().contiguous() for k, v in state.best.weights.items()}, folder / "best.safetensors")
+        (folder / "trainer.json").write_text(json.dumps(values), encoding="utf-8")
     for old in _checkpoints(run)[:-keep]:
         shutil.rmtree(old)
     return target
@@ -78,7 +93,8 @@ def latest_checkpoint(run: Path) -> Path | None:
 def load_checkpoint(path: Path, state: TrainerState) -> None:
     """Put the checkpoint into `state`."""
     state.network.load_state_dict(load_file(path / "model.safetensors"))
-    state.average.update(load_file(path / "ema.safetensors"))
+    for key, value in load_file(path / "ema.safetensors").items():
+        state.average[key].copy_(value)
     saved: dict[str, dict[str, Tensor]] = {}
     for key, value in load_file(path / "optimizer.safetensors").items():
         name, field = key.split("|")
@@ -90,3 +106,6 @@ def load_checkpoint(path: Path, state: TrainerState) -> None:
     values = json.loads((path / "trainer.json").read_text(encoding="utf-8"))
     state.step = values["step"]
     state.curves = [(int(s), str(m), float(v)) for s, m, v in values["curves"]]
+    if "best" in values:
+        weights = {k: v.to(state.average[k].device) for k, v in load_file(path / "best.safetensors").items()}
+        state.best = Best(values["best"]["loss"], values["best"]["step"], weights)

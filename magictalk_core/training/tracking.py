@@ -18,7 +18,7 @@ class RunTracker(Protocol):
     def tags(self, values: Mapping[str, str]) -> None: ...
     def dataset(self, name: str, digest: str) -> None: ...
     def metrics(self, values: Mapping[str, float], step: int) -> None: ...
-    def artifact(self, path: Path) -> None: ...
+    def artifact(self, path: Path, folder: str | None = None) -> None: ...
     def finish(self) -> None: ...
 
 
@@ -45,8 +45,8 @@ class MemoryTracker:
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         self.logged["metrics"].append((step, dict(values)))
 
-    def artifact(self, path: Path) -> None:
-        self.logged["artifacts"].append(path.name)
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        self.logged["artifacts"].append(f"{folder}/{path.name}" if folder else path.name)
 
     def finish(self) -> None:
         self.finished = True
@@ -103,8 +103,8 @@ class MlflowTracker:
         for key, value in values.items():
             self._client.log_metric(self._run_id, key, value, step=step)
 
-    def artifact(self, path: Path) -> None:
-        self._client.log_artifact(self._run_id, str(path))
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        self._client.log_artifact(self._run_id, str(path), folder)
 
     def finish(self) -> None:
         self._client.set_terminated(self._run_id)
