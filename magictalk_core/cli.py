@@ -125,11 +125,11 @@ def demo(home: Home = None, preset: PresetOption = "sample") -> None:
     Example: magictalk demo --home /tmp/magictalk-demo
     """
     with _errors():
-        from magictalk_core.demo import prepare_demo, summarize_demo
+        from magictalk_core.demo import demo_selection, prepare_demo, summarize_demo
 
         workspace = _workspace(home)
         prepare_demo(workspace)
-        code = _run_pipeline(workspace, preset, None, False)
+        code = _run_pipeline(workspace, preset, demo_selection(workspace), False)
         if code:
             raise typer.Exit(code)
         typer.echo(summarize_demo(workspace))

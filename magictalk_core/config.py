@@ -137,7 +137,21 @@ class EmoDiffConfig(StrictModel):
     condition_noise: float = Field(
         0.0, ge=0, description="standard deviation of noise on the normalised conditions while training; small corpora"
     )
+    level_noise: float = Field(
+        0.0,
+        ge=0,
+        description="standard deviation of an offset per window and channel, on motion and conditions alike while "
+        "training: levels are then taken from the style, not learned from few people",
+    )
+    around_style: bool = Field(
+        False,
+        description="motion is the difference to the mean of its style clip: levels are copied, not learned from few "
+        "people",
+    )
     guidance: float = Field(0.15, description="w of Eq. 5")
+    hold_initial: bool = Field(
+        False, description="the initial state is frame 0, free of noise, in training and sampling: windows then join"
+    )
     sampler: Literal["ddpm", "code65", "ddim", "dpmpp", "student"] = Field(
         "ddpm",
         description="ddpm: Eq. 2; code65: posterior variance and stabilizer; ddim, dpmpp: 20-50 evaluations; student: "

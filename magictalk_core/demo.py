@@ -6,13 +6,13 @@ import logging
 
 import pandas as pd
 
-from magictalk_core.corpora.registry import add_corpus, new_entry
+from magictalk_core.corpora.registry import add_corpus, list_corpora, new_entry
 from magictalk_core.corpora.sample.build import build_sample_corpus
 from magictalk_core.corpora.sample.listed import build_listed_samples
 from magictalk_core.isolation import default_workers
 from magictalk_core.workspace import Workspace
 
-__all__ = ["prepare_demo", "summarize_demo"]
+__all__ = ["demo_selection", "prepare_demo", "summarize_demo"]
 
 logger = logging.getLogger("magictalk.demo")
 
@@ -36,6 +36,12 @@ def prepare_demo(workspace: Workspace) -> None:
         add_corpus(workspace, entry, replace=True)
 
 
+def demo_selection(workspace: Workspace) -> str:
+    """What the demo materializes: all but the ablations and the student, which take as long again."""
+    cards = [f"{entry.name}/card" for entry in list_corpora(workspace)]
+    return " ".join(["+report", "+arkit_dataset", *cards])
+
+
 def summarize_demo(workspace: Workspace) -> str:
     """What stands where, the number that tells success, and the commands to look further."""
     scores = pd.read_csv(workspace.tables / "summary.csv")
@@ -52,6 +58,7 @@ def summarize_demo(workspace: Workspace) -> str:
             f"report             {workspace.report / 'report.html'}",
             f"lineage and runs   DAGSTER_HOME={workspace.dagster} MAGICTALK_HOME={workspace.home} "
             "dagster dev -w workspace.yaml",
+            f"ablations          magictalk run --home {workspace.home}",
             f"training curves    mlflow ui --backend-store-uri {workspace.mlflow_uri}",
         ]
     )

@@ -112,6 +112,10 @@ class Workspace:
         return self.home / "scores"
 
     @property
+    def set_scores(self) -> Path:
+        return self.home / "set_scores"
+
+    @property
     def tables(self) -> Path:
         return self.home / "tables"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from assets.evaluation import EMODIFF_FAMILIES
 from magictalk_core.lineage.atomic import write_text
 from magictalk_core.training.families import FAMILIES
 from magictalk_core.workspace import Workspace
@@ -56,6 +57,13 @@ def _stages() -> dict[str, Any]:
         **{f"models-{name}": _model_stage(name, family.needs) for name, family in FAMILIES.items()},
         "generated": _stage("generated", "generated", ["models/emodiff"], ["generated"], []),
         "scores": _stage("scores", "rig scores", ["generated"], ["scores"], []),
+        "set_scores": _stage(
+            "set_scores",
+            "set_scores",
+            ["generated", *(f"models/{name}" for name in EMODIFF_FAMILIES)],
+            ["set_scores"],
+            [],
+        ),
         "tables-summary": _stage("tables/summary", "tables/summary", ["scores"], ["tables"], []),
         "videos-comparison": _stage("videos/comparison", "videos/comparison", ["generated"], ["videos"], []),
         "report": _stage("report", "report", ["videos", "tables"], ["report"], []),

@@ -75,6 +75,13 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "recipes/deepspeech_small": [],
         "generated": ["models/emodiff", "training_set"],
         "scores": ["generated", "rig"],
+        "set_scores": [
+            "generated",
+            "models/emodiff",
+            "models/emodiff_no_style",
+            "models/emodiff_student",
+            "training_set",
+        ],
         "tables/summary": ["scores"],
         "videos/comparison": ["generated", "rig", "scores"],
         "report": ["scores", "tables/summary", "training_set", "videos/comparison"],

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from magictalk_core.config import EmoDiffConfig
 
-__all__ = ["NoiseSchedule", "Predict", "draw_noise", "guided", "make_scheduler", "sample", "stabilized"]
+__all__ = ["NoiseSchedule", "Predict", "draw_noise", "guided", "hold_first", "make_scheduler", "sample", "stabilized"]
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(x_t (B, N, D), t (B,)) -> predicted noise (B, N, D)."""
@@ -91,10 +91,17 @@ def draw_noise(shape: Sequence[int], generators: Sequence[torch.Generator]) -> T
     return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators])
 
 
-def sample(predict: Predict, noise: Tensor, config: EmoDiffConfig, generators: Sequence[torch.Generator]) -> Tensor:
+def sample(
+    predict: Predict,
+    noise: Tensor,
+    config: EmoDiffConfig,
+    generators: Sequence[torch.Generator],
+    first: Tensor | None = None,
+) -> Tensor:
     """x_0 (B, N, D) from `noise` of that shape in `sampling_steps` calls of `predict`.
 
-    Whatever is drawn on the way for row i comes from `generators[i]` (CPU).
+    Whatever is drawn on the way for row i comes from `generators[i]` (CPU). `first` (B, D), where it is given, is
+    frame 0 of everything that `predict` sees and of the result, free of noise, as in training with `hold_initial`.
     """
     scheduler = make_scheduler(config)
     scheduler.set_timesteps(config.sampling_steps)
@@ -103,8 +110,14 @@ def sample(predict: Predict, noise: Tensor, config: EmoDiffConfig, generators: S
     extra: dict[str, Any] = {"generator": list(generators)} if config.sampler == "ddpm" else {}
     for step in scheduler.timesteps:
         t = torch.full((rows,), int(step), dtype=torch.long)
+        x = hold_first(x, first)
         if config.sampler == "code65":
             fresh, shared = draw_noise(shape, generators), draw_noise((1, shape[-1]), generators)
             extra = {"eta": 1.0, "variance_noise": stabilized(fresh, shared, int(step) + 1)}
         x = scheduler.step(predict(scheduler.scale_model_input(x, step), t), step, x, **extra).prev_sample
-    return x
+    return hold_first(x, first)
+
+
+def hold_first(x: Tensor, first: Tensor | None) -> Tensor:
+    """`x` (B, N, D) with the clean state `first` (B, D) as frame 0; as it is without one."""
+    return x if first is None else torch.cat([first[:, None].to(x.dtype), x[:, 1:]], dim=1)

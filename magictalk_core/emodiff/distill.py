@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from magictalk_core.config import EmoDiffConfig
-from magictalk_core.emodiff.diffusion import NoiseSchedule, Predict, make_scheduler
+from magictalk_core.emodiff.diffusion import NoiseSchedule, Predict, hold_first, make_scheduler
 
 __all__ = ["Leg", "jump", "jump_gain", "leg_times", "sample_legs", "target_noise", "teacher_legs"]
 
@@ -63,22 +63,32 @@ def target_noise(leg: Leg, schedule: NoiseSchedule) -> Tensor:
     return noise
 
 
-def sample_legs(predict: Predict, x: Tensor, config: EmoDiffConfig) -> Tensor:
-    """Motion from noise `x` (B, N, D) in `config.sampling_steps` jumps, one call of `predict` each."""
-    schedule = NoiseSchedule(config)
+def sample_legs(predict: Predict, noise: Tensor, config: EmoDiffConfig, first: Tensor | None = None) -> Tensor:
+    """Motion from `noise` (B, N, D) in `config.sampling_steps` jumps, one call of `predict` each.
+
+    `first` (B, D), where it is given, is held as frame 0.
+    """
+    schedule, x = NoiseSchedule(config), noise
     times = [*leg_times(config, config.sampling_steps), -1]
     for t, t_end in pairwise(times):
+        x = hold_first(x, first)
         noise = predict(x, torch.full((len(x),), t, dtype=torch.long))
         x = jump(x, noise, schedule, t, t_end)
-    return x
+    return hold_first(x, first)
 
 
 def teacher_legs(
-    predict: Predict, config: EmoDiffConfig, legs: int, noise: Tensor, steps_per_leg: int
+    predict: Predict,
+    config: EmoDiffConfig,
+    legs: int,
+    noise: Tensor,
+    steps_per_leg: int,
+    first: Tensor | None = None,
 ) -> Sequence[Leg]:
     """Run the teacher, guidance included in `predict`, from `noise` to motion and note where every leg begins and ends.
 
-    Each leg is solved by DPM-Solver++ of second order in `steps_per_leg` steps.
+    Each leg is solved by DPM-Solver++ of second order in `steps_per_leg` steps. `first` (B, D) is held as frame 0 where
+    it is given; what then happens to that frame is nothing to learn.
     """
     solver = config.model_copy(update={"sampler": "dpmpp"})
     scheduler = make_scheduler(solver)
@@ -86,9 +96,10 @@ def teacher_legs(
     times = [int(t) for t in scheduler.timesteps]
     found, x = [], noise
     for leg in range(legs):
-        start = x
+        start = hold_first(x, first)
         for i in range(leg * steps_per_leg, (leg + 1) * steps_per_leg):
             t = torch.full((len(noise),), times[i], dtype=torch.long)
+            x = hold_first(x, first)
             x = scheduler.step(predict(x, t), scheduler.timesteps[i], x).prev_sample
         begin = times[leg * steps_per_leg]
         end = times[(leg + 1) * steps_per_leg] if leg + 1 < legs else -1

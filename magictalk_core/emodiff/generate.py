@@ -54,6 +54,8 @@ class _Clip:
         self.speech = (torch.tensor(request.speech) - model.feature_mean) / model.feature_std
         self.style = (torch.tensor(request.style) - model.mean) / model.std
         self.generator = torch.Generator().manual_seed(request.seed)
+        around = model.config.around_style and model.config.style != "none"
+        self.level = self.style.mean(dim=0) if around else torch.zeros(len(model.channels))
         self.state = draw_style(self.style, 1, self.generator)[0]
         if request.initial is not None:
             self.state = (torch.tensor(request.initial) - model.mean) / model.std
@@ -179,14 +181,17 @@ class EmoDiffModel:
     def _windows(self, clips: Sequence[_Clip], start: int) -> Tensor:
         styles = torch.stack([draw_style(clip.style, STYLE_FRAMES, clip.generator) for clip in clips])
         initial = torch.stack([clip.state for clip in clips])
+        level = torch.stack([clip.level for clip in clips])
+        initial = initial - level
         condition = condition_matrix(initial, None if self.config.style == "none" else styles, self.window)
         speech = torch.cat([clip.window_speech(start, self.window, self.config.speech_context) for clip in clips])
         noise = draw_noise((self.window, len(self.channels)), [clip.generator for clip in clips])
         with torch.inference_mode():
+            held = initial if self.config.hold_initial else None
             if self.config.sampler == "student":
-                return sample_legs(unguided(self.network, condition, speech), noise, self.config)
+                return level[:, None] + sample_legs(unguided(self.network, condition, speech), noise, self.config, held)
             predict = guided_by(self.network, self.config.guidance, condition, speech)
-            return sample(predict, noise, self.config, [clip.generator for clip in clips])
+            return level[:, None] + sample(predict, noise, self.config, [clip.generator for clip in clips], held)
 
     def _natural(self, motion: Tensor) -> Motion:
         values = (motion * self.std + self.mean).numpy().astype(np.float32)

@@ -48,7 +48,7 @@ class StudentTask(EmoDiffTask):
         generator = torch.Generator().manual_seed(seed)
         device = next(network.parameters()).device
         frames = starts[:, None] + torch.arange(self.window)
-        x0 = self.states[frames]
+        x0 = self.around_style(self.states[frames], starts.numpy())
         style = self.states[torch.from_numpy(self.styles.draw(starts.numpy(), generator))]
         noise = torch.randn(x0.shape, generator=generator)
         rank, processes = part
@@ -58,13 +58,16 @@ class StudentTask(EmoDiffTask):
         speech = self._speech(frames[mine], starts.numpy()[mine])
         with torch.no_grad():
             teach = guided_by(self.teacher.network, self.teacher.config.guidance, condition, speech)
-            path = teacher_legs(teach, self.teacher.config, self.legs, noise[mine], _TEACHER_STEPS_PER_LEG)
+            held = x0[mine, 0] if self.teacher.config.hold_initial else None
+            path = teacher_legs(teach, self.teacher.config, self.legs, noise[mine], _TEACHER_STEPS_PER_LEG, held)
         losses = []
         for leg in path:
             t = torch.full((len(condition),), leg.t)
             found = network(*(v.to(device) for v in (leg.start, t, condition, speech)))
             gain = jump_gain(self.schedule, leg.t, leg.t_end)
-            losses.append(gain**2 * (found - target_noise(leg, self.schedule).to(device)).square().mean())
+            wrong = found - target_noise(leg, self.schedule).to(device)
+            # A held frame is put in its place, not moved there.
+            losses.append(gain**2 * wrong[:, 0 if held is None else 1 :].square().mean())
         return torch.stack(losses).mean() * (processes * len(condition) / len(starts))
 
     def training_loss(self, network: nn.Module, step: int, part: BatchPart = WHOLE_BATCH) -> Tensor:

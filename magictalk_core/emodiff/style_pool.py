@@ -40,8 +40,8 @@ class StylePools:
         self._pool = _ranges(rows, places, lengths, ["key"])
         self._clip = _ranges(rows, places, lengths, ["key", "clip_id"])
 
-    def draw(self, starts: Indices, generator: torch.Generator) -> Indices:
-        """(B, 3) frames for the windows that begin at `starts` (B,)."""
+    def _pools(self, starts: Indices) -> tuple[Indices, Indices, Indices, Indices]:
+        """(begin, end, left, gap) (B,) in the layout: the range of each window's pool, and what is left out of it."""
         row = np.searchsorted(self._starts, starts, side="right") - 1
         begin, end = self._pool[row].T
         left, right = self._clip[row].T
@@ -49,11 +49,25 @@ class StylePools:
         own = self._place[row] + starts - self._starts[row]
         left, right = np.where(alone, own, left), np.where(alone, own + self._window, right)
         enough = (end - begin) - (right - left) >= STYLE_FRAMES
-        gap = np.where(enough, right - left, 0)
+        return begin, end, left, np.where(enough, right - left, 0)
+
+    def draw(self, starts: Indices, generator: torch.Generator) -> Indices:
+        """(B, 3) frames for the windows that begin at `starts` (B,)."""
+        begin, end, left, gap = self._pools(starts)
         numbers = torch.rand(len(starts), STYLE_FRAMES, generator=generator, dtype=torch.float64).numpy()
         places = begin[:, None] + (numbers * (end - begin - gap)[:, None]).astype(np.int64)
         places += np.where(places >= left[:, None], gap[:, None], 0)
         return np.asarray(self._layout[places])
+
+    def sums(self, states: torch.Tensor) -> torch.Tensor:
+        """(L + 1, D) running sums of states (L, D) along the layout, for `means`."""
+        return torch.nn.functional.pad(states[torch.from_numpy(self._layout)].double().cumsum(0), (0, 0, 1, 0))
+
+    def means(self, starts: Indices, sums: torch.Tensor) -> torch.Tensor:
+        """(B, D) mean state of the whole pool of each window."""
+        begin, end, left, gap = (torch.from_numpy(np.asarray(v)) for v in self._pools(starts))
+        whole = sums[end] - sums[begin] - (sums[left + gap] - sums[left])
+        return (whole / (end - begin - gap)[:, None]).float()
 
 
 def _back_to_rows(rows: pd.DataFrame, values: Indices) -> Indices:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from magictalk_core.config import Preset
 from magictalk_core.corpora.records import Split
 from magictalk_core.emodiff.conditions import condition_matrix, speech_in_context
-from magictalk_core.emodiff.diffusion import NoiseSchedule
+from magictalk_core.emodiff.diffusion import NoiseSchedule, hold_first
 from magictalk_core.emodiff.network import Denoiser
 from magictalk_core.emodiff.style_pool import StylePools
 from magictalk_core.emodiff.styles import StyleBank
@@ -30,6 +30,9 @@ from magictalk_core.training.families import FAMILIES
 from magictalk_core.training.task import WHOLE_BATCH, BatchPart
 
 __all__ = ["EmoDiffTask"]
+
+_STYLE_NOISE = 0.2
+"""Noise on style frames over that on the speech: levels are what they are for."""
 
 _VALIDATION_SEED = 2**31 - 1
 _VALIDATION_WINDOWS = 128
@@ -54,6 +57,8 @@ class EmoDiffTask:
         self.segment_starts = data.index["start"].to_numpy(np.int64)
         self.segment_ends = self.segment_starts + data.index["length"].to_numpy(np.int64)
         self.styles = StylePools(data.index, self.window)
+        config = preset.emodiff
+        self.sums = self.styles.sums(self.states) if config.around_style and config.style != "none" else None
 
     def build_network(self) -> nn.Module:
         size = int(self.data.info["feature_size"])
@@ -91,36 +96,50 @@ class EmoDiffTask:
         seed: int,
         drop: float,
         blur: float,
+        levels: float = 0.0,
         part: BatchPart = WHOLE_BATCH,
     ) -> Tensor:
         """Weighted squared error of the predicted noise (Eq. 4) on the windows that begin at `starts`."""
         generator = torch.Generator().manual_seed(seed)
         device = next(network.parameters()).device
         frames = torch.from_numpy(starts[:, None] + np.arange(self.window))
-        x0 = self.states[frames]
+        x0 = self.around_style(self.states[frames], starts)
         style = self.states[torch.from_numpy(self.styles.draw(starts, generator))]
+        if levels > 0:
+            # Another face of the same mood: the level must come from the conditions, not from the few known people.
+            offset = levels * torch.randn(len(starts), 1, x0.shape[2], generator=generator)
+            style = style + offset
+            x0 = x0 if self.sums is not None else x0 + offset
         condition = condition_matrix(x0[:, 0], None if self.preset.emodiff.style == "none" else style, self.window)
         t = torch.randint(self.preset.emodiff.steps, (len(starts),), generator=generator)
         noise = torch.randn(x0.shape, generator=generator)
         dropped = torch.rand(len(starts), generator=generator) < drop
-        noisy = self.schedule.add_noise(x0, noise, t)
+        held = self.preset.emodiff.hold_initial
+        noisy = hold_first(self.schedule.add_noise(x0, noise, t), x0[:, 0] if held else None)
         speech = self._speech(frames, starts)
         if blur > 0:
-            noise_on_given = condition[..., -1:] * torch.randn(condition[..., :-1].shape, generator=generator)
-            condition[..., :-1] += blur * noise_on_given
+            # Hardly on the given frames, not at all on the initial state: a window that doubts it begins with a jump.
+            given = condition[:, 1:, -1:]
+            noises = torch.randn(condition[:, 1:, :-1].shape, generator=generator)
+            condition[:, 1:, :-1] += _STYLE_NOISE * blur * given * noises
             speech = speech + blur * torch.randn(speech.shape, generator=generator)
         rank, processes = part
         mine = slice(rank, None, processes)
         predicted = network(*(v[mine].to(device) for v in (noisy, t, condition, speech, dropped)))
-        errors: Tensor = (predicted - noise[mine].to(device)).square().mean(dim=(1, 2))
+        errors: Tensor = (predicted - noise[mine].to(device))[:, 1 if held else 0 :].square().mean(dim=(1, 2))
         weights = self.schedule.loss_weights(self.preset.emodiff.loss)[t[mine]].to(device)
         return (errors * weights).sum() * (processes / len(starts))
+
+    def around_style(self, x0: Tensor, starts: NDArray[np.int64]) -> Tensor:
+        """States (B, N, D) as the differences to the mean of each window's style pool, where the preset asks it."""
+        return x0 if self.sums is None else x0 - self.styles.means(starts, self.sums)[:, None]
 
     def training_loss(self, network: nn.Module, step: int, part: BatchPart = WHOLE_BATCH) -> Tensor:
         settings = self.preset.emodiff
         seed = self.preset.emodiff_training.seed * _SEEDS_PER_RUN + step
         starts = self.batch_starts(step)
-        return self.loss(network, starts, seed, settings.condition_drop, settings.condition_noise, part)
+        noises = settings.condition_noise, settings.level_noise
+        return self.loss(network, starts, seed, settings.condition_drop, *noises, part)
 
     @torch.no_grad()
     def validation_loss(self, network: nn.Module) -> float | None:

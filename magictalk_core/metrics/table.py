@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.metrics.beats import beat_alignment
 from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.metrics.coefficients import channel_correlation, group_error, mean_correlation, velocity_error
@@ -18,7 +19,7 @@ from magictalk_core.metrics.seams import seam_ratio
 
 __all__ = ["GROUND_TRUTH", "METRICS_VERSION", "score_clip", "score_ground_truth", "summary"]
 
-METRICS_VERSION = "1"
+METRICS_VERSION = "2"
 """Raised when any metric changes its value for the same input."""
 
 GROUND_TRUTH = "ground_truth"
@@ -70,6 +71,7 @@ def score_clip(
     speed = velocity_error(truth, generated)
     values |= {f"velocity_mae_{group}": speed[group].value for group in _SPEED_GROUPS}
     values["jaw_open_correlation"] = channel_correlation(truth, generated, "jawOpen")
+    values["jaw_beat_alignment"] = beat_alignment(truth, generated)
     values["mouth_correlation"] = mean_correlation(truth, generated).value
     values |= landmark_distances(truth, generated, rig)
     rates = find_blinks(truth).per_minute, values["blinks_per_minute"]

@@ -17,6 +17,7 @@ __all__ = [
     "MEDIA",
     "MOTION",
     "SCORES",
+    "SET_SCORES",
     "SOURCE",
     "SPEECH",
     "TABLES",
@@ -264,4 +265,21 @@ SCORES = TableSpec(
     ("clip_id", "method", "metric"),
 )
 
-TABLES: dict[str, TableSpec] = {t.name: t for t in (SOURCE, CLIPS, MEDIA, FRAMES, ARKIT, SPEECH, MOTION, SCORES)}
+SET_SCORES = TableSpec(
+    "set_scores",
+    1,
+    "one row per method and metric over the whole test set",
+    (
+        _label("method", "what generated the motion; `ground_truth` for the real clips", nullable=False),
+        _label("metric", "metric name with the id of any stand-in it used", nullable=False),
+        Column("value", _F64, "the value; null where it does not exist", nullable=True),
+        _label("unit", "unit of the value", nullable=False),
+        Column("n", _I64, "generated motions that the value is over"),
+        _label("detail", "what the value means, in words", nullable=False),
+    ),
+    ("method", "metric"),
+)
+
+TABLES: dict[str, TableSpec] = {
+    t.name: t for t in (SOURCE, CLIPS, MEDIA, FRAMES, ARKIT, SPEECH, MOTION, SCORES, SET_SCORES)
+}

@@ -64,7 +64,7 @@ def _student(preset: Preset, data: TrainingSet, models: Models) -> Any:
 
 FAMILIES: dict[str, ModelFamily] = {
     "emodiff": ModelFamily(
-        "3",
+        "4",
         "EmoDiff, the diffusion model of section 3.2: motion from speech and style.",
         lambda preset: preset.emodiff_training,
         lambda preset: {"emodiff": preset.emodiff, "emodiff_training": preset.emodiff_training},
