@@ -13,6 +13,7 @@ from magictalk_core.tables.schema import MOTION, SCORES, SET_SCORES
 GROUP = "evaluation"
 OWNERS = ["team:magictalk"]
 EMODIFF_FAMILIES = ("emodiff", "emodiff_no_style", "emodiff_student")
+LIP_FAMILIES = ("audio2bs", "lip_residue", "lip_sync_expert", "lip_sync_expert_all_channels")
 
 
 @dg.asset(
@@ -54,11 +55,28 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
-        deps=["generated", "rig"],
+        deps=["generated", dg.AssetKey(["models", "audio2bs"]), dg.AssetKey(["models", "lip_residue"])],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"torch", "parquet"},
+        pool="gpu",
+        code_version="1",
+        description="The whole method on every test clip: EmoDiff's motion with refined lips.",
+    )
+    def refined(store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.lips.test_set import refine_test_motion
+
+        timer = Timer()
+        result = refine_test_motion(store.workspace, corpora, settings.load())
+        metadata = materialization(result.path, result.md5, timer, spec=MOTION, rows=result.rows, clips=result.clips)
+        return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
+
+    @dg.asset(
+        deps=["generated", "refined", "rig", dg.AssetKey(["models", "lip_sync_expert"])],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
-        code_version="1",
+        code_version="2",
         check_specs=[dg.AssetCheckSpec("mouth_follows_speech", asset="scores")],
         description="One row per test clip, method and metric.",
     )
@@ -67,7 +85,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
 
         timer = Timer()
         result = score_test_motion(store.workspace, corpora, settings.load())
-        correlation = mean_score(result.path, "emodiff", "jaw_open_correlation")
+        correlation = mean_score(result.path, "magictalk", "jaw_open_correlation")
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
             metadata=materialization(result.path, result.md5, timer, spec=SCORES, rows=result.rows),
@@ -114,6 +132,23 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         )
 
     @dg.asset(
+        deps=[*(dg.AssetKey(["models", name]) for name in ("emodiff", *LIP_FAMILIES)), "training_set"],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"torch", "csv"},
+        pool="gpu",
+        code_version="1",
+        description="Table 4 of the paper: what lip refinement changes, and what all channels at once would.",
+    )
+    def lip_ablation(store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.lips.ablation import ablate_lips
+
+        timer = Timer()
+        result = ablate_lips(store.workspace, corpora, settings.load())
+        metadata = materialization(result.path, result.md5, timer)
+        return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
+
+    @dg.asset(
         key=["tables", "summary"],
         deps=["scores"],
         group_name=GROUP,
@@ -133,7 +168,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
 
     @dg.asset(
         key=["videos", "comparison"],
-        deps=["generated", "rig", "scores"],
+        deps=["generated", "refined", "rig", "scores"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"ffmpeg"},
@@ -165,4 +200,4 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         metadata = materialization(result.path, result.md5, timer)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
-    return [rig, generated, scores, set_scores, summary, comparison, report]
+    return [rig, generated, refined, scores, set_scores, lip_ablation, summary, comparison, report]

@@ -45,7 +45,7 @@ def demo_selection(workspace: Workspace) -> str:
 def summarize_demo(workspace: Workspace) -> str:
     """What stands where, the number that tells success, and the commands to look further."""
     scores = pd.read_csv(workspace.tables / "summary.csv")
-    chosen = scores[(scores["method"] == "emodiff") & scores["metric"].str.startswith("jaw_open_correlation")]
+    chosen = scores[(scores["method"] == "magictalk") & scores["metric"].str.startswith("jaw_open_correlation")]
     numbers = [f"  {row.metric:<34} {row.mean:.3f}  (n = {row.n})" for row in chosen.itertuples()]
     videos = sorted(workspace.videos.rglob("*.mp4"))
     return "\n".join(

@@ -24,7 +24,7 @@ class Workspace:
         corpora/<name>/card/                README.md, funnel.svg
         cache/<step>/                       results per clip, by content
         manifests/<name>.json               digest and files of each dataset
-        arkit_dataset/ training_set/ models/ rig/ generated/ scores/ tables/ videos/ report/
+        arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
         dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock
     """
 
@@ -106,6 +106,13 @@ class Workspace:
 
     def generated(self, method: str) -> Path:
         return self.home / "generated" / method
+
+    def refined(self, method: str) -> Path:
+        return self.home / "refined" / method
+
+    @property
+    def lip_ablation(self) -> Path:
+        return self.home / "lip_ablation"
 
     @property
     def scores(self) -> Path:

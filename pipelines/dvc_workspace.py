@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from assets.evaluation import EMODIFF_FAMILIES
+from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES
 from magictalk_core.lineage.atomic import write_text
 from magictalk_core.training.families import FAMILIES
 from magictalk_core.workspace import Workspace
@@ -56,7 +56,17 @@ def _stages() -> dict[str, Any]:
         "training_set": _stage("training_set", "training_set", ["manifests"], ["training_set"], []),
         **{f"models-{name}": _model_stage(name, family.needs) for name, family in FAMILIES.items()},
         "generated": _stage("generated", "generated", ["models/emodiff"], ["generated"], []),
-        "scores": _stage("scores", "rig scores", ["generated"], ["scores"], []),
+        "refined": _stage(
+            "refined", "refined", ["generated", "models/audio2bs", "models/lip_residue"], ["refined"], []
+        ),
+        "scores": _stage("scores", "rig scores", ["generated", "refined", "models/lip_sync_expert"], ["scores"], []),
+        "lip_ablation": _stage(
+            "lip_ablation",
+            "lip_ablation",
+            [f"models/{name}" for name in ("emodiff", *LIP_FAMILIES)],
+            ["lip_ablation"],
+            [],
+        ),
         "set_scores": _stage(
             "set_scores",
             "set_scores",
@@ -65,7 +75,7 @@ def _stages() -> dict[str, Any]:
             [],
         ),
         "tables-summary": _stage("tables/summary", "tables/summary", ["scores"], ["tables"], []),
-        "videos-comparison": _stage("videos/comparison", "videos/comparison", ["generated"], ["videos"], []),
+        "videos-comparison": _stage("videos/comparison", "videos/comparison", ["generated", "refined"], ["videos"], []),
         "report": _stage("report", "report", ["videos", "tables"], ["report"], []),
     }
 

@@ -71,10 +71,23 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "models/emodiff": ["training_set"],
         "models/emodiff_no_style": ["training_set"],
         "models/emodiff_student": ["models/emodiff", "training_set"],
+        "models/lip_sync_expert": ["training_set"],
+        "models/lip_sync_expert_all_channels": ["training_set"],
+        "models/audio2bs": ["training_set"],
+        "models/lip_residue": ["models/audio2bs", "models/lip_sync_expert", "training_set"],
         "rig": [],
         "recipes/deepspeech_small": [],
         "generated": ["models/emodiff", "training_set"],
-        "scores": ["generated", "rig"],
+        "refined": ["generated", "models/audio2bs", "models/lip_residue"],
+        "scores": ["generated", "models/lip_sync_expert", "refined", "rig"],
+        "lip_ablation": [
+            "models/audio2bs",
+            "models/emodiff",
+            "models/lip_residue",
+            "models/lip_sync_expert",
+            "models/lip_sync_expert_all_channels",
+            "training_set",
+        ],
         "set_scores": [
             "generated",
             "models/emodiff",
@@ -83,7 +96,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
             "training_set",
         ],
         "tables/summary": ["scores"],
-        "videos/comparison": ["generated", "rig", "scores"],
+        "videos/comparison": ["generated", "refined", "rig", "scores"],
         "report": ["scores", "tables/summary", "training_set", "videos/comparison"],
     }
 

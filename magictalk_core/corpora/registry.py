@@ -24,15 +24,20 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 # First parts of the asset keys that belong to no corpus.
 _RESERVED = frozenset(
     {
+        "arkit_dataset",
         "cache",
         "generated",
         "lineage_report",
+        "lip_ablation",
         "manifests",
         "models",
+        "recipes",
+        "refined",
         "release",
         "report",
         "rig",
         "scores",
+        "set_scores",
         "tables",
         "training_set",
         "videos",

@@ -45,6 +45,7 @@ _SAID = "coefficient metrics of SAiD (yunik1004/SAiD, said/metric)"
 _LMD = "LMD of EAT (yuangan/evaluation_eat, test_lmd.py), on rig vertices instead of detected landmarks"
 _BLINK = "blink rate of the field, from coefficients instead of the eye aspect ratio"
 _OURS = "this project"
+_EXPERT = "this project's `lip_sync_expert`, scored as SyncNet's evaluation slides (joonson/syncnet_python)"
 
 
 def _error(group: str, title: str, section: str) -> tuple[MetricSpec, MetricSpec]:
@@ -111,6 +112,34 @@ CATALOGUE: tuple[MetricSpec, ...] = (
         "Mean of the same correlation over all jaw and mouth channels that move.",
         _OURS,
         2,
+    ),
+    MetricSpec(
+        "sync_expert_distance",
+        "Sync distance (own expert)",
+        "1",
+        Better.LOWER,
+        _SPEECH,
+        "Distance of mouth and speech to the project's own sync expert at the best shift, 0 to 1. Not SyncNet's LSE-D.",
+        _EXPERT,
+    ),
+    MetricSpec(
+        "sync_expert_confidence",
+        "Sync confidence (own expert)",
+        "1",
+        Better.HIGHER,
+        _SPEECH,
+        "Median distance over shifts of -15 to 15 frames less the best one: 0 is no preference. Not SyncNet's LSE-C.",
+        _EXPERT,
+    ),
+    MetricSpec(
+        "sync_expert_offset_error",
+        "Sync offset (own expert)",
+        "frames",
+        Better.LOWER,
+        _SPEECH,
+        "How many frames the shift that fits best is away from none.",
+        _EXPERT,
+        1,
     ),
     *_error("mouth", "Mouth", _SPEECH),
     MetricSpec(

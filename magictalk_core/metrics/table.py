@@ -19,7 +19,7 @@ from magictalk_core.metrics.seams import seam_ratio
 
 __all__ = ["GROUND_TRUTH", "METRICS_VERSION", "score_clip", "score_ground_truth", "summary"]
 
-METRICS_VERSION = "2"
+METRICS_VERSION = "3"
 """Raised when any metric changes its value for the same input."""
 
 GROUND_TRUTH = "ground_truth"

@@ -15,13 +15,17 @@ from magictalk_core.corpora.reader import CorpusReader
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.faces.arkit import MOTION_NAMES
 from magictalk_core.lineage.atomic import atomic_path
-from magictalk_core.lineage.hashes import file_md5
+from magictalk_core.lineage.hashes import file_md5, tree_md5
 from magictalk_core.lineage.stamps import stamp_is_valid, write_stamp
+from magictalk_core.lips.scores import SYNC_METRICS, sync_values
+from magictalk_core.lips.sync_model import SyncExpertModel
+from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.metrics.coefficients import channel_correlation
-from magictalk_core.metrics.table import METRICS_VERSION, score_clip, score_ground_truth, summary
+from magictalk_core.metrics.table import GROUND_TRUTH, METRICS_VERSION, score_clip, score_ground_truth, summary
 from magictalk_core.rig.rig import Rig, load_rig
 from magictalk_core.tables.parquet import read_frame, write_table
 from magictalk_core.tables.schema import MOTION, SCORES
+from magictalk_core.training.run import current_model
 from magictalk_core.workspace import Workspace
 
 __all__ = ["TRUE_CURVE_METRIC", "ScoreTable", "mean_score", "score_test_motion", "write_summary"]
@@ -42,33 +46,51 @@ class ScoreTable:
 def score_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> ScoreTable:
     """Score every generated clip against its tracked motion."""
     path = workspace.scores / "scores.parquet"
-    generated = workspace.generated("test") / "motion.parquet"
-    rig_file = workspace.rig / "rig.npz"
-    inputs = {"motion": file_md5(generated), "rig": file_md5(rig_file), "version": METRICS_VERSION}
+    motions = [folder / "motion.parquet" for folder in (workspace.generated("test"), workspace.refined("test"))]
+    rig_file, expert = workspace.rig / "rig.npz", current_model(workspace.models("lip_sync_expert"))
+    inputs = {
+        "motion": [file_md5(motion) for motion in motions],
+        "rig": file_md5(rig_file),
+        "expert": tree_md5(expert),
+        "version": METRICS_VERSION,
+    }
     if not stamp_is_valid(path, inputs):
-        rows = _score_all(workspace, read_frame(MOTION, generated), load_rig(rig_file), preset)
+        motion = pd.concat([read_frame(MOTION, motion) for motion in motions], ignore_index=True)
+        rows = _score_all(workspace, motion, load_rig(rig_file), SyncExpertModel.load(expert), preset)
         write_table(SCORES, rows, path)
         write_stamp(path, inputs)
     return ScoreTable(path, file_md5(path), len(read_frame(SCORES, path, columns=["metric"])))
 
 
-def _score_all(workspace: Workspace, motion: pd.DataFrame, rig: Rig, preset: Preset) -> list[dict[str, Any]]:
+def _score_all(
+    workspace: Workspace, motion: pd.DataFrame, rig: Rig, expert: SyncExpertModel, preset: Preset
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     window = preset.training_set.window
     for clip_id, methods in motion.groupby("clip_id", sort=True):
         corpus = str(clip_id).split("/")[0]
-        truth, _ = CorpusReader(workspace, corpus).motion(str(clip_id))
+        clip = CorpusReader(workspace, corpus).clip(str(clip_id))
+        truth, speech = clip.motion, clip.speech
         curve = _true_curve(workspace, corpus, str(clip_id))
         rows += score_ground_truth(str(clip_id), truth, window)
+        rows += _sync_rows(str(clip_id), GROUND_TRUTH, sync_values(expert, truth, speech, clip.feature_id))
         for method, table in methods.groupby("method", sort=True):
             result = table.sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
             rows += score_clip(str(clip_id), str(method), truth[: len(result)], result, rig, window)
+            rows += _sync_rows(str(clip_id), str(method), sync_values(expert, result, speech, clip.feature_id))
             if curve is not None:
                 n = min(len(curve), len(result))
                 value = channel_correlation(curve[:n], result[:n], "jawOpen")
                 row = {"clip_id": str(clip_id), "method": str(method), "metric": TRUE_CURVE_METRIC}
                 rows.append({**row, "value": value, "unit": "1"})
     return rows
+
+
+def _sync_rows(clip_id: str, method: str, values: dict[str, float | None]) -> list[dict[str, Any]]:
+    return [
+        {"clip_id": clip_id, "method": method, "metric": name, "value": values[name], "unit": METRICS[name].unit}
+        for name in SYNC_METRICS
+    ]
 
 
 def _true_curve(workspace: Workspace, corpus: str, clip_id: str) -> Any:

@@ -21,6 +21,7 @@ from magictalk_core.faces.arkit import MOTION_NAMES
 from magictalk_core.faces.landmarks import portrait_landmarks
 from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.lineage.stamps import output_md5, stamp_is_valid, write_stamp
+from magictalk_core.lips.test_set import MAGICTALK
 from magictalk_core.media.decode import read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.media.tile import Panel, side_by_side
@@ -37,8 +38,8 @@ __all__ = ["COMPARISON_VERSION", "ComparisonVideos", "render_comparisons"]
 
 logger = logging.getLogger("magictalk.videos")
 
-COMPARISON_VERSION = "4"
-METHOD = "emodiff"
+COMPARISON_VERSION = "5"
+METHOD = MAGICTALK
 LABEL = "SYNTHETIC"
 
 
@@ -54,7 +55,7 @@ class ComparisonVideos:
 def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> ComparisonVideos:
     """Render up to `evaluation.max_videos` test clips; an unchanged set is not rendered again."""
     out = workspace.videos / "comparison"
-    generated = workspace.generated("test") / "motion.parquet"
+    generated = workspace.refined("test") / "motion.parquet"
     clips = _spread(test_clips(workspace, corpora, preset.evaluation.max_clips), preset.evaluation.max_videos)
     inputs: dict[str, Any] = {
         "version": COMPARISON_VERSION,

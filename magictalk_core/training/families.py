@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magictalk_core.config import EmoDiffConfig, Preset, StrictModel, TrainingConfig
+from magictalk_core.config import EmoDiffConfig, LipSyncConfig, Preset, StrictModel, TrainingConfig
 from magictalk_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,6 +62,40 @@ def _student(preset: Preset, data: TrainingSet, models: Models) -> Any:
     return StudentTask(preset, data, EmoDiffModel.load(models["emodiff"]))
 
 
+def _expert(preset: Preset, data: TrainingSet, models: Models) -> Any:
+    from magictalk_core.lips.expert_task import SyncExpertTask
+
+    return SyncExpertTask("lip_sync_expert", preset.lip_sync, preset.lip_sync_training, data)
+
+
+def of_all_channels(preset: Preset) -> LipSyncConfig:
+    """The sync expert of the ablation without separated mouth parameters: it sees every blendshape."""
+    config: LipSyncConfig = preset.lip_sync.model_copy(update={"channels": "all"})
+    return config
+
+
+def _expert_of_all_channels(preset: Preset, data: TrainingSet, models: Models) -> Any:
+    from magictalk_core.lips.expert_task import SyncExpertTask
+
+    config = of_all_channels(preset)
+    return SyncExpertTask("lip_sync_expert_all_channels", config, preset.lip_sync_training, data)
+
+
+def _audio2bs(preset: Preset, data: TrainingSet, models: Models) -> Any:
+    from magictalk_core.lips.audio2bs_task import Audio2BSTask
+
+    return Audio2BSTask(preset.lips, preset.audio2bs_training, data)
+
+
+def _lip_residue(preset: Preset, data: TrainingSet, models: Models) -> Any:
+    from magictalk_core.lips.audio2bs_model import Audio2BSModel
+    from magictalk_core.lips.residue_task import ResidueTask
+    from magictalk_core.lips.sync_model import SyncExpertModel
+
+    audio2bs, expert = Audio2BSModel.load(models["audio2bs"]), SyncExpertModel.load(models["lip_sync_expert"])
+    return ResidueTask(preset.lips, preset.lip_residue_training, data, audio2bs, expert)
+
+
 FAMILIES: dict[str, ModelFamily] = {
     "emodiff": ModelFamily(
         "4",
@@ -84,6 +118,35 @@ FAMILIES: dict[str, ModelFamily] = {
         lambda preset: {"student": preset.student, "student_training": preset.student_training},
         _student,
         needs=("emodiff",),
+    ),
+    "lip_sync_expert": ModelFamily(
+        "1",
+        "The lip-sync expert of section 3.3: whether mouth motion and speech belong together.",
+        lambda preset: preset.lip_sync_training,
+        lambda preset: {"lip_sync": preset.lip_sync, "lip_sync_training": preset.lip_sync_training},
+        _expert,
+    ),
+    "lip_sync_expert_all_channels": ModelFamily(
+        "1",
+        "The ablation of the lip-sync expert that sees every blendshape, not the mouth alone.",
+        lambda preset: preset.lip_sync_training,
+        lambda preset: {"lip_sync": of_all_channels(preset), "lip_sync_training": preset.lip_sync_training},
+        _expert_of_all_channels,
+    ),
+    "audio2bs": ModelFamily(
+        "1",
+        "Audio2BS of section 3.3: neutral mouth weights from speech.",
+        lambda preset: preset.audio2bs_training,
+        lambda preset: {"lips": preset.lips, "audio2bs_training": preset.audio2bs_training},
+        _audio2bs,
+    ),
+    "lip_residue": ModelFamily(
+        "1",
+        "The residue generator of section 3.3: what an emotional style adds to the neutral mouth.",
+        lambda preset: preset.lip_residue_training,
+        lambda preset: {"lips": preset.lips, "lip_residue_training": preset.lip_residue_training},
+        _lip_residue,
+        needs=("audio2bs", "lip_sync_expert"),
     ),
 }
 

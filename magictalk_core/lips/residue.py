@@ -1,0 +1,52 @@
+"""The emotional residue: what a style adds to the neutral mouth, from Audio2BS's state and a style clip."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from magictalk_core.config import LipsConfig
+
+__all__ = ["ResidueGenerator"]
+
+_WIDTHS = (64, 128, 128)
+_GROUPS = 8
+
+
+class EmotionEncoder(nn.Module):
+    """A style clip to a vector: three convolutions over time, mean over time, one linear layer.
+
+    Group rather than batch normalisation: the loss of a row must not depend on the rows beside it, or a training on
+    two processes would not be the training on one.
+    """
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in zip((channels, *_WIDTHS), _WIDTHS, strict=False):
+            layers += [nn.Conv1d(before, after, 3, stride=2, padding=1), nn.GroupNorm(_GROUPS, after), nn.ReLU()]
+        self.convolutions = nn.Sequential(*layers)
+        self.head = nn.Linear(_WIDTHS[-1], size)
+
+    def forward(self, style: Tensor) -> Tensor:
+        """(B, S, C) normalised coefficients of S frames in a row -> (B, size)."""
+        encoded: Tensor = self.head(self.convolutions(style.transpose(1, 2)).mean(dim=-1))
+        return encoded
+
+
+class ResidueGenerator(nn.Module):
+    """tanh residue per frame and mouth channel; zero before training, since its last layer begins at zero."""
+
+    def __init__(self, config: LipsConfig, mouth: int, coefficients: int) -> None:
+        super().__init__()
+        self.emotion = EmotionEncoder(coefficients, config.style_size)
+        joined = config.hidden + config.style_size
+        self.hidden = nn.Sequential(nn.Linear(joined, 256), nn.ReLU(), nn.Linear(256, config.head), nn.ReLU())
+        self.last = nn.Linear(config.head, mouth)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, state: Tensor, style: Tensor) -> Tensor:
+        """state (B, N, H) of Audio2BS, style (B, S, C) normalised -> residue (B, N, M) in -1..1."""
+        emotion = self.emotion(style)[:, None].expand(-1, state.shape[1], -1)
+        return torch.tanh(self.last(self.hidden(torch.cat([state, emotion], dim=-1))))

@@ -1,0 +1,38 @@
+"""Speech features cut for the lip networks: letters over time around every video frame.
+
+A feature of one video frame is a row of steps of 29 values: two 50 Hz steps of DeepSpeech, one of log-mel. Both
+networks look along those steps, so the row is taken apart again here.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["STEP_SIZE", "around", "steps_per_frame", "to_steps"]
+
+STEP_SIZE = 29
+"""Values of one step: DeepSpeech's classes, and as many mel bands."""
+
+
+def steps_per_frame(feature_size: int) -> tuple[int, int]:
+    """(steps, values per step) of a feature: (2, 29) for 58, (1, 29) for 29; other sizes are one step."""
+    whole, rest = divmod(feature_size, STEP_SIZE)
+    return (1, feature_size) if rest else (whole, STEP_SIZE)
+
+
+def to_steps(features: Tensor) -> Tensor:
+    """(..., k, F) features of k frames in a row -> (..., k * steps, values)."""
+    steps, values = steps_per_frame(features.shape[-1])
+    return features.reshape(*features.shape[:-2], features.shape[-2] * steps, values)
+
+
+def around(features: Tensor, frames: Tensor, low: Tensor, high: Tensor, width: int) -> Tensor:
+    """The `width` features centred on each frame, the nearest repeated at the ends of its stretch.
+
+    features (L, F); frames (B, N) indices into it, also outside of the stretch; low, high (B,) bounds [low, high) of
+    the stretch that each row may see -> (B, N, width, F). An even width has one frame more after than before.
+    """
+    places = frames[:, :, None] + torch.arange(width) - (width - 1) // 2
+    places = torch.minimum(torch.maximum(places, low[:, None, None]), high[:, None, None] - 1)
+    return features[places]

@@ -1,0 +1,231 @@
+"""Lip refinement and the sync expert: laws of the shift search, untouched channels, and training of every family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+from training_fixtures import build, preset
+
+from magictalk_core.config import Preset
+from magictalk_core.corpora.records import Split
+from magictalk_core.errors import PermanentError
+from magictalk_core.faces.arkit import JAW_MOUTH_NAMES, MOTION_NAMES
+from magictalk_core.lips.all_channels import refine_all_channels
+from magictalk_core.lips.calibration import best_threshold
+from magictalk_core.lips.expert_task import SyncExpertTask
+from magictalk_core.lips.frames import LipFrames
+from magictalk_core.lips.offsets import distances_by_offset, scores_of
+from magictalk_core.lips.refine import LipRefiner
+from magictalk_core.lips.residue import ResidueGenerator
+from magictalk_core.lips.scores import HeldOutClip, expert_quality, longest_measured, sync_values
+from magictalk_core.lips.sync_model import SyncExpertModel, speaker_mismatch, sync_scores
+from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.training.run import current_model, train
+from magictalk_core.training.tracking import MemoryTracker
+
+FAMILIES = ("lip_sync_expert", "lip_sync_expert_all_channels", "audio2bs", "lip_residue")
+
+
+def lip_preset(epochs: int = 6, **lips: object) -> Preset:
+    training = {"batch": 16, "epochs": epochs, "checkpoint_every": 5, "learning_rate": 3e-3, "ema": 0.9}
+    sync = {"widths": [16, 32], "embedding": 32, "negatives": 2}
+    values = preset().model_dump() | {
+        "lip_sync": sync,
+        "lips": {"encoder": 16, "hidden": 24, "layers": 1, "head": 16, "style_frames": 16, "style_size": 16, **lips},
+        "lip_sync_training": training,
+        "audio2bs_training": training,
+        "lip_residue_training": training,
+    }
+    return Preset.model_validate(values)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("lips")
+    build(path, frames_per_clip=80)
+    for family in FAMILIES:
+        train(family, lip_preset(), path / "set", path / family, MemoryTracker())
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> TrainingSet:
+    return TrainingSet.open(folder / "set")
+
+
+@pytest.fixture(scope="module")
+def refiner(folder: Path) -> LipRefiner:
+    return LipRefiner.load(current_model(folder / "audio2bs"), current_model(folder / "lip_residue"))
+
+
+@pytest.fixture(scope="module")
+def expert(folder: Path) -> SyncExpertModel:
+    return SyncExpertModel.load(current_model(folder / "lip_sync_expert"))
+
+
+def first_clip(data: TrainingSet, split: Split = Split.TEST) -> tuple[np.ndarray, np.ndarray]:
+    row = data.index[data.index["split"] == split].iloc[0]
+    part = slice(int(row["start"]), int(row["start"] + row["length"]))
+    return np.array(data.states[part]), np.array(data.features[part])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(-15, 15), st.integers(0, 1000))
+def test_a_known_shift_is_found_and_its_sign_says_who_is_late(shift: int, seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    sound = torch.nn.functional.normalize(torch.rand(120, 32, generator=random), dim=-1)
+    frames = torch.arange(20, 100)
+    # The mouth of frame n shows what was heard at n - shift.
+    found = scores_of(distances_by_offset(sound[frames - shift], sound[frames]))
+    assert found.sync_expert_offset == shift
+    assert found.sync_expert_distance == pytest.approx(0, abs=1e-5) and found.sync_expert_confidence > 0
+
+
+def test_a_clip_too_short_to_slide_is_an_error_and_a_gap_is_cut_out() -> None:
+    with pytest.raises(PermanentError, match="at least 6 windows"):
+        distances_by_offset(torch.rand(5, 4), torch.rand(5, 4))
+    values = np.zeros((10, 2))
+    values[[2, 3], 1] = np.nan
+    assert longest_measured(values) == slice(4, 10)
+    assert longest_measured(np.full((3, 2), np.nan)) == slice(0, 0)
+
+
+def test_the_threshold_separates_own_from_strange_speech() -> None:
+    assert 0.3 < best_threshold([0.5, 0.6, 0.7], [0.1, 0.2, 0.3]) < 0.5
+    assert best_threshold([], [0.1]) == 0.0
+
+
+def test_the_expert_learns_what_belongs_together(data: TrainingSet, expert: SyncExpertModel) -> None:
+    states, features = first_clip(data)
+    motion = np.full((len(states), len(MOTION_NAMES)), np.nan, np.float32)
+    motion[:, [MOTION_NAMES.index(name) for name in data.channels]] = states
+    found = expert_quality(expert, [HeldOutClip(motion, features)])
+    assert found.accuracy > 0.75 and found.auc > 0.7 and found.clips == 1
+    shuffled = expert_quality(
+        expert, [HeldOutClip(motion[np.random.default_rng(0).permutation(len(motion))], features)]
+    )
+    assert shuffled.accuracy < 0.65
+    values = sync_values(expert, motion, features, data.info["feature_id"])
+    direct = sync_scores(expert, states, data.channels, features, data.info["feature_id"])
+    assert values["sync_expert_distance"] == pytest.approx(direct.sync_expert_distance)
+    assert sync_values(expert, motion[:9], features, data.info["feature_id"])["sync_expert_distance"] is None
+    with pytest.raises(PermanentError, match="has `other`"):
+        sync_scores(expert, states, data.channels, features, "other")
+
+
+def test_a_late_mouth_is_shifted_and_a_stranger_is_a_mismatch(data: TrainingSet, expert: SyncExpertModel) -> None:
+    states, features = first_clip(data)
+    feature_id = data.info["feature_id"]
+    own = speaker_mismatch(expert, states, data.channels, features, feature_id, threshold=0.0)
+    late = speaker_mismatch(expert, states[:-8], data.channels, features[8:], feature_id, threshold=0.0)
+    assert own.verdict == "matched"
+    assert late.verdict == "shifted" and abs(late.scores.sync_expert_offset - 8) <= 1
+    frozen = np.repeat(states[:1], len(states), axis=0)
+    assert speaker_mismatch(expert, frozen, data.channels, features, feature_id, threshold=0.3).verdict == "mismatch"
+
+
+def test_refinement_replaces_the_mouth_and_not_one_bit_more(data: TrainingSet, refiner: LipRefiner) -> None:
+    states, features = first_clip(data)
+    style = states[:20]
+    made = refiner.refine(states, data.channels, features, refiner.feature_id, style)
+    mouth = [name in JAW_MOUTH_NAMES for name in data.channels]
+    assert set(refiner.mouth) == {name for name, own in zip(data.channels, mouth, strict=True) if own}
+    others = ~np.array(mouth)
+    assert made[:, others].tobytes() == states[:, others].tobytes()
+    assert (made[:, mouth] != states[:, mouth]).mean() > 0.9
+    assert made[:, mouth].min() >= 0 and made[:, mouth].max() <= 1
+    # Columns go by name: a shuffled table gives the shuffled result.
+    order = np.random.default_rng(0).permutation(len(data.channels))
+    names = [data.channels[i] for i in order]
+    again = refiner.refine(states[:, order], names, features, refiner.feature_id, style[:, order])
+    np.testing.assert_allclose(again, made[:, order], atol=1e-6)
+
+
+def test_what_refinement_refuses(data: TrainingSet, refiner: LipRefiner) -> None:
+    states, features = first_clip(data)
+    style, own = states[:5], refiner.feature_id
+    with pytest.raises(PermanentError, match="found `mel`"):
+        refiner.refine(states, data.channels, features, "mel", style)
+    with pytest.raises(PermanentError, match="frames of motion, but"):
+        refiner.refine(states[:-1], data.channels, features, own, style)
+    with pytest.raises(PermanentError, match="missing jawOpen"):
+        renamed = ["other" if name == "jawOpen" else name for name in data.channels]
+        refiner.refine(states, renamed, features, own, style)
+    with pytest.raises(PermanentError, match="no frame with a face"):
+        refiner.refine(states, data.channels, features, own, np.full_like(style, np.nan))
+
+
+def test_a_residue_is_nothing_before_training() -> None:
+    config = lip_preset().lips
+    residue = ResidueGenerator(config, 27, 51)(torch.randn(2, 5, config.hidden), torch.randn(2, 16, 51))
+    assert torch.equal(residue, torch.zeros(2, 5, 27))
+
+
+def test_without_separated_mouth_every_channel_moves(data: TrainingSet, folder: Path) -> None:
+    name = "lip_sync_expert_all_channels"
+    expert = SyncExpertModel.load(current_model(folder / name), name)
+    states, features = first_clip(data)
+    moved = refine_all_channels(
+        expert, states, data.channels, features, expert.folder.feature_id, preset().all_channels
+    )
+    changed = (moved != states).any(axis=0)
+    assert changed[[data.channels.index(n) for n in ("browInnerUp", "jawOpen")]].all()
+    assert not changed[[i for i, n in enumerate(data.channels) if n.startswith("head_")]].any()
+    before, after = (
+        sync_scores(expert, m, data.channels, features, expert.folder.feature_id).sync_expert_distance
+        for m in (states, moved)
+    )
+    assert after < before
+    with pytest.raises(PermanentError, match="expected a model of family"):
+        SyncExpertModel.load(current_model(folder / name))
+
+
+def test_negatives_are_of_the_same_clip_and_far_enough(data: TrainingSet) -> None:
+    config = lip_preset()
+    task = SyncExpertTask("lip_sync_expert", config.lip_sync, config.lip_sync_training, data)
+    starts = np.repeat(task.starts[Split.TRAIN], 5)
+    others = task._shifted(starts, torch.Generator().manual_seed(0))
+    assert (np.abs(others - starts[:, None]) >= config.lip_sync.min_shift).all()
+    frames = LipFrames(data)
+    rows = frames.segment_of(starts)
+    assert (others >= frames.starts[rows][:, None]).all()
+    assert (others + config.lip_sync.frames <= frames.ends[rows][:, None]).all()
+
+
+class _Unplugged(MemoryTracker):
+    """Dies at the first report after `step`."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        super().metrics(values, step)
+        if step > self._step:
+            raise ConnectionError
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_interrupted_training_ends_with_the_same_bits(family: str, folder: Path, tmp_path: Path) -> None:
+    whole = current_model(folder / family)
+    for needed in ("audio2bs", "lip_sync_expert"):
+        (tmp_path / needed).symlink_to(folder / needed) if needed != family else None
+    out = tmp_path / family
+    with pytest.raises(ConnectionError):
+        train(family, lip_preset(), folder / "set", out, _Unplugged(11))
+    resumed = train(family, lip_preset(), folder / "set", out, MemoryTracker())
+    first, second = (load_file(p / "model.safetensors") for p in (whole, resumed.path))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_residue_of_another_audio2bs_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = train("audio2bs", lip_preset(epochs=1), folder / "set", tmp_path / "audio2bs", MemoryTracker())
+    with pytest.raises(PermanentError, match="trained on another Audio2BS"):
+        LipRefiner.load(other.path, current_model(folder / "lip_residue"))
