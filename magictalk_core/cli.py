@@ -351,6 +351,7 @@ def animate(
     intensity: Annotated[
         float, typer.Option("--intensity", min=0.0, max=1.0, help="0: neutral, 1: as strong as in the style")
     ] = 1.0,
+    lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth after EmoDiff")] = True,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -363,9 +364,9 @@ def animate(
 
         workspace = _workspace(home)
         summary = animate_portrait(
-            workspace, audio, portrait, style, output, model=model, size=size, seed=seed, intensity=intensity
+            workspace, audio, portrait, style, output, model=model, size=size, seed=seed, intensity=intensity, lips=lips
         )
-        _show([summary], ["output", "frames", "duration_s", "style", "intensity", "model"], as_json)
+        _show([summary], ["output", "frames", "duration_s", "style", "intensity", "method", "model"], as_json)
 
 
 @weights_app.command("list")

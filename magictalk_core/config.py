@@ -190,6 +190,11 @@ class LipsConfig(StrictModel):
         0.0, ge=0, description="standard deviation of noise on the normalised features while training; small corpora"
     )
     style_noise: float = Field(0.0, ge=0, description="the same on the normalised style frames")
+    around_style: bool = Field(
+        False,
+        description="the refined mouth moves around the mean mouth of the style clip: how a person and a mood hold "
+        "their lips is copied, not learned from few people",
+    )
 
 
 class AllChannelsConfig(StrictModel):

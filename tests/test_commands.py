@@ -12,7 +12,7 @@ import pytest
 import skimage.data
 from face_fixtures import astronaut, need_embedded_weights, noise
 from PIL import Image
-from training_fixtures import build, preset
+from training_fixtures import build, lip_preset, preset
 from typer.testing import CliRunner
 
 from magictalk_core.cli import app
@@ -59,7 +59,7 @@ def inputs(tmp_path: Path) -> dict[str, Path]:
 def _animate(home: Path, audio: Path, portrait: Path, style: str, out: Path, *more: str) -> list[str]:
     return [
         "animate", "--audio", str(audio), "--portrait", str(portrait), "--style", style, "-o", str(out), "--home",
-        str(home), "--json", *more,
+        str(home), "--no-lips", "--json", *more,
     ]  # fmt: skip
 
 
@@ -81,6 +81,21 @@ def test_a_video_as_long_as_its_speech(home: Path, inputs: dict[str, Path], tmp_
     assert frames[0].shape == (128, 128, 3) and probe(out).has_audio
     assert np.abs(frames[10].astype(int) - frames[20].astype(int)).max() > 10
     assert read_provenance(out)["validation_state"] == "Valid"
+
+
+def test_lips_are_refined_with_the_models_of_the_workspace(home: Path, inputs: dict[str, Path], tmp_path: Path) -> None:
+    need_embedded_weights()
+    out = tmp_path / "out.mp4"
+    command = _animate(home, inputs["speech"], inputs["portrait"], "happy", out, "--size", "64", "--lips")
+    done = runner.invoke(app, command)
+    assert done.exit_code == 2 and '--select "+models/lip_residue"`, or give --no-lips' in done.stderr
+    workspace, data = Workspace(home), home.parent / "set"
+    for family in ("lip_sync_expert", "audio2bs", "lip_residue"):
+        train(family, lip_preset(epochs=1), data, workspace.models(family), MemoryTracker())
+    done = runner.invoke(app, command)
+    assert done.exit_code == 0, done.output
+    (summary,) = json.loads(done.stdout)
+    assert summary["method"] == "magictalk" and out.is_file()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
-from training_fixtures import build, preset
+from training_fixtures import build, lip_preset, preset
 
-from magictalk_core.config import Preset
 from magictalk_core.corpora.records import Split
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import JAW_MOUTH_NAMES, MOTION_NAMES
@@ -31,19 +31,6 @@ from magictalk_core.training.run import current_model, train
 from magictalk_core.training.tracking import MemoryTracker
 
 FAMILIES = ("lip_sync_expert", "lip_sync_expert_all_channels", "audio2bs", "lip_residue")
-
-
-def lip_preset(epochs: int = 6, **lips: object) -> Preset:
-    training = {"batch": 16, "epochs": epochs, "checkpoint_every": 5, "learning_rate": 3e-3, "ema": 0.9}
-    sync = {"widths": [16, 32], "embedding": 32, "negatives": 2}
-    values = preset().model_dump() | {
-        "lip_sync": sync,
-        "lips": {"encoder": 16, "hidden": 24, "layers": 1, "head": 16, "style_frames": 16, "style_size": 16, **lips},
-        "lip_sync_training": training,
-        "audio2bs_training": training,
-        "lip_residue_training": training,
-    }
-    return Preset.model_validate(values)
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +133,18 @@ def test_refinement_replaces_the_mouth_and_not_one_bit_more(data: TrainingSet, r
     names = [data.channels[i] for i in order]
     again = refiner.refine(states[:, order], names, features, refiner.feature_id, style[:, order])
     np.testing.assert_allclose(again, made[:, order], atol=1e-6)
+
+
+def test_around_its_style_a_mouth_has_the_level_of_the_style(data: TrainingSet, refiner: LipRefiner) -> None:
+    states, features = first_clip(data)
+    style = np.clip(states[:20], 0.3, 0.6)
+    config = refiner.config.model_copy(update={"around_style": True})
+    around = replace(refiner, config=config).mouth_of(features, style, data.channels)
+    plain = refiner.mouth_of(features, style, data.channels)
+    columns = [data.channels.index(name) for name in refiner.mouth]
+    np.testing.assert_allclose(around.mouth.mean(axis=0), style[:, columns].mean(axis=0), atol=0.02)
+    moved = [m - m.mean(axis=0) for m in (around.mouth, plain.neutral + plain.residue)]
+    np.testing.assert_allclose(moved[0], moved[1], atol=0.05)
 
 
 def test_what_refinement_refuses(data: TrainingSet, refiner: LipRefiner) -> None:

@@ -17,6 +17,7 @@ from skimage.transform import SimilarityTransform
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import ARKIT_NAMES, GROUPS, MOTION_NAMES
+from magictalk_core.lips.scores import SYNC_METRICS
 from magictalk_core.metrics import landmarks
 from magictalk_core.metrics.baselines import constant_motion
 from magictalk_core.metrics.blinks import find_blinks
@@ -268,8 +269,8 @@ def test_scores_fill_the_contract(tmp_path: Path) -> None:
     write_table(SCORES, rows, tmp_path / "scores.parquet")
     table = read_frame(SCORES, tmp_path / "scores.parquet")
     assert set(table["metric"]) <= set(METRICS)
-    # The true curve exists for the sample corpus only; its rows are made where that curve is known.
-    assert set(METRICS) - set(table["metric"]) == {"jaw_open_correlation_true_curve"}
+    # Rows of the true curve and of the sync expert are made where these are known.
+    assert set(METRICS) - set(table["metric"]) == {"jaw_open_correlation_true_curve", *SYNC_METRICS}
     assert all(row["unit"] == METRICS[row["metric"]].unit for row in rows)
     with pytest.raises(PermanentError, match=GROUND_TRUTH):
         score_clip("c/s/1", GROUND_TRUTH, truth, truth, rig, 32)

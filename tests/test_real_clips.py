@@ -63,6 +63,8 @@ def finished(shared: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
     values["name"] = "tiny"
     values["emodiff"] |= {"hidden": 32, "blocks": 1, "heads": 2, "sampling_steps": 4}
     values["emodiff_training"] |= {"epochs": 2}
+    for training in ("lip_sync_training", "audio2bs_training", "lip_residue_training"):
+        values[training] |= {"epochs": 1}
     values["evaluation"] |= {"max_videos": 2, "video_size": 128}
     (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
     workspace = Workspace(folder / "home")

@@ -31,6 +31,20 @@ def preset(**emodiff: Any) -> Preset:
     return Preset.model_validate(values)
 
 
+def lip_preset(epochs: int = 6, **lips: Any) -> Preset:
+    """Seconds of training for the lip models."""
+    training = {"batch": 16, "epochs": epochs, "checkpoint_every": 5, "learning_rate": 3e-3, "ema": 0.9}
+    sync = {"widths": [16, 32], "embedding": 32, "negatives": 2}
+    values = preset().model_dump() | {
+        "lip_sync": sync,
+        "lips": {"encoder": 16, "hidden": 24, "layers": 1, "head": 16, "style_frames": 16, "style_size": 16, **lips},
+        "lip_sync_training": training,
+        "audio2bs_training": training,
+        "lip_residue_training": training,
+    }
+    return Preset.model_validate(values)
+
+
 def _clip_row(clip_id: str, speaker: str, emotion: str, split: str) -> dict[str, Any]:
     known = {"clip_id": clip_id, "corpus": "toy", "shard": speaker, "speaker": speaker, "source": clip_id}
     known |= {"emotion": emotion, "licence": "CC0", "raw_path": f"{clip_id}.mp4", "raw_md5": "0" * 32, "split": split}

@@ -28,7 +28,10 @@ Motion = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class RefinedMouth:
-    """mouth (L, M) = clip(neutral + residue, 0, 1); neutral and residue (L, M). Columns as `LipRefiner.mouth`."""
+    """mouth (L, M) = clip(neutral + residue, 0, 1); neutral and residue (L, M). Columns as `LipRefiner.mouth`.
+
+    With `around_style` the mean of neutral + residue over the clip gives way to that of the style frames.
+    """
 
     mouth: Motion
     neutral: Motion
@@ -84,7 +87,11 @@ class LipRefiner:
             neutral, state = self.audio2bs.neutral(self.folder.normal_speech(speech))
             style_of = style_clip(self._normal_style(frames), self.config.style_frames)[None].to(device)
             residue = self.network(state, style_of)
-            mouth = (neutral + residue).clamp(0, 1)
+            mouth = neutral + residue
+            if self.config.around_style:
+                own = columns_of(self.mouth, self.coefficients, str(self.folder.path))
+                mouth = mouth - mouth.mean(dim=1, keepdim=True) + frames[:, own].mean(dim=0).to(device)
+            mouth = mouth.clamp(0, 1)
         return RefinedMouth(*(v[0].cpu().numpy() for v in (mouth, neutral, residue)))
 
     def _normal_style(self, frames: Tensor) -> Tensor:

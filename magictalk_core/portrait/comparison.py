@@ -122,7 +122,7 @@ def _render(
             Panel("portrait", animator.render(motion, reference), LABEL),
         ]
         frames = side_by_side(panels, size)
-        metadata = provenance_metadata(model="emodiff", style=style, source=clip_id)
+        metadata = provenance_metadata(model=METHOD, style=style, source=clip_id)
         write_video(target, frames, preset.media.fps, audio, metadata=metadata)
     finally:
         renderer.close()

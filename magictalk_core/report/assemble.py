@@ -18,10 +18,12 @@ from magictalk_core import __version__
 from magictalk_core.config import Preset
 from magictalk_core.corpora.reader import CorpusReader
 from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.emodiff.test_set import EMODIFF
 from magictalk_core.faces.arkit import MOTION_NAMES
 from magictalk_core.faces.tracker import tracker_id
 from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.lineage.manifest import read_manifest
+from magictalk_core.lips.test_set import MAGICTALK
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import Command, CorpusSource, JawTrace, Provenance, StandIn, VideoEntry
@@ -33,7 +35,8 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["WrittenReport", "assemble_report"]
 
-METHOD = "emodiff"
+FAMILY = EMODIFF
+"""Whose training the page shows."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class WrittenReport:
 def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> WrittenReport:
     """Write `report/report.html` from the tables, videos, curves and manifests of the workspace."""
     clips = pd.concat([read_frame(CLIPS, workspace.clips_table(c)) for c in corpora], ignore_index=True)
-    trained = current_run(workspace.models(METHOD))
+    trained = current_run(workspace.models(FAMILY))
     path = write_report(
         workspace.report,
         funnel=funnel(clips),
@@ -57,9 +60,10 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
         provenance=_provenance(workspace, corpora, preset, trained),
         stand_ins=_stand_ins(preset),
         commands=_commands(workspace),
-        main_method=METHOD,
+        main_method=MAGICTALK,
         method_notes={
-            METHOD: "trained here on the training split; speech features and a style clip in, motion out",
+            MAGICTALK: "EmoDiff, and the mouth of the lip models in its place: the method of the paper",
+            FAMILY: "trained here on the training split; speech features and a style clip in, motion out",
             "emodiff_independent_windows": "the same model, every window on its own: the ablation of Algorithm 1",
             "nearest_speech": "the motion of the training frames whose speech is most alike; nothing learned",
             "mean_motion": "the mean pose of the training split in every frame: what any method must beat",
@@ -74,7 +78,7 @@ def _jaw(motion: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _videos(workspace: Workspace, clips: pd.DataFrame) -> list[VideoEntry]:
-    motions = read_frame(MOTION, workspace.generated("test") / "motion.parquet", filters=[("method", "==", METHOD)])
+    motions = read_frame(MOTION, workspace.refined("test") / "motion.parquet", filters=[("method", "==", MAGICTALK)])
     styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
     by_name = {str(clip).replace("/", "-"): row for clip, row in clips.set_index("clip_id", drop=False).iterrows()}
     entries = []
@@ -126,7 +130,7 @@ def _provenance(workspace: Workspace, corpora: Sequence[str], preset: Preset, tr
     return Provenance(
         corpora=tuple(sources),
         feature_id=preset.speech.feature,
-        model_family=METHOD,
+        model_family=FAMILY,
         preset=preset.name,
         model_weights_md5=trained.weights_md5,
         mlflow_run_id=trained.run_id,
