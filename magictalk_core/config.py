@@ -27,6 +27,7 @@ __all__ = [
     "SpeechConfig",
     "StrictModel",
     "StudentConfig",
+    "SyncGateConfig",
     "TrainingConfig",
     "TrainingSetConfig",
     "load_preset",
@@ -97,6 +98,22 @@ class SpeechRecipeConfig(StrictModel):
     seed: int = Field(1, description="seed of sentences, voices, noise, weights")
 
 
+class SyncGateConfig(StrictModel):
+    """Clips whose face does not move with the voice, found by a sync expert of an earlier run."""
+
+    expert: str = Field("", description="its folder, such as data/models/lip_sync_expert; empty: no gate")
+    action: Literal["report", "reject", "correct"] = Field(
+        "reject",
+        description="report: judge and keep; reject: leave out what is shifted or fits at no shift; correct: move the "
+        "speech of shifted clips, leave out the others",
+    )
+    threshold: float | None = Field(
+        None, description="confidence below which no shift fits; empty: the one that the expert measured for itself"
+    )
+    tolerance: int = Field(2, ge=0, description="frames that a clip may be shifted; the sound of video is often late")
+    least_frames: int = Field(40, ge=16, description="shorter clips are kept without a verdict: too few shifts")
+
+
 class TrainingSetConfig(StrictModel):
     """What is packed for training."""
 
@@ -107,6 +124,7 @@ class TrainingSetConfig(StrictModel):
         "full57", description="channels that EmoDiff models, as far as the tracker sees them; paper49: no eyeLook"
     )
     min_std: float = Field(0.02, description="least standard deviation to divide by; less is noise of the tracker")
+    sync_gate: SyncGateConfig = SyncGateConfig()
 
 
 class EmoDiffConfig(StrictModel):

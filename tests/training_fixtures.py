@@ -13,7 +13,7 @@ from magictalk_core.config import Preset
 from magictalk_core.faces.arkit import STATE_NAMES
 from magictalk_core.tables.parquet import write_table
 from magictalk_core.tables.schema import CLIPS, FRAMES, SPEECH
-from magictalk_core.training.dataset import CorpusTables, TrainingSetInfo, build_training_set
+from magictalk_core.training.build import CorpusTables, TrainingSetInfo, build_training_set
 
 FEATURE_ID, FEATURES = "logmel-29-1", 29
 SPEAKERS = {"m1": "train", "m2": "train", "w1": "train", "w2": "val", "w3": "test"}
@@ -73,8 +73,9 @@ def write_tables(
     lost: dict[str, tuple[int, ...]] | None = None,
     tracker: str = "toy/1",
     shards: int = 1,
+    late: dict[str, int] | None = None,
 ) -> CorpusTables:
-    """Two clips per speaker and emotion. `lost`: clip id to frames without a face."""
+    """Two clips per speaker and emotion. `lost`: clip id to frames without a face; `late`: frames of a late mouth."""
     random = np.random.default_rng(7)
     clips, frames, speech = [], [], []
     for speaker, split in SPEAKERS.items():
@@ -89,7 +90,8 @@ def write_tables(
                 clips.append(_clip_row(clip, speaker, emotion, split))
                 frames.append(_frames(clip, states, (lost or {}).get(clip, ()), tracker))
                 index = np.arange(frames_per_clip, dtype=np.int32)
-                vectors = pa.array(list(features), type=pa.list_(pa.float32()))
+                heard = np.roll(features, -(late or {}).get(clip, 0), axis=0)
+                vectors = pa.array(list(heard), type=pa.list_(pa.float32()))
                 columns = {"clip_id": [clip] * len(index), "frame_index": index, "features": vectors}
                 columns["feature_id"] = [FEATURE_ID] * len(index)
                 speech.append(pa.table(columns, schema=SPEECH.schema()))

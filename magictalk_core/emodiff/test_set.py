@@ -25,7 +25,7 @@ from magictalk_core.lineage.stamps import stamp_is_valid, write_stamp
 from magictalk_core.metrics.baselines import MEAN_MOTION, NEAREST_SPEECH, NearestSpeech, constant_motion
 from magictalk_core.tables.parquet import read_frame, write_table
 from magictalk_core.tables.schema import MOTION
-from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.training.dataset import TrainingSet, out_of_sync
 from magictalk_core.training.run import current_model
 from magictalk_core.workspace import Workspace
 
@@ -56,9 +56,17 @@ class GeneratedMotion:
 
 
 def test_clips(workspace: Workspace, corpora: Sequence[str], limit: int = 0) -> list[tuple[str, str]]:
-    """(corpus, clip id) of the accepted test clips, spread over the corpora when `limit` cuts the list."""
+    """(corpus, clip id) of the accepted test clips, spread over the corpora when `limit` cuts the list.
+
+    Without those that a sync gate found out of sync.
+    """
+    unfit = out_of_sync(workspace.training_set)
     per_corpus = [
-        [(corpus, str(c)) for c in usable_clips(CorpusReader(workspace, corpus), Split.TEST)["clip_id"]]
+        [
+            (corpus, str(clip))
+            for clip in usable_clips(CorpusReader(workspace, corpus), Split.TEST)["clip_id"]
+            if clip not in unfit
+        ]
         for corpus in corpora
     ]
     longest = max((len(clips) for clips in per_corpus), default=0)

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import pyarrow.parquet as pq
 
-from magictalk_core.config import Preset
+from magictalk_core.config import Preset, SyncGateConfig
 from magictalk_core.corpora.duplicates import leaking_copies
 from magictalk_core.corpora.splits import check_disjoint
 from magictalk_core.errors import UserError
 from magictalk_core.lineage.manifest import read_manifest
 from magictalk_core.tables.parquet import read_frame
 from magictalk_core.tables.schema import CLIPS
-from magictalk_core.training.dataset import CorpusTables, TrainingSetInfo, build_training_set
+from magictalk_core.training.build import ClipJudge, CorpusTables, TrainingSetInfo, build_training_set
 from magictalk_core.workspace import Workspace
 
 __all__ = ["assemble_training_set", "corpus_tables", "split_leaks"]
@@ -46,8 +46,18 @@ def assemble_training_set(workspace: Workspace, corpora: Sequence[str], preset: 
     copies = leaking_copies(_clips(tables.values()).to_dict("records"), preset.quality)
     for copy, original in copies.items():
         logger.warning("%s is left out: the same recording is held out as %s", copy, original)
+    judge = _sync_gate(preset.training_set.sync_gate)
     feature = preset.speech.feature
-    return build_training_set(tables, preset.training_set, feature, workspace.training_set, frozenset(copies))
+    return build_training_set(tables, preset.training_set, feature, workspace.training_set, frozenset(copies), judge)
+
+
+def _sync_gate(config: SyncGateConfig) -> ClipJudge | None:
+    if not config.expert:
+        return None
+    # torch is loaded for a gate only.
+    from magictalk_core.lips.gate import SyncGate
+
+    return SyncGate.load(config)
 
 
 def _clips(tables: Iterable[CorpusTables]) -> pd.DataFrame:

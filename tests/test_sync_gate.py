@@ -1,0 +1,106 @@
+"""The sync gate of the training set: late speech is left out or moved back, a stranger is left out, all on record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from training_fixtures import FEATURE_ID, lip_preset, preset, write_tables
+
+from magictalk_core.config import SyncGateConfig, TrainingSetConfig
+from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.lips.gate import SyncGate
+from magictalk_core.training.build import CorpusTables, TrainingSetInfo, build_training_set
+from magictalk_core.training.dataset import TrainingSet, out_of_sync
+from magictalk_core.training.run import train
+from magictalk_core.training.tracking import MemoryTracker
+
+FRAMES, LATE = 80, 10
+LATE_CLIP = "toy/m1-happy/1"
+DEAF_CLIP = "toy/w3-sad/2"
+"""Its speech is that of another place of the corpus, so far away that no shift fits."""
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> CorpusTables:
+    late = {LATE_CLIP: LATE, DEAF_CLIP: FRAMES // 2}
+    return write_tables(tmp_path_factory.mktemp("late"), frames_per_clip=FRAMES, late=late)
+
+
+@pytest.fixture(scope="module")
+def expert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained before, on clips in sync."""
+    folder = tmp_path_factory.mktemp("before")
+    sound = write_tables(folder / "tables", frames_per_clip=FRAMES)
+    build_training_set({"toy": sound}, preset().training_set, FEATURE_ID, folder / "set")
+    train("lip_sync_expert", lip_preset(epochs=10), folder / "set", folder / "lip_sync_expert", MemoryTracker())
+    return folder / "lip_sync_expert"
+
+
+def gated(tables: CorpusTables, expert: Path, out: Path, **gate: object) -> TrainingSetInfo:
+    settings = SyncGateConfig.model_validate({"expert": str(expert), "threshold": 0.1, **gate})
+    config = TrainingSetConfig.model_validate({**preset().training_set.model_dump(), "sync_gate": settings})
+    return build_training_set({"toy": tables}, config, FEATURE_ID, out, judge=SyncGate.load(settings))
+
+
+def verdicts(out: Path) -> pd.DataFrame:
+    return pd.read_csv(out / "sync_gate.csv").set_index("clip_id")
+
+
+def clip(out: Path, clip_id: str) -> tuple[np.ndarray, np.ndarray]:
+    data = TrainingSet.open(out)
+    row = data.index.set_index("clip_id").loc[clip_id]
+    part = slice(int(row["start"]), int(row["start"] + row["length"]))
+    return np.array(data.states[part]), np.array(data.features[part])
+
+
+def test_what_is_out_of_sync_is_left_out_with_its_reason(tables: CorpusTables, expert: Path, tmp_path: Path) -> None:
+    info = gated(tables, expert, tmp_path / "set", action="reject")
+    table = verdicts(tmp_path / "set")
+    assert len(table) == 20 and info.counts["clips"] == 18 and info.counts["clips_speaker_mismatch"] == 2
+    assert dict(table["verdict"].value_counts()) == {"matched": 18, "shifted": 1, "mismatch": 1}
+    assert table.loc[LATE_CLIP, "verdict"] == "shifted" and table.loc[LATE_CLIP, "offset"] == LATE
+    assert table.loc[DEAF_CLIP, "verdict"] == "mismatch"
+    assert set(table.index[table["reason"] == "speaker_mismatch"]) == {LATE_CLIP, DEAF_CLIP}
+    assert not {LATE_CLIP, DEAF_CLIP} & set(TrainingSet.open(tmp_path / "set").index["clip_id"])
+    assert out_of_sync(tmp_path / "set") == {LATE_CLIP, DEAF_CLIP}
+
+
+def test_late_speech_is_moved_back(tables: CorpusTables, expert: Path, tmp_path: Path) -> None:
+    info = gated(tables, expert, tmp_path / "set", action="correct")
+    assert info.counts["clips_speech_moved"] == 1 and info.counts["clips_speaker_mismatch"] == 1
+    states, features = clip(tmp_path / "set", LATE_CLIP)
+    assert len(states) == FRAMES - LATE
+    jaw = states[:, TrainingSet.open(tmp_path / "set").channels.index("jawOpen")]
+    assert np.corrcoef(jaw, features[:, 0])[0, 1] > 0.9
+    # Not scored either: in its corpus the clip lies as it came.
+    assert out_of_sync(tmp_path / "set") == {LATE_CLIP, DEAF_CLIP}
+
+
+def test_a_report_changes_nothing_but_the_record(tables: CorpusTables, expert: Path, tmp_path: Path) -> None:
+    with_report = gated(tables, expert, tmp_path / "set", action="report")
+    assert with_report.counts["clips"] == 20 and out_of_sync(tmp_path / "set") == frozenset()
+    assert verdicts(tmp_path / "set").loc[LATE_CLIP, "verdict"] == "shifted"
+    without = build_training_set({"toy": tables}, preset().training_set, FEATURE_ID, tmp_path / "plain")
+    assert with_report.digest != without.digest and not (tmp_path / "plain" / "sync_gate.csv").exists()
+    for name in ("states.npy", "features.npy", "index.parquet"):
+        assert (tmp_path / "set" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+    said = json.loads((tmp_path / "set" / "info.json").read_text())["sync_gate"]
+    assert said["action"] == "report" and len(said["expert"]) >= 32
+
+
+def test_a_clip_too_short_to_slide_stays_without_a_verdict(expert: Path, tmp_path: Path) -> None:
+    short = write_tables(tmp_path / "short", frames_per_clip=30, late={LATE_CLIP: LATE})
+    info = gated(short, expert, tmp_path / "set", action="reject")
+    assert info.counts["clips"] == 20 and set(verdicts(tmp_path / "set")["verdict"]) == {"unjudged"}
+
+
+def test_errors_name_the_setting(tables: CorpusTables, expert: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"sync_gate\.expert: no folder"):
+        gated(tables, tmp_path / "nowhere", tmp_path / "set")
+    with pytest.raises(PermanentError, match=r"passes the sync gate"):
+        gated(tables, expert, tmp_path / "set", threshold=2.0)
+    assert not (tmp_path / "set").exists()
