@@ -77,8 +77,9 @@ def test_two_processes_train_what_one_trains(family: str, data: Path, tmp_path: 
         np.testing.assert_allclose(other, value, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("family", list(FAMILIES))
-def test_every_family_resumes_bit_for_bit(family: str, data: Path, tmp_path: Path) -> None:
+# The lip families, at their own tiny size, are in test_lips.
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name.startswith("emodiff")])
+def test_every_emodiff_family_resumes_bit_for_bit(family: str, data: Path, tmp_path: Path) -> None:
     config = with_training(checkpoint_every=5)
     for needed in FAMILIES[family].needs:
         for folder in ("whole", "broken"):
