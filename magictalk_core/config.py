@@ -230,6 +230,11 @@ class LipSyncConfig(StrictModel):
     channels: Literal["mouth", "all"] = Field("mouth", description="what it sees: jaw and mouth, or every blendshape")
     widths: tuple[int, ...] = Field((64, 128, 256), min_length=1, description="channels of the convolutions")
     embedding: int = Field(256, description="size of the two vectors that are compared")
+    around_window: bool = Field(
+        False,
+        description="motion is the difference to the mean of its window: how a face holds its lips tells nothing about "
+        "sync, and few people must not teach otherwise",
+    )
     min_shift: int = Field(5, ge=1, description="least frames that an off-sync window is away")
     negatives: int = Field(1, ge=1, description="off-sync windows per window in sync")
     motion_noise: float = Field(0.0, ge=0, description="noise on the normalised motion while training; small corpora")

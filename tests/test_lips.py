@@ -12,13 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
-from training_fixtures import build, lip_preset, preset
+from training_fixtures import FEATURE_ID, build, lip_preset, preset, write_tables
 
+from magictalk_core.config import LipSyncConfig, TrainingSetConfig
 from magictalk_core.corpora.records import Split
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import JAW_MOUTH_NAMES, MOTION_NAMES
 from magictalk_core.lips.all_channels import refine_all_channels
 from magictalk_core.lips.calibration import best_threshold
+from magictalk_core.lips.expert import SyncExpert
 from magictalk_core.lips.expert_task import SyncExpertTask
 from magictalk_core.lips.frames import LipFrames
 from magictalk_core.lips.offsets import distances_by_offset, scores_of
@@ -26,6 +28,7 @@ from magictalk_core.lips.refine import LipRefiner
 from magictalk_core.lips.residue import ResidueGenerator
 from magictalk_core.lips.scores import HeldOutClip, expert_quality, longest_measured, sync_values
 from magictalk_core.lips.sync_model import SyncExpertModel, speaker_mismatch, sync_scores
+from magictalk_core.training.build import build_training_set
 from magictalk_core.training.dataset import TrainingSet
 from magictalk_core.training.run import current_model, train
 from magictalk_core.training.tracking import MemoryTracker
@@ -105,6 +108,35 @@ def test_the_expert_learns_what_belongs_together(data: TrainingSet, expert: Sync
     assert sync_values(expert, motion[:9], features, data.info["feature_id"])["sync_expert_distance"] is None
     with pytest.raises(PermanentError, match="has `other`"):
         sync_scores(expert, states, data.channels, features, "other")
+
+
+def test_around_its_window_the_level_of_a_face_tells_the_expert_nothing() -> None:
+    torch.manual_seed(0)
+    motion, speech, level = torch.randn(4, 7, 27), torch.randn(4, 7, 58), torch.randn(4, 1, 27)
+    shown = {}
+    for around in (True, False):
+        expert = SyncExpert(LipSyncConfig(frames=7, widths=(8,), embedding=16, around_window=around), 27, 58)
+        before, after = (expert(m, speech)[0] for m in (motion, motion + level))
+        shown[around] = float((before - after).abs().max())
+    assert shown[True] < 1e-5 and shown[False] > 0.01
+
+
+def test_without_held_out_clips_the_expert_calls_nobody_a_stranger(tmp_path: Path) -> None:
+    """The threshold comes from clips it did not learn; what is left of one may be shorter than a window."""
+    lost = {"toy/w2-happy/1": (20,)}
+    tables = write_tables(tmp_path / "tables", frames_per_clip=80, lost=lost)
+    thresholds = {}
+    for name, left_out in (
+        ("all", frozenset()),
+        ("none", frozenset(f"toy/w2-{e}/{n}" for e in ("happy", "sad") for n in (1, 2))),
+    ):
+        config = TrainingSetConfig(window=16, stride=4)
+        build_training_set({"toy": tables}, config, FEATURE_ID, tmp_path / name, left_out)
+        lip = lip_preset(epochs=2)
+        wide = lip.model_copy(update={"lip_sync": lip.lip_sync.model_copy(update={"frames": 21})})
+        made = train("lip_sync_expert", wide, tmp_path / name, tmp_path / f"{name}-expert", MemoryTracker())
+        thresholds[name] = SyncExpertModel.load(made.path).threshold
+    assert thresholds["none"] == 0 and thresholds["all"] != 0
 
 
 def test_a_late_mouth_is_shifted_and_a_stranger_is_a_mismatch(data: TrainingSet, expert: SyncExpertModel) -> None:

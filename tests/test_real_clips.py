@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from benchmarks.sync_pairs import judge_pair
 from magictalk_core.config import MediaConfig, QualityConfig, load_preset
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.lineage.manifest import read_manifest
@@ -120,6 +121,25 @@ def test_snapshot_model_and_two_comparison_videos_with_sound(finished: Workspace
     for video in videos:
         with av.open(str(video)) as container:
             assert container.streams.video and container.streams.audio
+
+
+def test_own_speech_fits_a_stranger_better_and_a_moved_clip_is_found(finished: Workspace) -> None:
+    """Four of the 91 pairs that benchmarks/sync_pairs.py judges: the expert learned from the other twelve clips."""
+    names = ["grid_lwbsza", "sadtalker_wda_aoc", "edtalk_obama_20s", "grid_swiz3n"]
+    names += ["videoretalking_4", "grid_id2_swwp2s", "real3d_may_5s", "grid_pwij3p"]
+    training = load_preset("sample").lip_sync_training.model_copy(update={"threads": 1})
+    settings = load_preset("sample").model_copy(update={"lip_sync_training": training})
+    clip_ids = [f"real/{name}/full" for name in names]
+    pairs = [
+        judge_pair(pair, home=finished.home, corpus="real", preset=settings)
+        for pair in zip(clip_ids[::2], clip_ids[1::2], strict=True)
+    ]
+    found = [clip for pair in pairs for clip in pair]
+    assert sum(clip.own[0] > clip.strange[0] for clip in found) >= 6
+    for clip in found:
+        for frames in (10, -10):
+            moved = clip.verdicts[frames]
+            assert moved.verdict != "matched" and (moved.kept is False or moved.shift == moved.offset)
 
 
 def test_signatures_know_a_recording_again_and_tell_people_apart(clips: Path, tmp_path: Path) -> None:

@@ -31,10 +31,13 @@ class SyncExpert(nn.Module):
     def __init__(self, config: LipSyncConfig, channels: int, feature_size: int) -> None:
         super().__init__()
         steps, values = steps_per_frame(feature_size)
+        self.around_window = config.around_window
         self.motion = _encoder(channels, config.frames, config.widths, config.embedding)
         self.speech = _encoder(values, config.frames * steps, config.widths, config.embedding)
 
     def forward(self, motion: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:
+        if self.around_window:
+            motion = motion - motion.mean(dim=1, keepdim=True)
         moved = self.motion(motion.transpose(1, 2))
         heard = self.speech(to_steps(speech).transpose(1, 2))
         return functional.normalize(moved, dim=-1), functional.normalize(heard, dim=-1)

@@ -120,14 +120,14 @@ FAMILIES: dict[str, ModelFamily] = {
         needs=("emodiff",),
     ),
     "lip_sync_expert": ModelFamily(
-        "1",
+        "2",
         "The lip-sync expert of section 3.3: whether mouth motion and speech belong together.",
         lambda preset: preset.lip_sync_training,
         lambda preset: {"lip_sync": preset.lip_sync, "lip_sync_training": preset.lip_sync_training},
         _expert,
     ),
     "lip_sync_expert_all_channels": ModelFamily(
-        "1",
+        "2",
         "The ablation of the lip-sync expert that sees every blendshape, not the mouth alone.",
         lambda preset: preset.lip_sync_training,
         lambda preset: {"lip_sync": of_all_channels(preset), "lip_sync_training": preset.lip_sync_training},

@@ -1,0 +1,165 @@
+"""The lip-sync expert on strangers: every pair of clips is judged by an expert that was trained on all the others.
+
+    magictalk corpus add real --kind folder --root ../shared/samples/clips
+    MAGICTALK_WEIGHTS=../shared/weights magictalk run --select "+real/manifest"
+    python benchmarks/sync_pairs.py --corpus real [--home data] [--preset sample] [--workers 2] [--folds 0]
+
+Of each pair both faces are scored with their own speech and with that of the other clip, cut to the same length. Own
+speech should win: a lower distance, a higher confidence. Then the sync gate judges both clips as they are and with the
+mouth moved by +-10 frames. Clips are taken as they come, their splits do not count, and nothing of a pair is seen in
+its training, the normalisation included. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from magictalk_core.config import Preset, SyncGateConfig, load_preset
+from magictalk_core.corpora.reader import ClipData, CorpusReader, usable_clips
+from magictalk_core.faces.arkit import MOTION_NAMES
+from magictalk_core.lips.gate import SyncGate
+from magictalk_core.lips.offsets import distances_by_offset, scores_of
+from magictalk_core.lips.scores import HeldOutClip, expert_quality, longest_measured
+from magictalk_core.lips.sync_model import SyncExpertModel
+from magictalk_core.tables.parquet import read_frame, write_table
+from magictalk_core.tables.schema import CLIPS
+from magictalk_core.training.assemble import corpus_tables
+from magictalk_core.training.build import ClipSync, CorpusTables, build_training_set
+from magictalk_core.training.run import train
+from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.workspace import Workspace
+
+MOVED = 10
+"""Frames."""
+SCORES = ("distance at the best shift", "confidence", "distance unshifted")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One clip of a pair. own, strange: SCORES, signed so that more is better; verdicts by frames moved."""
+
+    clip_id: str
+    own: tuple[float, ...]
+    strange: tuple[float, ...]
+    verdicts: dict[int, ClipSync]
+    accuracy: float
+
+
+def measured(clip: ClipData) -> ClipData:
+    """Without lost frames, as the sync scores take a clip."""
+    part = longest_measured(clip.motion[:, [name in ("jawOpen", "mouthClose") for name in MOTION_NAMES]])
+    return ClipData(clip.clip_id, clip.motion[part], clip.speech[part], clip.feature_id, clip.tracker)
+
+
+def scores(expert: SyncExpertModel, face: ClipData, voice: ClipData, length: int) -> tuple[float, ...]:
+    normal = expert.normal_motion(face.motion[:length], MOTION_NAMES)
+    moved, heard = expert.embed(normal, expert.folder.normal_speech(voice.speech[:length]))
+    distances = distances_by_offset(moved, heard)
+    found = scores_of(distances)
+    return -found.sync_expert_distance, found.sync_expert_confidence, -distances[0]
+
+
+def verdicts(gate: SyncGate, clip: ClipData) -> dict[int, ClipSync]:
+    """With the mouth late by 0, 10 and -10 frames."""
+    late, early = slice(MOVED, None), slice(None, -MOVED)
+    cases = {0: (slice(None), slice(None)), MOVED: (early, late), -MOVED: (late, early)}
+    return {n: gate(clip.motion[a], clip.speech[b], clip.feature_id) for n, (a, b) in cases.items()}
+
+
+def judged(gate: SyncGate, clip: ClipData, other: ClipData) -> Judged:
+    length = min(len(clip.motion), len(other.motion))
+    own, strange = (scores(gate.expert, clip, voice, length) for voice in (clip, other))
+    accuracy = expert_quality(gate.expert, [HeldOutClip(clip.motion, clip.speech)]).accuracy
+    return Judged(clip.clip_id, own, strange, verdicts(gate, clip), accuracy)
+
+
+def judge_pair(pair: tuple[str, str], home: Path, corpus: str, preset: Preset) -> tuple[Judged, Judged]:
+    """Train on all clips but two and judge these."""
+    workspace = Workspace(home)
+    reader = CorpusReader(workspace, corpus)
+    first, second = (measured(reader.clip(clip_id)) for clip_id in pair)
+    with tempfile.TemporaryDirectory() as folder:
+        out, tables = Path(folder), corpus_tables(workspace, corpus)
+        clips = read_frame(CLIPS, tables.clips)
+        write_table(CLIPS, clips.assign(split="train"), out / "clips.parquet")
+        everyone = CorpusTables(out / "clips.parquet", tables.frames, tables.speech, tables.digest)
+        config = preset.training_set
+        build_training_set({corpus: everyone}, config, preset.speech.feature, out / "set", frozenset(pair))
+        trained = train("lip_sync_expert", preset, out / "set", out / "lip_sync_expert", MemoryTracker())
+        gate = SyncGate.load(SyncGateConfig(expert=str(trained.path), action="correct"))
+        return judged(gate, first, second), judged(gate, second, first)
+
+
+def summary(pairs: Sequence[tuple[Judged, Judged]]) -> str:
+    each = [clip for pair in pairs for clip in pair]
+    lines = [f"{len(pairs)} pairs, {len({c.clip_id for c in each})} clips, {len(each)} comparisons", ""]
+    lines += ["| own speech above the other's, by | faces | pairs, both faces added |", "| --- | --- | --- |"]
+    for i, name in enumerate(SCORES):
+        faces = np.mean([c.own[i] > c.strange[i] for c in each])
+        both = np.mean([a.own[i] + b.own[i] > a.strange[i] + b.strange[i] for a, b in pairs])
+        lines.append(f"| {name} | {faces:.1%} | {both:.1%} |")
+    lines += ["", f"windows of a clip told right, 2-way: {np.mean([c.accuracy for c in each]):.1%}", ""]
+    lines += ["| mouth moved by | matched | shifted | mismatch | moved back within 1 frame of the clip's own offset |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    for n in (0, MOVED, -MOVED):
+        count = Counter(c.verdicts[n].verdict for c in each)
+        back = np.mean([abs(offset(c, n) - offset(c, 0) - n) <= 1 for c in each])
+        shares = " | ".join(f"{count[verdict] / len(each):.1%}" for verdict in ("matched", "shifted", "mismatch"))
+        lines.append(f"| {n:+d} | {shares} | {back:.1%} |" if n else f"| 0 | {shares} | |")
+    return "\n".join(lines)
+
+
+def offset(clip: Judged, moved: int) -> int:
+    found = clip.verdicts[moved].offset
+    return found if found is not None else 10_000
+
+
+def per_clip(pairs: Sequence[tuple[Judged, Judged]]) -> str:
+    lines = [
+        "| clip | median offset, frames | distance | confidence | own above other's, by distance | windows right |"
+    ]
+    lines += ["| --- | --- | --- | --- | --- | --- |"]
+    each = sorted((c for pair in pairs for c in pair), key=lambda c: c.clip_id)
+    for clip_id, group in itertools.groupby(each, key=lambda c: c.clip_id):
+        clips = list(group)
+        middle = np.median([[offset(c, 0), -c.own[0], c.own[1]] for c in clips], axis=0)
+        won, right = sum(c.own[0] > c.strange[0] for c in clips), np.mean([c.accuracy for c in clips])
+        numbers = f"{middle[0]:+.0f} | {middle[1]:.3f} | {middle[2]:.3f}"
+        lines.append(f"| {clip_id} | {numbers} | {won} of {len(clips)} | {right:.1%} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, default=Path("data"))
+    parser.add_argument("--corpus", required=True)
+    parser.add_argument("--preset", default="sample")
+    parser.add_argument("--workers", type=int, default=2, help="trainings side by side, of one thread each")
+    parser.add_argument("--folds", type=int, default=0, help="pairs to take, spread evenly over all; 0: all")
+    arguments = parser.parse_args()
+    preset = load_preset(arguments.preset)
+    training = preset.lip_sync_training.model_copy(update={"threads": 1, "device": "cpu"})
+    preset = preset.model_copy(update={"lip_sync_training": training})
+    clips = usable_clips(CorpusReader(Workspace(arguments.home), arguments.corpus))
+    pairs = list(itertools.combinations(clips["clip_id"], 2))
+    if arguments.folds:
+        pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, arguments.folds).astype(int)]
+    work = partial(judge_pair, home=arguments.home, corpus=arguments.corpus, preset=preset)
+    with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
+        found = list(pool.map(work, pairs))
+    print(f"{summary(found)}\n\n{per_clip(found)}")
+
+
+if __name__ == "__main__":
+    main()
