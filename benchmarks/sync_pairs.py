@@ -2,12 +2,14 @@
 
     magictalk corpus add real --kind folder --root ../shared/samples/clips
     MAGICTALK_WEIGHTS=../shared/weights magictalk run --select "+real/manifest"
-    python benchmarks/sync_pairs.py --corpus real [--home data] [--preset sample] [--workers 2] [--folds 0]
+    python benchmarks/sync_pairs.py --corpus real [--also sample] [--threshold 0] [--home data] [--preset sample]
+                                    [--workers 2] [--folds 0]
 
 Of each pair both faces are scored with their own speech and with that of the other clip, cut to the same length. Own
 speech should win: a lower distance, a higher confidence. Then the sync gate judges both clips as they are and with the
-mouth moved by +-10 frames. Clips are taken as they come, their splits do not count, and nothing of a pair is seen in
-its training, the normalisation included. Prints Markdown.
+mouth moved by +-10 frames, below `--threshold` (default: the expert's own) as strangers. Clips are taken as they come,
+their splits do not count, and nothing of a pair is seen in its training, the normalisation included. The corpora of
+`--also` join every training as they are. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -84,7 +86,14 @@ def judged(gate: SyncGate, clip: ClipData, other: ClipData) -> Judged:
     return Judged(clip.clip_id, own, strange, verdicts(gate, clip), accuracy)
 
 
-def judge_pair(pair: tuple[str, str], home: Path, corpus: str, preset: Preset) -> tuple[Judged, Judged]:
+def judge_pair(
+    pair: tuple[str, str],
+    home: Path,
+    corpus: str,
+    preset: Preset,
+    also: Sequence[str] = (),
+    threshold: float | None = None,
+) -> tuple[Judged, Judged]:
     """Train on all clips but two and judge these."""
     workspace = Workspace(home)
     reader = CorpusReader(workspace, corpus)
@@ -93,11 +102,11 @@ def judge_pair(pair: tuple[str, str], home: Path, corpus: str, preset: Preset) -
         out, tables = Path(folder), corpus_tables(workspace, corpus)
         clips = read_frame(CLIPS, tables.clips)
         write_table(CLIPS, clips.assign(split="train"), out / "clips.parquet")
-        everyone = CorpusTables(out / "clips.parquet", tables.frames, tables.speech, tables.digest)
-        config = preset.training_set
-        build_training_set({corpus: everyone}, config, preset.speech.feature, out / "set", frozenset(pair))
+        everyone = {name: corpus_tables(workspace, name) for name in also}
+        everyone[corpus] = CorpusTables(out / "clips.parquet", tables.frames, tables.speech, tables.digest)
+        build_training_set(everyone, preset.training_set, preset.speech.feature, out / "set", frozenset(pair))
         trained = train("lip_sync_expert", preset, out / "set", out / "lip_sync_expert", MemoryTracker())
-        gate = SyncGate.load(SyncGateConfig(expert=str(trained.path), action="correct"))
+        gate = SyncGate.load(SyncGateConfig(expert=str(trained.path), action="correct", threshold=threshold))
         return judged(gate, first, second), judged(gate, second, first)
 
 
@@ -144,6 +153,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, default=Path("data"))
     parser.add_argument("--corpus", required=True)
+    parser.add_argument("--also", nargs="*", default=[], help="further corpora to train on")
+    parser.add_argument("--threshold", type=float, help="of the gate")
     parser.add_argument("--preset", default="sample")
     parser.add_argument("--workers", type=int, default=2, help="trainings side by side, of one thread each")
     parser.add_argument("--folds", type=int, default=0, help="pairs to take, spread evenly over all; 0: all")
@@ -155,7 +166,8 @@ def main() -> None:
     pairs = list(itertools.combinations(clips["clip_id"], 2))
     if arguments.folds:
         pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, arguments.folds).astype(int)]
-    work = partial(judge_pair, home=arguments.home, corpus=arguments.corpus, preset=preset)
+    also, limit = tuple(arguments.also), arguments.threshold
+    work = partial(judge_pair, home=arguments.home, corpus=arguments.corpus, preset=preset, also=also, threshold=limit)
     with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
         found = list(pool.map(work, pairs))
     print(f"{summary(found)}\n\n{per_clip(found)}")
