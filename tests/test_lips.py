@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from training_fixtures import FEATURE_ID, build, lip_preset, preset, write_tables
 
-from magictalk_core.config import LipSyncConfig, TrainingSetConfig
+from magictalk_core.config import LipSyncConfig, Preset, TrainingSetConfig
 from magictalk_core.corpora.records import Split
 from magictalk_core.errors import PermanentError
 from magictalk_core.faces.arkit import JAW_MOUTH_NAMES, MOTION_NAMES
 from magictalk_core.lips.all_channels import refine_all_channels
 from magictalk_core.lips.calibration import best_threshold
-from magictalk_core.lips.expert import SyncExpert
+from magictalk_core.lips.expert import SyncExpert, pair_errors, sync_probability
 from magictalk_core.lips.expert_task import SyncExpertTask
 from magictalk_core.lips.frames import LipFrames
 from magictalk_core.lips.offsets import distances_by_offset, scores_of
@@ -116,9 +116,32 @@ def test_around_its_window_the_level_of_a_face_tells_the_expert_nothing() -> Non
     shown = {}
     for around in (True, False):
         expert = SyncExpert(LipSyncConfig(frames=7, widths=(8,), embedding=16, around_window=around), 27, 58)
-        before, after = (expert(m, speech)[0] for m in (motion, motion + level))
+        before, after = (expert(m, speech)[0].detach() for m in (motion, motion + level))
         shown[around] = float((before - after).abs().max())
     assert shown[True] < 1e-5 and shown[False] > 0.01
+
+
+def test_the_loss_of_pairs_is_binary_cross_entropy_and_finite_in_bf16() -> None:
+    random = torch.Generator().manual_seed(0)
+    vectors = torch.nn.functional.normalize(torch.rand(2, 50, 8, generator=random), dim=-1)
+    in_sync = torch.rand(50, generator=random) > 0.5
+    probability = sync_probability(*vectors)
+    wanted = torch.nn.functional.binary_cross_entropy(probability, in_sync.float(), reduction="none")
+    torch.testing.assert_close(pair_errors(probability, in_sync), wanted)
+    same = vectors[0].bfloat16()
+    assert torch.isfinite(pair_errors(sync_probability(same, same), torch.zeros(50, dtype=torch.bool))).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_lips_train_in_bf16_and_keep_float32_weights(family: str, folder: Path, tmp_path: Path) -> None:
+    for needed in ("audio2bs", "lip_sync_expert"):
+        (tmp_path / needed).symlink_to(folder / needed) if needed != family else None
+    values = lip_preset(epochs=1).model_dump()
+    for name in ("lip_sync_training", "audio2bs_training", "lip_residue_training"):
+        values[name] |= {"precision": "bf16"}
+    made = train(family, Preset.model_validate(values), folder / "set", tmp_path / family, MemoryTracker())
+    weights = load_file(made.path / "model.safetensors")
+    assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in weights.values())
 
 
 def test_without_held_out_clips_the_expert_calls_nobody_a_stranger(tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ class SpeechEncoder(nn.Module):
 
     def forward(self, speech: Tensor) -> Tensor:
         """(B, k, F) -> (B, size); 16 steps shrink to one, of any other number the mean is taken."""
-        found: Tensor = self.convolutions(to_steps(speech).transpose(1, 2))
+        steps = to_steps(speech).transpose(1, 2)
+        # In bf16 on a CPU, taps of a kernel that no step reaches get NaN for a gradient (torch 2.13).
+        with torch.autocast(steps.device.type, enabled=False):
+            found: Tensor = self.convolutions(steps.float())
         encoded: Tensor = self.head(found.mean(dim=-1))
         return encoded
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from magictalk_core.config import LipSyncConfig
 from magictalk_core.lips.speech import steps_per_frame, to_steps
 
-__all__ = ["SyncExpert", "in_sync_loss", "sync_probability"]
+__all__ = ["SyncExpert", "in_sync_loss", "pair_errors", "sync_probability"]
 
 _LEAST = 1e-6
 
@@ -44,10 +44,18 @@ class SyncExpert(nn.Module):
 
 
 def sync_probability(motion: Tensor, speech: Tensor) -> Tensor:
-    """Cosine of unit vectors (..., E) that are never negative, kept off 0 and 1 for the logarithm."""
-    return (motion * speech).sum(dim=-1).clamp(_LEAST, 1 - _LEAST)
+    """Cosine of unit vectors (..., E) that are never negative, kept off 0 and 1 for the logarithm.
+
+    In float32 whatever the vectors are: bf16 has no number between 1 - 1e-6 and 1.
+    """
+    return (motion.float() * speech.float()).sum(dim=-1).clamp(_LEAST, 1 - _LEAST)
+
+
+def pair_errors(probability: Tensor, in_sync: Tensor) -> Tensor:
+    """Binary cross-entropy of each pair, `in_sync` (bool) the truth. CUDA's autocast refuses torch's own."""
+    return -torch.where(in_sync, probability, 1 - probability).log()
 
 
 def in_sync_loss(probability: Tensor) -> Tensor:
     """L_sync: binary cross-entropy against "in sync", mean over all windows."""
-    return -torch.log(probability).mean()
+    return pair_errors(probability, torch.ones_like(probability, dtype=torch.bool)).mean()

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from magictalk_core.config import LipSyncConfig, TrainingConfig
 from magictalk_core.corpora.records import Split
 from magictalk_core.errors import PermanentError
 from magictalk_core.lips.calibration import best_threshold, confidences
-from magictalk_core.lips.expert import SyncExpert, sync_probability
+from magictalk_core.lips.expert import SyncExpert, pair_errors, sync_probability
 from magictalk_core.lips.frames import LipFrames, batch_of, evenly
 from magictalk_core.lips.model_folder import save_lip_model
 from magictalk_core.training.dataset import TrainingSet
@@ -92,9 +91,9 @@ class SyncExpertTask:
         motion, speech = motion[rank::processes].to(device), speech[rank::processes].to(device)
         moved, heard = network(motion, speech.flatten(0, 1))
         probability = sync_probability(moved[:, None], heard.unflatten(0, speech.shape[:2]))
-        target = torch.zeros_like(probability)
-        target[:, 0] = 1
-        errors = functional.binary_cross_entropy(probability, target, reduction="none")
+        in_sync = torch.zeros_like(probability, dtype=torch.bool)
+        in_sync[:, 0] = True
+        errors = pair_errors(probability, in_sync)
         return (errors[:, 0] + errors[:, 1:].mean(dim=1)).sum() / 2 * (processes / len(starts))
 
     def training_loss(self, network: nn.Module, step: int, part: BatchPart = WHOLE_BATCH) -> Tensor:
