@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from magictalk_core.errors import UserError
 
@@ -240,6 +240,14 @@ class LipSyncConfig(StrictModel):
     motion_noise: float = Field(0.0, ge=0, description="noise on the normalised motion while training; small corpora")
     level_noise: float = Field(0.0, ge=0, description="offset per window and channel while training; small corpora")
     speech_noise: float = Field(0.0, ge=0, description="noise on the normalised features while training; small corpora")
+
+    @model_validator(mode="after")
+    def _check_window(self) -> LipSyncConfig:
+        if self.around_window and self.frames < 2:
+            raise ValueError(
+                f"around_window needs a window of at least 2 frames to move in, found frames {self.frames}"
+            )
+        return self
 
 
 class TrainingConfig(StrictModel):

@@ -119,6 +119,8 @@ def test_around_its_window_the_level_of_a_face_tells_the_expert_nothing() -> Non
         before, after = (expert(m, speech)[0].detach() for m in (motion, motion + level))
         shown[around] = float((before - after).abs().max())
     assert shown[True] < 1e-5 and shown[False] > 0.01
+    with pytest.raises(ValueError, match="at least 2 frames"):
+        LipSyncConfig(frames=1, around_window=True)
 
 
 def test_the_loss_of_pairs_is_binary_cross_entropy_and_finite_in_bf16() -> None:
