@@ -31,7 +31,7 @@ from magictalk_core.config import Preset, SyncGateConfig, load_preset
 from magictalk_core.corpora.reader import ClipData, CorpusReader, usable_clips
 from magictalk_core.faces.arkit import MOTION_NAMES
 from magictalk_core.lips.gate import SyncGate
-from magictalk_core.lips.offsets import distances_by_offset, scores_of
+from magictalk_core.lips.offsets import MAX_OFFSET, distances_by_offset, scores_of
 from magictalk_core.lips.scores import HeldOutClip, expert_quality, longest_measured
 from magictalk_core.lips.sync_model import SyncExpertModel
 from magictalk_core.tables.parquet import read_frame, write_table
@@ -60,7 +60,8 @@ class Judged:
 
 def measured(clip: ClipData) -> ClipData:
     """Without lost frames, as the sync scores take a clip."""
-    part = longest_measured(clip.motion[:, [name in ("jawOpen", "mouthClose") for name in MOTION_NAMES]])
+    seen = np.isfinite(clip.motion).any(axis=0)  # not a channel that the tracker is blind to
+    part = longest_measured(clip.motion[:, seen])
     return ClipData(clip.clip_id, clip.motion[part], clip.speech[part], clip.feature_id, clip.tracker)
 
 
@@ -163,7 +164,14 @@ def main() -> None:
     training = preset.lip_sync_training.model_copy(update={"threads": 1, "device": "cpu"})
     preset = preset.model_copy(update={"lip_sync_training": training})
     clips = usable_clips(CorpusReader(Workspace(arguments.home), arguments.corpus))
-    pairs = list(itertools.combinations(clips["clip_id"], 2))
+    least = preset.lip_sync.frames + 2 * MAX_OFFSET + MOVED
+    long = clips[clips["duration_s"] * preset.media.fps >= least]
+    if len(long) < 3:
+        parser.error(
+            f"corpus {arguments.corpus}: expected 3 accepted clips of at least {least} frames, found {len(long)}"
+        )
+    print(f"{len(clips) - len(long)} clips of less than {least} frames are not judged, only learned from\n")
+    pairs = list(itertools.combinations(long["clip_id"], 2))
     if arguments.folds:
         pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, arguments.folds).astype(int)]
     also, limit = tuple(arguments.also), arguments.threshold
