@@ -49,7 +49,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values["emodiff_training"] |= {"epochs": 4, "checkpoint_every": 5}
     for training in ("lip_sync_training", "audio2bs_training", "lip_residue_training"):
         values[training] |= {"epochs": 1}
-    values["evaluation"] |= {"max_clips": 1, "max_videos": 1, "video_size": 128}
+    values["evaluation"] |= {"max_clips": 4, "max_videos": 1, "video_size": 128}
     path = tmp_path_factory.mktemp("preset") / "tiny.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
