@@ -13,7 +13,7 @@ import dagster as dg
 
 from assets.metadata import Timer, materialization
 from assets.resources import DvcRepository, Settings, Store
-from magictalk_core.tables.schema import CLIPS, FRAMES, MEDIA, SPEECH
+from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SPEECH
 
 GROUP = "corpora"
 OWNERS = ["team:magictalk"]
@@ -53,7 +53,7 @@ def _source(corpus: str) -> Any:
         description=f"The raw files of `{corpus}` as they lie on disk; observed, never changed.",
     )
     def source(store: Store) -> dg.DataVersion:
-        from magictalk_core.corpora.listing import observe_source
+        from magictalk_core.preparation.listing import observe_source
 
         return dg.DataVersion(observe_source(store.workspace, corpus))
 
@@ -73,7 +73,7 @@ def _clips(corpus: str) -> dg.AssetsDefinition:
         description="One row per clip: labels, shard, split, and the rejections that a file header already tells.",
     )
     def clips(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.corpora.listing import write_index
+        from magictalk_core.preparation.listing import write_index
 
         timer = Timer()
         result = write_index(store.workspace, corpus, settings.load())
@@ -117,9 +117,9 @@ def _media(corpus: str) -> dg.AssetsDefinition:
         description="25 fps face crops and 16 kHz mono audio; the table lists every file with its md5.",
     )
     def media(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.corpora.listing import read_index
         from magictalk_core.corpora.registry import load_corpus
-        from magictalk_core.corpora.shards import media_shard
+        from magictalk_core.preparation.listing import read_index
+        from magictalk_core.preparation.shards import media_shard
 
         timer = Timer()
         shard = context.partition_key
@@ -157,7 +157,7 @@ def _blendshapes(corpus: str) -> dg.AssetsDefinition:
         description="52 ARKit coefficients and the head pose of every frame.",
     )
     def blendshapes(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.corpora.shards import blendshapes_shard
+        from magictalk_core.preparation.shards import blendshapes_shard
 
         timer = Timer()
         result = blendshapes_shard(store.workspace, corpus, context.partition_key, settings.load())
@@ -190,7 +190,7 @@ def _speech(corpus: str) -> dg.AssetsDefinition:
         description="Speech features, one vector per video frame.",
     )
     def speech(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.corpora.shards import speech_shard
+        from magictalk_core.preparation.shards import speech_shard
 
         timer = Timer()
         shard, preset = context.partition_key, settings.load()
@@ -209,7 +209,7 @@ def _speech(corpus: str) -> dg.AssetsDefinition:
 
 
 def _speech_in_range(store: Store, corpus: str, shard: str) -> dg.AssetCheckResult:
-    from magictalk_core.corpora.listing import speech_problems_of_shard
+    from magictalk_core.preparation.listing import speech_problems_of_shard
 
     problems = speech_problems_of_shard(store.workspace, corpus, shard)
     first = "; ".join(f"{clip}: {found[0]}" for clip, found in list(problems.items())[:5])
@@ -235,7 +235,7 @@ def _silence_is_blank(feature: str) -> dg.AssetCheckResult:
 
 
 def _frames_match_media(store: Store, corpus: str, shard: str, table: str, needs: str) -> dg.AssetCheckResult:
-    from magictalk_core.corpora.listing import frame_count_mismatches
+    from magictalk_core.preparation.listing import frame_count_mismatches
 
     wrong = frame_count_mismatches(store.workspace, corpus, shard, table, needs)
     return dg.AssetCheckResult(
@@ -259,7 +259,7 @@ def _manifest(corpus: str) -> dg.AssetsDefinition:
         description="The finished clip table and one digest over all shard files, as DVC computes it.",
     )
     def manifest(store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.corpora.listing import write_manifest
+        from magictalk_core.preparation.listing import write_manifest
 
         timer = Timer()
         result = write_manifest(store.workspace, corpus, settings.load().quality)
@@ -285,7 +285,7 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         description="The dataset directory recorded in `dvc.lock`; must be the manifest's digest.",
     )
     def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
-        from magictalk_core.lineage.manifest import read_manifest
+        from magictalk_core.work.manifest import read_manifest
 
         timer = Timer()
         expected = read_manifest(store.workspace.manifest(corpus)).digest
@@ -318,7 +318,7 @@ def _card(corpus: str) -> dg.AssetsDefinition:
         description="Dataset card: counts, hours, splits, licences, what was left out and why, the funnel as a plot.",
     )
     def card(store: Store) -> dg.MaterializeResult:
-        from magictalk_core.report.card import write_card
+        from magictalk_core.report.corpus_card import write_card
 
         timer = Timer()
         result = write_card(store.workspace, corpus)

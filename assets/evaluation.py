@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets.metadata import Timer, materialization
 from assets.resources import Settings, Store
-from magictalk_core.tables.schema import MOTION, SCORES, SET_SCORES
+from magictalk_core.storage.schema import MOTION, SCORES, SET_SCORES
 
 GROUP = "evaluation"
 OWNERS = ["team:magictalk"]
@@ -24,8 +24,9 @@ LIP_FAMILIES = ("audio2bs", "lip_residue", "lip_sync_expert", "lip_sync_expert_a
     description="The 52-shape ARKit rig that renders motion.",
 )
 def rig(store: Store) -> dg.MaterializeResult:
-    from magictalk_core.lineage.stamps import output_md5
-    from magictalk_core.rig.rig import builtin_rig, save_rig
+    from magictalk_core.rig.builtin import builtin_rig
+    from magictalk_core.rig.rig import save_rig
+    from magictalk_core.work.stamps import output_md5
 
     timer = Timer()
     path = store.workspace.rig / "rig.npz"
@@ -47,7 +48,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Motion for every test clip: EmoDiff, its ablation without autoregression, the baselines.",
     )
     def generated(store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.emodiff.test_set import generate_test_motion
+        from magictalk_core.evaluation.generate import generate_test_motion
 
         timer = Timer()
         result = generate_test_motion(store.workspace, corpora, settings.load())
@@ -64,7 +65,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="The whole method on every test clip: EmoDiff's motion with refined lips.",
     )
     def refined(store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.lips.test_set import refine_test_motion
+        from magictalk_core.evaluation.refine import refine_test_motion
 
         timer = Timer()
         result = refine_test_motion(store.workspace, corpora, settings.load())
@@ -81,7 +82,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="One row per test clip, method and metric.",
     )
     def scores(store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.metrics.test_set import mean_score, score_test_motion
+        from magictalk_core.evaluation.clip_scores import mean_score, score_test_motion
 
         timer = Timer()
         result = score_test_motion(store.workspace, corpora, settings.load())
@@ -111,7 +112,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Scores over the whole test set, ablation and student too: emotion, intensity, distributions.",
     )
     def set_scores(store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.emodiff.set_scores import score_sets, set_scores_markdown, style_gain
+        from magictalk_core.evaluation.set_scores import score_sets, set_scores_markdown, style_gain
 
         timer = Timer()
         result = score_sets(store.workspace, corpora, settings.load())
@@ -141,7 +142,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Table 4 of the paper: what lip refinement changes, and what all channels at once would.",
     )
     def lip_ablation(store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.lips.ablation import ablate_lips
+        from magictalk_core.evaluation.lip_ablation import ablate_lips
 
         timer = Timer()
         result = ablate_lips(store.workspace, corpora, settings.load())
@@ -158,8 +159,8 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Mean and 95 % bootstrap interval per method and metric.",
     )
     def summary(store: Store) -> dg.MaterializeResult:
-        from magictalk_core.lineage.stamps import output_md5
-        from magictalk_core.metrics.test_set import write_summary
+        from magictalk_core.evaluation.clip_scores import write_summary
+        from magictalk_core.work.stamps import output_md5
 
         timer = Timer()
         path = write_summary(store.workspace)
@@ -177,7 +178,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Real clip, rig and animated portrait side by side, with sound, labelled synthetic.",
     )
     def comparison(store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.portrait.comparison import render_comparisons
+        from magictalk_core.evaluation.comparison import render_comparisons
 
         timer = Timer()
         result = render_comparisons(store.workspace, corpora, settings.load())

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from magictalk_core.tables.schema import TableSpec
+from magictalk_core.storage.schema import TableSpec
 
 
 def column_schema(spec: TableSpec) -> dg.TableSchema:

@@ -10,8 +10,8 @@ import dagster as dg
 
 from assets.metadata import Timer, materialization
 from assets.resources import Settings, Store
-from magictalk_core.tables.schema import ARKIT
-from magictalk_core.training.families import FAMILIES, ModelFamily
+from magictalk_core.models.families import FAMILIES, ModelFamily
+from magictalk_core.storage.schema import ARKIT
 
 GROUP = "models"
 OWNERS = ["team:magictalk"]
@@ -31,7 +31,7 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         description="Packed float32 arrays, index, normalisation and splits of every accepted clip.",
     )
     def training_set(store: Store, settings: Settings) -> dg.MaterializeResult:
-        from magictalk_core.training.assemble import assemble_training_set, split_leaks
+        from magictalk_core.training_set.assemble import assemble_training_set, split_leaks
 
         timer = Timer()
         info = assemble_training_set(store.workspace, corpora, settings.load())
@@ -115,7 +115,7 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
     ) -> Any:
         import yaml
 
-        from magictalk_core.lineage.atomic import write_text
+        from magictalk_core.storage.atomic import write_text
 
         workspace, preset = store.workspace, settings.load()
         config = workspace.models(family) / "preset.yaml"

@@ -28,11 +28,19 @@ OWNERS = ["team:magictalk"]
     description="The shipped speech network from nothing: synthetic speech, CTC training, figures. Hours long.",
 )
 def deepspeech_small(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
-    from magictalk_core.lineage.hashes import file_md5
+    from magictalk_core.storage.hashes import file_md5
 
     timer = Timer()
     recipe, out = settings.load().speech_recipe, store.workspace.recipes("deepspeech_small")
-    command = [sys.executable, "-m", "magictalk_core.speech.recipe", "--out", str(out), "--seed", str(recipe.seed)]
+    command = [
+        sys.executable,
+        "-m",
+        "magictalk_core.recipes.deepspeech_small",
+        "--out",
+        str(out),
+        "--seed",
+        str(recipe.seed),
+    ]
     command += ["--shards", str(recipe.shards), "--steps", str(recipe.steps)]
     # A process of its own: it goes on from its last shard or checkpoint when the asset is materialized again.
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from magictalk_core.faces.arkit import ARKIT_NAMES
 from magictalk_core.faces.extract import observe_video
 from magictalk_core.faces.observation import FaceObservation
 from magictalk_core.faces.tracker import Tracker, geometric_tracker, open_tracker
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
 SUFFIXES = (".mp4", ".mpg", ".mov", ".mkv")
 Pairs = Sequence[tuple[FaceObservation, FaceObservation]]

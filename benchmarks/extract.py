@@ -26,14 +26,15 @@ from typing import Any
 
 import numpy as np
 
-from magictalk_core.faces.bundle import BUNDLE, LandmarkerBundle, bundle_member
+from magictalk_core.faces.bundle import LandmarkerBundle
+from magictalk_core.faces.bundle_file import BUNDLE, bundle_member
 from magictalk_core.faces.extract import extract_clip, extract_video, frames_table
 from magictalk_core.faces.litert import LiteRtModel
 from magictalk_core.faces.tracker import open_tracker
-from magictalk_core.isolation import Crash, default_workers, map_isolated
 from magictalk_core.media.decode import read_frames
 from magictalk_core.media.probe import probe
 from magictalk_core.weights.resolver import resolve
+from magictalk_core.work.isolation import Crash, default_workers, map_isolated
 
 SUFFIXES = (".mp4", ".mpg", ".mov", ".mkv")
 NETWORKS = ("face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite")

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from magictalk_core.emodiff.generate import EmoDiffModel, MotionRequest
-from magictalk_core.emodiff.probes import Probes, collect_probes
-from magictalk_core.emodiff.set_scores import Judge
-from magictalk_core.emodiff.test_set import test_clips, to_motion
+from magictalk_core.evaluation.generate import test_clips, to_motion
+from magictalk_core.evaluation.probes import Probes, collect_probes
+from magictalk_core.evaluation.set_scores import Judge
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.metrics.diversity import diversity
-from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.models.emodiff.generate import EmoDiffModel, MotionRequest
 from magictalk_core.training.run import current_model
+from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.workspace import Workspace
 
 SAMPLERS = {

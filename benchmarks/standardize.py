@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from magictalk_core.config import MediaConfig
-from magictalk_core.corpora.shards import make_media_piece
-from magictalk_core.isolation import Crash, default_workers, map_isolated
-from magictalk_core.tables.schema import CLIPS
+from magictalk_core.preparation.shards import make_media_piece
+from magictalk_core.storage.schema import CLIPS
+from magictalk_core.work.isolation import Crash, default_workers, map_isolated
 
 SUFFIXES = (".mp4", ".mpg", ".mov", ".mkv")
 

@@ -28,18 +28,18 @@ from pathlib import Path
 import numpy as np
 
 from magictalk_core.config import Preset, SyncGateConfig, load_preset
-from magictalk_core.corpora.reader import ClipData, CorpusReader, usable_clips
-from magictalk_core.faces.arkit import MOTION_NAMES
-from magictalk_core.lips.gate import SyncGate
-from magictalk_core.lips.offsets import MAX_OFFSET, distances_by_offset, scores_of
-from magictalk_core.lips.scores import HeldOutClip, expert_quality, longest_measured
-from magictalk_core.lips.sync_model import SyncExpertModel
-from magictalk_core.tables.parquet import read_frame, write_table
-from magictalk_core.tables.schema import CLIPS
-from magictalk_core.training.assemble import corpus_tables
-from magictalk_core.training.build import ClipSync, CorpusTables, build_training_set
+from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, longest_measured
+from magictalk_core.models.sync_expert.model import SyncExpertModel
+from magictalk_core.models.sync_expert.offsets import MAX_OFFSET, distances_by_offset, scores_of
+from magictalk_core.preparation.reader import ClipData, CorpusReader, usable_clips
+from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.schema import CLIPS
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.training_set.assemble import corpus_tables
+from magictalk_core.training_set.build import ClipSync, CorpusTables, build_training_set
+from magictalk_core.training_set.sync_gate import SyncGate
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.workspace import Workspace
 
 MOVED = 10

@@ -20,12 +20,12 @@ from pathlib import Path
 import torch
 
 from magictalk_core.config import Preset, TrainingConfig, load_preset
-from magictalk_core.corpora.reader import CorpusReader, usable_clips
-from magictalk_core.corpora.records import Split
-from magictalk_core.lips.scores import HeldOutClip, expert_quality
-from magictalk_core.lips.sync_model import SyncExpertModel
+from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality
+from magictalk_core.models.sync_expert.model import SyncExpertModel
+from magictalk_core.preparation.reader import CorpusReader, usable_clips
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.vocabulary.clips import Split
 from magictalk_core.workspace import Workspace
 
 

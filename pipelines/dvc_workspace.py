@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES
-from magictalk_core.lineage.atomic import write_text
-from magictalk_core.training.families import FAMILIES
+from magictalk_core.models.families import FAMILIES
+from magictalk_core.storage.atomic import write_text
 from magictalk_core.workspace import Workspace
 
 __all__ = ["DVC_YAML_HEADER", "dvc_yaml", "params_yaml", "prepare_dvc_workspace", "stage_asset_keys"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from magictalk_core.lineage.atomic import write_text
+from magictalk_core.storage.atomic import write_text
 from magictalk_core.workspace import Workspace
 
 __all__ = ["COMMAND_TAG", "DAGSTER_YAML", "end_dead_runs", "open_instance"]

@@ -24,7 +24,7 @@ from assets.corpus import shard_partitions
 from assets.recipes import GROUP as RECIPES
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import MagicTalkError, UserError
-from magictalk_core.lineage.locks import held_or_refused
+from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import prepare_dvc_workspace

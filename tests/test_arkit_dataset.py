@@ -15,12 +15,12 @@ from magictalk_core.arkit_dataset.checks import check_drift, run_checks, signatu
 from magictalk_core.arkit_dataset.statistics import measure
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.errors import UserError
-from magictalk_core.faces.arkit import ARKIT_NAMES
 from magictalk_core.faces.extract import frames_table
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
-from magictalk_core.lineage.manifest import build_manifest
-from magictalk_core.tables.parquet import write_table
-from magictalk_core.tables.schema import CLIPS, FRAMES
+from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.schema import CLIPS, FRAMES
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES
+from magictalk_core.work.manifest import build_manifest
 from magictalk_core.workspace import Workspace
 from tests.test_corpora_gates import clip
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from training_fixtures import build
 
-from magictalk_core.corpora.records import Split
-from magictalk_core.metrics.baselines import NearestSpeech, constant_motion
-from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.evaluation.baselines import NearestSpeech, constant_motion
+from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.vocabulary.clips import Split
 
 
 @pytest.fixture(scope="module")

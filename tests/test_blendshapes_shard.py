@@ -15,11 +15,11 @@ import pytest
 from face_fixtures import astronaut, mirrored, need_embedded_weights, turned
 
 from magictalk_core.config import load_preset
-from magictalk_core.corpora.shards import blendshapes_shard
-from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.media.encode import write_video
-from magictalk_core.tables.parquet import table_metadata, write_table
-from magictalk_core.tables.schema import MEDIA
+from magictalk_core.preparation.shards import blendshapes_shard
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.parquet import table_metadata, write_table
+from magictalk_core.storage.schema import MEDIA
 from magictalk_core.workspace import Workspace
 
 KILLS = 20
@@ -27,7 +27,7 @@ _RUN = """
 import sys
 from pathlib import Path
 from magictalk_core.config import load_preset
-from magictalk_core.corpora.shards import blendshapes_shard
+from magictalk_core.preparation.shards import blendshapes_shard
 from magictalk_core.workspace import Workspace
 if __name__ == "__main__":
     blendshapes_shard(Workspace(Path(sys.argv[1])), "c", "b0", load_preset("sample"), workers=2)

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from magictalk_core.corpora.registry import add_corpus, new_entry
-from magictalk_core.lineage.manifest import build_manifest
-from magictalk_core.report.card import write_card
-from magictalk_core.tables.parquet import write_table
-from magictalk_core.tables.schema import CLIPS
+from magictalk_core.report.corpus_card import write_card
+from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.schema import CLIPS
+from magictalk_core.work.manifest import build_manifest
 from magictalk_core.workspace import Workspace
 from tests.test_corpora_gates import clip
 

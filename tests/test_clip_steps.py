@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from magictalk_core.isolation import Crash
-from magictalk_core.lineage.clip_steps import ClipTask, StepLimits, inputs_digest, run_clip_tasks, write_shard
-from magictalk_core.tables.parquet import read_table, write_table
-from magictalk_core.tables.schema import SPEECH
+from magictalk_core.storage.parquet import read_table, write_table
+from magictalk_core.storage.schema import SPEECH
+from magictalk_core.work.clip_steps import ClipTask, StepLimits, inputs_digest, run_clip_tasks, write_shard
+from magictalk_core.work.isolation import Crash
 
 LIMITS = StepLimits(workers=2, timeout_s=30)
 

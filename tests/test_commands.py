@@ -15,15 +15,15 @@ from PIL import Image
 from training_fixtures import build, lip_preset, preset
 from typer.testing import CliRunner
 
-from magictalk_core.cli import app
-from magictalk_core.faces.arkit import MOTION_NAMES
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.media.probe import probe
 from magictalk_core.portrait.provenance import read_provenance
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.workspace import Workspace
+from pipelines.cli import app
 
 runner = CliRunner()
 
@@ -49,7 +49,7 @@ def inputs(tmp_path: Path) -> dict[str, Path]:
     """A portrait, a picture without a face, speech, and a file that is not a sound."""
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "portrait.png")
     Image.fromarray(noise()).save(tmp_path / "noise.png")
-    speech = resources.files("magictalk_core.corpora.sample").joinpath("speech/W901-happy-001.ogg").read_bytes()
+    speech = resources.files("magictalk_core.sample_corpus").joinpath("speech/W901-happy-001.ogg").read_bytes()
     (tmp_path / "speech.ogg").write_bytes(speech)
     (tmp_path / "broken.wav").write_bytes(b"RIFF not a sound at all")
     files = {"portrait": "portrait.png", "noise": "noise.png", "speech": "speech.ogg", "broken": "broken.wav"}

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magictalk_core.corpora import folder, mead
-from magictalk_core.corpora.records import EMOTIONS, Split
+from magictalk_core.corpora.folder import clips as folder
+from magictalk_core.corpora.mead import clips as mead
 from magictalk_core.corpora.registry import CorpusEntry, new_entry
 from magictalk_core.errors import UserError
+from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.emotions import EMOTIONS
 
 
 def listing(paths: list[str]) -> pd.DataFrame:

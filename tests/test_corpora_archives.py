@@ -24,13 +24,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from magictalk_core.cli import app
-from magictalk_core.corpora.archives import UnpackResult, find_archives, unpack_archive, unpack_corpus
-from magictalk_core.corpora.mead import find_clips
+from magictalk_core.acquire.archives import UnpackResult, find_archives, unpack_archive, unpack_corpus
+from magictalk_core.corpora.mead.clips import find_clips
 from magictalk_core.corpora.registry import CorpusEntry, add_corpus, new_entry
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import MagicTalkError, PermanentError, UserError
 from magictalk_core.workspace import Workspace
+from pipelines.cli import app
 
 GOOD = "video/front/angry/level_1/001.mp4"
 END = bytes(1024)

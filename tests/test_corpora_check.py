@@ -12,18 +12,18 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from magictalk_core.cli import app
 from magictalk_core.corpora.check import CorpusCheck, check_corpus, scan_files
-from magictalk_core.corpora.check_mead import GAPPED_ACTORS, MEAD_ACTORS, is_gapped
-from magictalk_core.corpora.check_talkinghead1kh import overlapping_chunks
 from magictalk_core.corpora.check_text import print_check
-from magictalk_core.corpora.mead_lists import actor_of, parse_edtalk_name, parse_name
+from magictalk_core.corpora.mead.check import GAPPED_ACTORS, MEAD_ACTORS, is_gapped
+from magictalk_core.corpora.mead.lists import actor_of, parse_edtalk_name, parse_name
 from magictalk_core.corpora.registry import add_corpus, new_entry
-from magictalk_core.corpora.talkinghead1kh_lists import Tube
+from magictalk_core.corpora.talkinghead1kh.check import overlapping_chunks
+from magictalk_core.corpora.talkinghead1kh.lists import Tube
 from magictalk_core.errors import UserError
-from magictalk_core.tables.parquet import write_table
-from magictalk_core.tables.schema import CLIPS
+from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.schema import CLIPS
 from magictalk_core.workspace import Workspace
+from pipelines.cli import app
 
 NO_CROP = {
     "Radio6_0", "Radio15_0", "ByronDorgan0_0", "DeanPhillips_0", "JeffMerkley0_0", "JimMcGovern_0", "JimMcGovern1_0",

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from magictalk_core.cli import app
-from magictalk_core.corpora.fetch import (
+from magictalk_core.acquire.fetch import (
     BlockedError,
     FetchSummary,
     fetch_corpus,
     read_outcomes,
 )
+from magictalk_core.acquire.wanted import Recording, wanted_recordings
+from magictalk_core.acquire.ytdlp import YtDlpFetcher, failure_of
 from magictalk_core.corpora.registry import CorpusEntry, add_corpus, new_entry
-from magictalk_core.corpora.wanted import Recording, wanted_recordings
-from magictalk_core.corpora.ytdlp import YtDlpFetcher, failure_of
 from magictalk_core.errors import PermanentError, TransientError, UserError
-from magictalk_core.lineage.locks import held_or_refused
+from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
+from pipelines.cli import app
 
 IDS = {"Radio1": "aaaaaaaaaaa", "Radio2": "-bbbbbbbbb_", "Radio3": "ccccccccccc", "Radio4": "ddddddddddd"}
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magictalk_core.config import QualityConfig
-from magictalk_core.corpora.complete import complete_clips
-from magictalk_core.corpora.duplicates import find_duplicates, leaking_copies
-from magictalk_core.corpora.gates import GATES, decide
-from magictalk_core.tables.parquet import read_frame, write_table
-from magictalk_core.tables.schema import CLIPS, MEASURED, MEDIA
+from magictalk_core.preparation.clips_table import complete_clips
+from magictalk_core.preparation.duplicates import find_duplicates, leaking_copies
+from magictalk_core.preparation.gates import GATES, decide
+from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.schema import CLIPS, MEASURED, MEDIA
 
 GOOD: dict[str, Any] = {
     "duration_s": 3.0,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magictalk_core.corpora import hdtf
-from magictalk_core.corpora.hdtf_lists import KINDS, SUBSETS, Crop, HdtfLists, HdtfVideo, Interval, read_lists
+from magictalk_core.corpora.hdtf import clips as hdtf
+from magictalk_core.corpora.hdtf.lists import KINDS, SUBSETS, Crop, HdtfLists, HdtfVideo, Interval, read_lists
 from magictalk_core.corpora.list_files import Problem
 from magictalk_core.corpora.records import ListedBox
 from magictalk_core.corpora.registry import CorpusEntry, new_entry

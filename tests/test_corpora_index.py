@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from magictalk_core.config import MediaConfig, QualityConfig
-from magictalk_core.corpora import index as index_module
-from magictalk_core.corpora import probes as probes_module
-from magictalk_core.corpora.index import index_corpus
 from magictalk_core.corpora.records import ClipSource, ListedBox
 from magictalk_core.corpora.registry import new_entry
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import UserError
-from magictalk_core.isolation import map_isolated
-from magictalk_core.tables.parquet import write_table
-from magictalk_core.tables.schema import CLIPS
+from magictalk_core.preparation import headers as probes_module
+from magictalk_core.preparation import index as index_module
+from magictalk_core.preparation.index import index_corpus
+from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.schema import CLIPS
+from magictalk_core.work.isolation import map_isolated
 from tests.media_fixtures import ffmpeg, make_clip
 
 NOWHERE = Path("/nonexistent")

@@ -9,9 +9,9 @@ from magictalk_core.corpora import source as source_module
 from magictalk_core.corpora.registry import CorpusEntry, new_entry
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import PermanentError
-from magictalk_core.lineage.hashes import file_md5
-from magictalk_core.tables.parquet import read_frame, write_table
-from magictalk_core.tables.schema import SOURCE
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.schema import SOURCE
 
 NOWHERE = Path("/nonexistent")
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magictalk_core.corpora.records import Split
 from magictalk_core.corpora.splits import LITERATURE_SPLITS, check_disjoint, rank_splits, speaker_splits
+from magictalk_core.vocabulary.clips import Split
 
 speakers_of = st.sets(st.text(min_size=1, max_size=8), max_size=60)
 

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media_fixtures import ffmpeg, make_clip
 
-from magictalk_core.corpora import talkinghead1kh as adapter
-from magictalk_core.corpora.records import ListedBox, Split
+from magictalk_core.corpora.records import ListedBox
 from magictalk_core.corpora.registry import CorpusEntry, new_entry
-from magictalk_core.corpora.talkinghead1kh_lists import Tube, parse_clip_name, read_talkinghead_lists
+from magictalk_core.corpora.talkinghead1kh import clips as adapter
+from magictalk_core.corpora.talkinghead1kh.lists import Tube, parse_clip_name, read_talkinghead_lists
 from magictalk_core.media.container import MediaError
 from magictalk_core.media.keyframes import chunk_starts
+from magictalk_core.vocabulary.clips import Split
 
 TRAIN = [f"-train_vid{i}" for i in range(8)]
 LISTS = {

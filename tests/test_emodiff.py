@@ -13,19 +13,19 @@ from torch import Tensor
 from training_fixtures import FEATURES, build, preset
 
 from magictalk_core.config import EmoDiffConfig, load_preset
-from magictalk_core.corpora.records import Split
-from magictalk_core.emodiff.conditions import condition_matrix, speech_in_context, style_positions
-from magictalk_core.emodiff.diffusion import NoiseSchedule, draw_noise, guided, sample, stabilized
-from magictalk_core.emodiff.generate import EmoDiffModel, MotionRequest
-from magictalk_core.emodiff.network import Denoiser
-from magictalk_core.emodiff.style_pool import StylePools
-from magictalk_core.emodiff.styles import StyleBank
-from magictalk_core.emodiff.task import EmoDiffTask
 from magictalk_core.errors import PermanentError, UserError
-from magictalk_core.faces.arkit import STATE_SETS
-from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.models.emodiff.conditions import condition_matrix, speech_in_context, style_positions
+from magictalk_core.models.emodiff.diffusion import NoiseSchedule, draw_noise, guided, sample, stabilized
+from magictalk_core.models.emodiff.generate import EmoDiffModel, MotionRequest
+from magictalk_core.models.emodiff.network import Denoiser
+from magictalk_core.models.emodiff.styles import StyleBank
+from magictalk_core.models.emodiff.task import EmoDiffTask
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.training_set.style_pool import StylePools
+from magictalk_core.vocabulary.arkit import STATE_SETS
+from magictalk_core.vocabulary.clips import Split
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ from torch import Tensor
 from training_fixtures import build, preset
 
 from magictalk_core.config import EmoDiffConfig
-from magictalk_core.emodiff.diffusion import NoiseSchedule, draw_noise
-from magictalk_core.emodiff.distill import Leg, jump, leg_times, sample_legs, target_noise, teacher_legs
-from magictalk_core.emodiff.generate import EmoDiffModel
-from magictalk_core.emodiff.student import StudentTask
 from magictalk_core.errors import PermanentError
-from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.models.emodiff.diffusion import NoiseSchedule, draw_noise
+from magictalk_core.models.emodiff.generate import EmoDiffModel
+from magictalk_core.models.emodiff_student.distill import Leg, jump, leg_times, sample_legs, target_noise, teacher_legs
+from magictalk_core.models.emodiff_student.student import StudentTask
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.training_set.dataset import TrainingSet
 
 CONFIG = EmoDiffConfig()
 SCHEDULE = NoiseSchedule(CONFIG)

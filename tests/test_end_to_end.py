@@ -16,12 +16,12 @@ import pytest
 import yaml
 
 from magictalk_core.config import load_preset
-from magictalk_core.corpora.listing import write_index
 from magictalk_core.corpora.registry import add_corpus, new_entry
-from magictalk_core.corpora.sample.build import build_sample_corpus
-from magictalk_core.corpora.sample.listed import build_listed_samples
-from magictalk_core.lineage.hashes import tree_md5
-from magictalk_core.lineage.manifest import read_manifest
+from magictalk_core.preparation.listing import write_index
+from magictalk_core.sample_corpus.build import build_sample_corpus
+from magictalk_core.sample_corpus.listed import build_listed_samples
+from magictalk_core.storage.hashes import tree_md5
+from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -93,7 +93,7 @@ def test_mlflow_records_the_same_number(finished: Workspace) -> None:
 
 
 def test_tracked_curves_follow_the_true_ones(finished: Workspace, corpus: Path) -> None:
-    from magictalk_core.corpora.sample.build import truth_table
+    from magictalk_core.sample_corpus.build import truth_table
 
     frames = pd.concat(map(pd.read_parquet, sorted((finished.dataset("sample") / "blendshapes").glob("*.parquet"))))
     joined = truth_table(corpus, "sample").merge(frames, on=["clip_id", "frame_index"], suffixes=("_true", ""))

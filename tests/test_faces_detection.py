@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from face_fixtures import astronaut, mirrored, need_embedded_weights, noise, turned
 
-from magictalk_core.faces.detection import FaceBox, FaceDetector, choose_face, load_face_detector
+from magictalk_core.faces.detection import FaceDetector, load_face_detector
+from magictalk_core.faces.face_box import FaceBox, choose_face
 from magictalk_core.faces.landmarks import portrait_landmarks
 from magictalk_core.faces.solver import neutral_face
 

@@ -8,10 +8,11 @@ from face_fixtures import astronaut, mirrored, need_embedded_weights, turned
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magictalk_core.faces.arkit import POSE_NAMES
 from magictalk_core.faces.head_pose import angles_of, focal_length_px, pose_from_frame, pose_of_crop, rotation_of
+from magictalk_core.faces.observation import FaceObservation
 from magictalk_core.faces.solver import face_frame, neutral_face
-from magictalk_core.faces.tracker import FaceObservation, Tracker, geometric_tracker, open_tracker
+from magictalk_core.faces.tracker import Tracker, geometric_tracker, open_tracker
+from magictalk_core.vocabulary.arkit import POSE_NAMES
 
 ANGLE = st.floats(-80, 80)
 

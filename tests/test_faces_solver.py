@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, BLIND_CHANNELS, mirror_name
 from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.faces.solver import face_frame, neutral_face, solve
-from magictalk_core.rig.rig import Rig, builtin_rig
+from magictalk_core.rig.builtin import builtin_rig
+from magictalk_core.rig.rig import Rig
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS, mirror_name
 
 NEUTRAL = neutral_face()
 MIRROR = ((NEUTRAL[:, None] - NEUTRAL[None] * [-1, 1, 1]) ** 2).sum(-1).argmin(axis=1)

@@ -12,13 +12,15 @@ from face_fixtures import astronaut, mirrored, need_embedded_weights, noise
 
 from magictalk_core.arkit_dataset.checks import signature_gains
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import ARKIT_NAMES, BLIND_CHANNELS, POSE_NAMES
 from magictalk_core.faces.extract import extract_clip, extract_video, observe_video
-from magictalk_core.faces.tracker import FaceObservation, Tracker, geometric_tracker, open_tracker, tracker_id
+from magictalk_core.faces.observation import FaceObservation
+from magictalk_core.faces.tracker import Tracker, geometric_tracker, open_tracker
+from magictalk_core.faces.tracker_ids import tracker_id
 from magictalk_core.media.encode import write_video
-from magictalk_core.tables.parquet import write_table
-from magictalk_core.tables.schema import FRAMES
-from magictalk_core.tables.validation import validate
+from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.schema import FRAMES
+from magictalk_core.storage.validation import validate
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS, POSE_NAMES
 
 
 @pytest.fixture

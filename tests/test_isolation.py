@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from magictalk_core.isolation import Crash, map_isolated
+from magictalk_core.work.isolation import Crash, map_isolated
 
 
 def behave(number: int) -> int:

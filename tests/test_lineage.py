@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from assets.corpus import dvc_stage
 from assets.resources import DvcRepository
 from magictalk_core.errors import PermanentError, UserError
-from magictalk_core.lineage.atomic import atomic_directory, atomic_path
-from magictalk_core.lineage.hashes import directory_md5, file_md5, tree_md5
-from magictalk_core.lineage.locks import held_or_refused
-from magictalk_core.lineage.manifest import build_manifest, read_manifest
-from magictalk_core.lineage.stamps import stamp_is_valid, write_stamp
+from magictalk_core.storage.atomic import atomic_directory, atomic_path
+from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
+from magictalk_core.storage.locks import held_or_refused
+from magictalk_core.work.manifest import build_manifest, read_manifest
+from magictalk_core.work.stamps import stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 from pipelines.dvc_workspace import prepare_dvc_workspace
 
@@ -94,7 +94,7 @@ def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 def test_a_writer_killed_in_the_middle_leaves_nothing_a_reader_sees(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from magictalk_core.lineage.atomic import atomic_path\n"
+        "import os, signal, sys; from pathlib import Path; from magictalk_core.storage.atomic import atomic_path\n"
         "with atomic_path(Path(sys.argv[1])) as t: t.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     target = tmp_path / "out.parquet"
@@ -119,7 +119,7 @@ def test_file_md5_is_plain_md5(tmp_path: Path) -> None:
 
 def test_a_lock_refuses_a_second_process_and_names_the_first(tmp_path: Path) -> None:
     holder = (
-        "import sys, time; from pathlib import Path; from magictalk_core.lineage.locks import held_or_refused\n"
+        "import sys, time; from pathlib import Path; from magictalk_core.storage.locks import held_or_refused\n"
         "with held_or_refused(Path(sys.argv[1]), 'it'):\n    print('held', flush=True); time.sleep(60)"
     )
     lock = tmp_path / "l" / ".lock"

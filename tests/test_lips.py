@@ -15,23 +15,23 @@ from safetensors.numpy import load_file
 from training_fixtures import FEATURE_ID, build, lip_preset, preset, write_tables
 
 from magictalk_core.config import LipSyncConfig, Preset, TrainingSetConfig
-from magictalk_core.corpora.records import Split
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import JAW_MOUTH_NAMES, MOTION_NAMES
-from magictalk_core.lips.all_channels import refine_all_channels
-from magictalk_core.lips.calibration import best_threshold
-from magictalk_core.lips.expert import SyncExpert, pair_errors, sync_probability
-from magictalk_core.lips.expert_task import SyncExpertTask
-from magictalk_core.lips.frames import LipFrames
-from magictalk_core.lips.offsets import distances_by_offset, scores_of
-from magictalk_core.lips.refine import LipRefiner
-from magictalk_core.lips.residue import ResidueGenerator
-from magictalk_core.lips.scores import HeldOutClip, expert_quality, longest_measured, sync_values
-from magictalk_core.lips.sync_model import SyncExpertModel, speaker_mismatch, sync_scores
-from magictalk_core.training.build import build_training_set
-from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.evaluation.all_channels import refine_all_channels
+from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, longest_measured, sync_values
+from magictalk_core.models.lip_residue.network import ResidueGenerator
+from magictalk_core.models.lip_residue.refine import LipRefiner
+from magictalk_core.models.sync_expert.calibration import best_threshold
+from magictalk_core.models.sync_expert.model import SyncExpertModel, speaker_mismatch, sync_scores
+from magictalk_core.models.sync_expert.network import SyncExpert, pair_errors, sync_probability
+from magictalk_core.models.sync_expert.offsets import distances_by_offset, scores_of
+from magictalk_core.models.sync_expert.task import SyncExpertTask
 from magictalk_core.training.run import current_model, train
 from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.training_set.build import build_training_set
+from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.training_set.windows import LipFrames
+from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES, MOTION_NAMES
+from magictalk_core.vocabulary.clips import Split
 
 FAMILIES = ("lip_sync_expert", "lip_sync_expert_all_channels", "audio2bs", "lip_residue")
 

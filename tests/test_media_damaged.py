@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,9 @@ import numpy as np
 import pytest
 
 from magictalk_core.config import MediaConfig, QualityConfig
-from magictalk_core.corpora.gates import decide
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.standardize import standardize_clip
+from magictalk_core.preparation.gates import decide
 from tests.media_fixtures import X264, FakeDetector, ffmpeg, mark_rotation
 
 SECONDS = 2.0
@@ -247,14 +245,12 @@ EITHER: dict[str, tuple[Make, set[str | None]]] = {
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], dict[str, Any]]:
     """Standardize with a detector that finds a face in the middle, and nothing left outside of the store."""
-    module = types.ModuleType("magictalk_core.faces.detection")
-    module.load_face_detector = lambda: FakeDetector(0.6)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(tmp_path)
 
     def standardize(path: Path) -> dict[str, Any]:
         before = {p for p in tmp_path.rglob("*")}
-        row = standardize_clip(path, None, None, None, tmp_path / "store", "clip", MediaConfig(size=64))
+        config, store = MediaConfig(size=64), tmp_path / "store"
+        row = standardize_clip(path, None, None, None, store, "clip", config, lambda: FakeDetector(0.6))
         new = {p.relative_to(tmp_path).as_posix() for p in set(tmp_path.rglob("*")) - before} - {"store"}
         assert new == {f"store/{row[name]}" for name in ("video_path", "audio_path") if row[name]}
         assert str(tmp_path) not in str(row["detail"])

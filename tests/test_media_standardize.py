@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,17 @@ import numpy as np
 import pytest
 
 from magictalk_core.config import MediaConfig, QualityConfig
-from magictalk_core.corpora.gates import decide
-from magictalk_core.lineage.hashes import file_md5
+from magictalk_core.faces.detection import load_face_detector
 from magictalk_core.media import scan
 from magictalk_core.media.audio import loudest_dbfs, write_wav
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.probe import probe
 from magictalk_core.media.signature import signature_distance
 from magictalk_core.media.standardize import standardize_clip
-from magictalk_core.tables.parquet import write_table
-from magictalk_core.tables.schema import MEDIA
+from magictalk_core.preparation.gates import decide
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.schema import MEDIA
 from tests.media_fixtures import X264, FakeDetector, ffmpeg, make_clip, mark_rotation
 
 CONFIG = MediaConfig(size=64)
@@ -30,20 +29,17 @@ Standardize = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def detector(monkeypatch: pytest.MonkeyPatch) -> FakeDetector:
+def detector() -> FakeDetector:
     """Stands in for the face network, which needs a weights file."""
-    fake = FakeDetector()
-    module = types.ModuleType("magictalk_core.faces.detection")
-    module.load_face_detector = lambda: fake  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return fake
+    return FakeDetector()
 
 
 @pytest.fixture
 def standardize(tmp_path: Path, detector: FakeDetector) -> Standardize:
     def run(video: Path, audio: Path | None = None, config: MediaConfig = CONFIG, **cut: float) -> dict[str, Any]:
         out = tmp_path / "out"
-        row = standardize_clip(video, audio, cut.get("start_s"), cut.get("end_s"), out, "a.b1", config)
+        start, end = cut.get("start_s"), cut.get("end_s")
+        row = standardize_clip(video, audio, start, end, out, "a.b1", config, lambda: detector)
         write_table(MEDIA, [{"clip_id": "c/s/a", **row}], tmp_path / "row.parquet")
         files = {p.name for p in out.glob("*")} if out.is_dir() else set()
         assert files == {row[name] for name in ("video_path", "audio_path")} - {None}
@@ -238,6 +234,7 @@ def test_real_clips(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatc
         "real3d_may_5s.mp4": (125, 512, 512),
     }
     for name, (frames, low, high) in expected.items():
-        row = standardize_clip(shared / "samples" / "clips" / name, None, None, None, tmp_path, name, MediaConfig())
+        path = shared / "samples" / "clips" / name
+        row = standardize_clip(path, None, None, None, tmp_path, name, MediaConfig(), load_face_detector)
         assert (row["status"], row["n_frames"]) == ("ok", frames), row
         assert low <= row["crop_size"] <= high, row

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from magictalk_core.corpora.records import Reason
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.probe import MediaError, probe
+from magictalk_core.vocabulary.clips import Reason
 from tests.media_fixtures import make_clip
 
 NAMES = [

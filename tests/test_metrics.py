@@ -16,10 +16,10 @@ from scipy.stats import pearsonr
 from skimage.transform import SimilarityTransform
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import ARKIT_NAMES, GROUPS, MOTION_NAMES
-from magictalk_core.lips.scores import SYNC_METRICS
+from magictalk_core.evaluation.baselines import constant_motion
+from magictalk_core.evaluation.sync_scores import SYNC_METRICS
+from magictalk_core.evaluation.table import GROUND_TRUTH, score_clip, score_ground_truth, summary
 from magictalk_core.metrics import landmarks
-from magictalk_core.metrics.baselines import constant_motion
 from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.metrics.catalogue import CATALOGUE, METRICS
 from magictalk_core.metrics.coefficients import (
@@ -31,11 +31,11 @@ from magictalk_core.metrics.coefficients import (
 )
 from magictalk_core.metrics.landmarks import FACE_POINTS, landmark_distances
 from magictalk_core.metrics.seams import joint_frames, seam_ratio
-from magictalk_core.metrics.table import GROUND_TRUTH, score_clip, score_ground_truth, summary
+from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.render import CAMERA_DISTANCE_CM, CENTRE_Y_CM, FRAME_HEIGHT_CM
-from magictalk_core.rig.rig import builtin_rig
-from magictalk_core.tables.parquet import read_frame, write_table
-from magictalk_core.tables.schema import SCORES
+from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.schema import SCORES
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, GROUPS, MOTION_NAMES
 
 JAW = MOTION_NAMES.index("jawOpen")
 README = Path(landmarks.__file__).with_name("README.md")

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import MOTION_NAMES
 from magictalk_core.metrics.beats import beat_alignment, mouth_beats
 from magictalk_core.metrics.diversity import diversity
 from magictalk_core.metrics.emotion import EmotionClassifier
 from magictalk_core.metrics.frechet import WindowFeatures, frechet_distance
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
 JAW = MOTION_NAMES.index("jawOpen")
 

@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from magictalk_core.commands.convert import convert_file
 from magictalk_core.errors import UserError
-from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
 from magictalk_core.faces.extract import frames_table
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
+from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.curves import Curves, curves_of_table, resampled, smoothed, table_of_curves
 from magictalk_core.rig.gltf import read_gltf, write_gltf
 from magictalk_core.rig.live_link import LIVE_LINK_HEADER, read_live_link, write_live_link
-from magictalk_core.rig.motion_file import convert_file
-from magictalk_core.rig.rig import builtin_rig
-from magictalk_core.tables.parquet import read_table, write_table
-from magictalk_core.tables.schema import FRAMES
+from magictalk_core.storage.parquet import read_table, write_table
+from magictalk_core.storage.schema import FRAMES
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 
 LOST = (3, 4)
 """Frames without a face."""

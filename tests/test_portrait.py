@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from magictalk_core.corpora.sample.portraits import PORTRAIT_SIZE, speaker_portrait
-from magictalk_core.faces.arkit import MOTION_NAMES
 from magictalk_core.portrait.animator import PortraitAnimator, crop_to_face
+from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.render import RigRenderer
-from magictalk_core.rig.rig import builtin_rig
+from magictalk_core.sample_corpus.portraits import PORTRAIT_SIZE, speaker_portrait
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
 
 def row(**weights: float) -> NDArray[np.float32]:

@@ -19,9 +19,10 @@ import yaml
 from benchmarks.sync_pairs import judge_pair
 from magictalk_core.config import MediaConfig, QualityConfig, load_preset
 from magictalk_core.corpora.registry import add_corpus, new_entry
-from magictalk_core.lineage.manifest import read_manifest
+from magictalk_core.faces.detection import load_face_detector
 from magictalk_core.media.signature import signature_distance
 from magictalk_core.media.standardize import standardize_clip
+from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 from tests.media_fixtures import ffmpeg
 
@@ -153,7 +154,9 @@ def test_signatures_know_a_recording_again_and_tell_people_apart(clips: Path, tm
         sound = ["-c:a", "libmp3lame", "-b:a", "64k", "-ar", "44100"]
         ffmpeg("-i", clips / name, "-vf", "scale=trunc(iw*0.3)*2:-2", "-crf", "30", *sound, worse)
         first, again = (
-            standardize_clip(path, None, None, None, tmp_path, path.stem, MediaConfig())["signature"]
+            standardize_clip(path, None, None, None, tmp_path, path.stem, MediaConfig(), load_face_detector)[
+                "signature"
+            ]
             for path in (clips / name, worse)
         )
         assert signature_distance(first, again) < limit, name

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from magictalk_core.corpora.records import Reason
 from magictalk_core.errors import PermanentError
+from magictalk_core.evaluation.table import summary
 from magictalk_core.metrics.catalogue import METRICS
-from magictalk_core.metrics.table import summary
 from magictalk_core.report.funnel import REASON_MEANING, STAGES, funnel
 from magictalk_core.report.model import (
     Command,
@@ -29,6 +28,7 @@ from magictalk_core.report.model import (
 from magictalk_core.report.plots import write_funnel_plot
 from magictalk_core.report.report import render_report, write_report
 from magictalk_core.report.score_table import score_sections
+from magictalk_core.vocabulary.clips import Reason
 
 DIGEST = "3f786850e387550fdab836ed7e6dc881.dir"
 

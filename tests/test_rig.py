@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import ARKIT_NAMES, MOTION_NAMES, mirror_name
 from magictalk_core.faces.mesh import LANDMARKS
 from magictalk_core.faces.solver import neutral_face
+from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.render import RigRenderer, project
-from magictalk_core.rig.rig import FACE_VERTICES, builtin_rig, load_rig, save_rig
+from magictalk_core.rig.rig import FACE_VERTICES, load_rig, save_rig
 from magictalk_core.rig.shapes import LOWER_LID, UPPER_LID, mirror_indices
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES, mirror_name
 
 NOSE_TIP, CHIN, FOREHEAD = 4, 152, 10
 CORNER = {"Left": 291, "Right": 61}

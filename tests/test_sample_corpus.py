@@ -7,11 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from magictalk_core.corpora.sample.build import utterances, video_path
-from magictalk_core.corpora.sample.curves import Utterance, motion_curves
-from magictalk_core.corpora.sample.portraits import PORTRAIT_SIZE, SPEAKERS, speaker_portrait
-from magictalk_core.faces.arkit import ARKIT_NAMES, MOTION_NAMES
 from magictalk_core.faces.mesh import FACE_OVAL
+from magictalk_core.sample_corpus.build import utterances, video_path
+from magictalk_core.sample_corpus.curves import Utterance, motion_curves
+from magictalk_core.sample_corpus.portraits import PORTRAIT_SIZE, SPEAKERS, speaker_portrait
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
 JAW, BLINK = MOTION_NAMES.index("jawOpen"), MOTION_NAMES.index("eyeBlinkLeft")
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from speech_fixtures import noise
 
-from magictalk_core.corpora.speech_batches import make_pieces_in_batches, make_speech_piece
-from magictalk_core.lineage.clip_steps import ClipTask, StepLimits, piece_path, run_clip_tasks
 from magictalk_core.media.audio import write_wav
+from magictalk_core.preparation.speech_batches import make_pieces_in_batches, make_speech_piece
 from magictalk_core.speech.features import speech_clip
-from magictalk_core.tables.parquet import read_table
-from magictalk_core.tables.schema import SPEECH
+from magictalk_core.storage.parquet import read_table
+from magictalk_core.storage.schema import SPEECH
+from magictalk_core.work.clip_steps import ClipTask, StepLimits, piece_path, run_clip_tasks
 
 SMALL = "deepspeech-small-1"
 

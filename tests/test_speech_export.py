@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 from speech_fixtures import noise
 
+from magictalk_core.commands.speech import featurize_file
 from magictalk_core.errors import UserError
 from magictalk_core.media.audio import write_wav
 from magictalk_core.speech.checks import silence_problems_apart, speech_problems
-from magictalk_core.speech.export import featurize_file
 from magictalk_core.speech.features import speech_table
-from magictalk_core.tables.parquet import read_table, table_metadata
-from magictalk_core.tables.schema import SPEECH
+from magictalk_core.storage.parquet import read_table, table_metadata
+from magictalk_core.storage.schema import SPEECH
 
 SMALL = "deepspeech-small-1"
 

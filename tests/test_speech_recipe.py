@@ -17,8 +17,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from magictalk_core.errors import UserError
+from magictalk_core.recipes.deepspeech_small import augment, ctc, data, evaluate, run, synthesis, texts, weights
 from magictalk_core.speech.deepspeech import ALPHABET, BLANK
-from magictalk_core.speech.recipe import augment, ctc, data, evaluate, run, synthesis, texts, weights
 
 LETTERS = st.text(alphabet="abc '", max_size=12)
 NO_WORDS = texts.Lexicon(())

@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-import magictalk_core.corpora.sample
+import magictalk_core.sample_corpus
 from magictalk_core.media.decode import read_audio
+from magictalk_core.recipes.deepspeech_small import data, run, synthesis, weights
+from magictalk_core.recipes.deepspeech_small.ctc import TrainingNetwork
+from magictalk_core.recipes.deepspeech_small.evaluate import chance_rate, error_rate, greedy_text
+from magictalk_core.recipes.deepspeech_small.texts import spelled
 from magictalk_core.speech.deepspeech import (
     BLANK,
     DEEPSPEECH_SMALL,
@@ -23,13 +27,9 @@ from magictalk_core.speech.deepspeech import (
     network_from_weights,
 )
 from magictalk_core.speech.mfcc import context_windows, mfcc_093
-from magictalk_core.speech.recipe import data, run, synthesis, weights
-from magictalk_core.speech.recipe.ctc import TrainingNetwork
-from magictalk_core.speech.recipe.evaluate import chance_rate, error_rate, greedy_text
-from magictalk_core.speech.recipe.texts import spelled
 
 FILE = Path(run.__file__).parents[1] / run.WEIGHTS_NAME
-SPEECH = Path(magictalk_core.corpora.sample.__file__).parent / "speech"
+SPEECH = Path(magictalk_core.sample_corpus.__file__).parent / "speech"
 
 # What the two read clips say: mozilla/DeepSpeech's own tests name both sentences.
 READ = {
@@ -69,7 +69,11 @@ def test_the_file_is_small_half_precision_and_says_where_it_came_from() -> None:
         about = file.metadata()
         assert {file.get_tensor(key).dtype for key in file.keys()} == {torch.float16}
     assert about["license"] == "Apache-2.0" and len(about["settings_sha256"]) == 64
-    assert about["recipe"].startswith("magictalk_core.speech.recipe ") and int(about["seed"]) and int(about["steps"])
+    assert (
+        about["recipe"].startswith("magictalk_core.recipes.deepspeech_small ")
+        and int(about["seed"])
+        and int(about["steps"])
+    )
 
 
 def test_export_computes_what_the_training_network_computes() -> None:

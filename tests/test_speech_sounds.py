@@ -18,8 +18,8 @@ from magictalk_core.speech import extractor
 from magictalk_core.speech.checks import feature_problems, silence_problems
 from magictalk_core.speech.extractor import raw_logits
 from magictalk_core.speech.features import FEATURES, speech_clip, speech_clips, speech_features
-from magictalk_core.tables.schema import SPEECH
-from magictalk_core.tables.validation import validate
+from magictalk_core.storage.schema import SPEECH
+from magictalk_core.storage.validation import validate
 
 SMALL = "deepspeech-small-1"
 

@@ -12,11 +12,11 @@ from training_fixtures import FEATURE_ID, lip_preset, preset, write_tables
 
 from magictalk_core.config import SyncGateConfig, TrainingSetConfig
 from magictalk_core.errors import PermanentError, UserError
-from magictalk_core.lips.gate import SyncGate
-from magictalk_core.training.build import CorpusTables, TrainingSetInfo, build_training_set
-from magictalk_core.training.dataset import TrainingSet, out_of_sync
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.training_set.build import CorpusTables, TrainingSetInfo, build_training_set
+from magictalk_core.training_set.dataset import TrainingSet, out_of_sync
+from magictalk_core.training_set.sync_gate import SyncGate
 
 FRAMES, LATE = 80, 10
 LATE_CLIP = "toy/m1-happy/1"

@@ -8,7 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import (
+from magictalk_core.storage.parquet import read_frame, read_table, write_table
+from magictalk_core.storage.schema import CLIPS, FRAMES, MOTION, SOURCE, TABLES
+from magictalk_core.storage.schema_page import tables_page
+from magictalk_core.vocabulary.arkit import (
     ARKIT_NAMES,
     GROUPS,
     JAW_MOUTH_NAMES,
@@ -17,9 +20,6 @@ from magictalk_core.faces.arkit import (
     STATE_NAMES,
     mirror_name,
 )
-from magictalk_core.tables.page import tables_page
-from magictalk_core.tables.parquet import read_frame, read_table, write_table
-from magictalk_core.tables.schema import CLIPS, FRAMES, MOTION, SOURCE, TABLES
 
 
 def frames(n: int) -> pd.DataFrame:

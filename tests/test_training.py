@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from training_fixtures import BLIND, FEATURES, build, preset, write_tables
 
-from magictalk_core.emodiff.generate import EmoDiffModel
 from magictalk_core.errors import MagicTalkError, PermanentError, UserError
-from magictalk_core.faces.arkit import STATE_NAMES
-from magictalk_core.training.build import build_training_set
-from magictalk_core.training.dataset import TrainingSet
+from magictalk_core.models.emodiff.generate import EmoDiffModel
 from magictalk_core.training.fit import learning_rate
 from magictalk_core.training.run import current_run, run_digest, train
 from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.training_set.build import build_training_set
+from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.vocabulary.arkit import STATE_NAMES
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from training_fixtures import build, preset
 
 from magictalk_core.config import Preset
-from magictalk_core.training.families import FAMILIES
+from magictalk_core.models.families import FAMILIES
 from magictalk_core.training.run import TrainedModel, current_run, run_digest, train
 from magictalk_core.training.tracking import MemoryTracker
 
@@ -141,7 +141,7 @@ def test_speed_memory_and_samples_are_reported(data: Path, tmp_path: Path) -> No
 
 
 def test_samples_are_no_part_of_the_identity_of_a_run(data: Path) -> None:
-    from magictalk_core.training.dataset import TrainingSet
+    from magictalk_core.training_set.dataset import TrainingSet
 
     opened = TrainingSet.open(data)
     digests = {run_digest("emodiff", with_training(sample_every=n), opened) for n in (0, 1, 5)}

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 
 from magictalk_core.config import Preset
-from magictalk_core.faces.arkit import STATE_NAMES
-from magictalk_core.tables.parquet import write_table
-from magictalk_core.tables.schema import CLIPS, FRAMES, SPEECH
-from magictalk_core.training.build import CorpusTables, TrainingSetInfo, build_training_set
+from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.schema import CLIPS, FRAMES, SPEECH
+from magictalk_core.training_set.build import CorpusTables, TrainingSetInfo, build_training_set
+from magictalk_core.vocabulary.arkit import STATE_NAMES
 
 FEATURE_ID, FEATURES = "logmel-29-1", 29
 SPEAKERS = {"m1": "train", "m2": "train", "w1": "train", "w2": "val", "w3": "test"}

@@ -32,13 +32,13 @@ from magictalk_core.arkit_dataset.card import card_text
 from magictalk_core.arkit_dataset.checks import Finding, run_checks
 from magictalk_core.arkit_dataset.plots import write_plots
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics, measure
-from magictalk_core.corpora.records import Split, Status
 from magictalk_core.errors import UserError
-from magictalk_core.lineage.atomic import atomic_directory
-from magictalk_core.lineage.hashes import directory_md5, file_md5
-from magictalk_core.lineage.manifest import read_manifest
-from magictalk_core.tables.parquet import read_frame, read_table, write_table
-from magictalk_core.tables.schema import ARKIT, CLIPS, FRAMES
+from magictalk_core.storage.atomic import atomic_directory
+from magictalk_core.storage.hashes import directory_md5, file_md5
+from magictalk_core.storage.parquet import read_frame, read_table, write_table
+from magictalk_core.storage.schema import ARKIT, CLIPS, FRAMES
+from magictalk_core.vocabulary.clips import Split, Status
+from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
 __all__ = ["ARKIT_DATASET_VERSION", "ArkitDataset", "build_arkit_dataset"]

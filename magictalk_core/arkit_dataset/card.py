@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics
-from magictalk_core.corpora.records import Status
-from magictalk_core.faces.arkit import ARKIT_NAMES, BLIND_CHANNELS
 from magictalk_core.report.markdown import markdown_table
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS
+from magictalk_core.vocabulary.clips import Status
 
 __all__ = ["card_text"]
 

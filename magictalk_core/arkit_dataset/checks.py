@@ -9,24 +9,17 @@ from typing import Any
 import pandas as pd
 
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics
-from magictalk_core.faces.arkit import ARKIT_NAMES, BLIND_CHANNELS, POSE_NAMES
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS, POSE_NAMES
+from magictalk_core.vocabulary.emotions import NEUTRAL, SIGNATURES
 
-__all__ = ["CHECKS", "SIGNATURES", "Finding", "check_drift", "run_checks", "signature_gains"]
+__all__ = ["CHECKS", "Finding", "check_drift", "run_checks", "signature_gains"]
 
-_NEUTRAL = "neutral"
 _STILL_STD = 1e-4
 _ASYMMETRY = 0.15
 _MIN_GAIN = 0.01
 _MIN_CLIPS_FOR_SYMMETRY = 8
 _DRIFT_STDS = 0.5
 _DRIFT_FLOOR = 0.02
-
-SIGNATURES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "happy": (("mouthSmileLeft", "mouthSmileRight"),),
-    "surprised": (("browInnerUp",), ("jawOpen",)),
-    "angry": (("browDownLeft", "browDownRight"),),
-}
-"""What an emotion raises above the same speaker's neutral clips, on the mean over clips; pairs are averaged."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,7 @@ def signature_gains(clips: pd.DataFrame) -> dict[str, float]:
     """
     gains: dict[str, list[float]] = {}
     for _, own in clips.groupby(["corpus", "speaker"], observed=True):
-        neutral = own[own["emotion"] == _NEUTRAL]
+        neutral = own[own["emotion"] == NEUTRAL]
         for emotion, signature in SIGNATURES.items():
             acted = own[own["emotion"] == emotion]
             if not len(acted) or not len(neutral):

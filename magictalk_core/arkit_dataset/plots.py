@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics
-from magictalk_core.faces.arkit import ARKIT_NAMES
 from magictalk_core.report.svg import PAPER, quiet_axes, save_figure
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
 __all__ = ["emotion_figure", "spread_figure", "write_plots"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, MOTION_NAMES
-from magictalk_core.tables.parquet import read_frame
-from magictalk_core.tables.schema import ARKIT
+from magictalk_core.storage.parquet import read_frame
+from magictalk_core.storage.schema import ARKIT
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
 __all__ = ["DatasetStatistics", "measure"]
 

@@ -11,18 +11,18 @@ from typing import Any
 
 import pandas as pd
 
-from magictalk_core.corpora import folder
-from magictalk_core.corpora.check_hdtf import hdtf_findings
-from magictalk_core.corpora.check_mead import mead_findings
-from magictalk_core.corpora.check_talkinghead1kh import talkinghead_findings
+from magictalk_core.corpora.folder import clips as folder
+from magictalk_core.corpora.hdtf.check import hdtf_findings
 from magictalk_core.corpora.list_files import Findings, Problem
-from magictalk_core.corpora.mead import find_clips as find_mead_like_clips
+from magictalk_core.corpora.mead.check import mead_findings
+from magictalk_core.corpora.mead.clips import find_clips as find_mead_like_clips
 from magictalk_core.corpora.records import ClipSource
 from magictalk_core.corpora.registry import CorpusEntry
 from magictalk_core.corpora.source import AUDIO_SUFFIXES, LOCAL, VIDEO_SUFFIXES
+from magictalk_core.corpora.talkinghead1kh.check import talkinghead_findings
 from magictalk_core.errors import MagicTalkError, UserError
-from magictalk_core.tables.parquet import read_frame
-from magictalk_core.tables.schema import CLIPS
+from magictalk_core.storage.parquet import read_frame
+from magictalk_core.storage.schema import CLIPS
 from magictalk_core.workspace import Workspace
 
 __all__ = ["CorpusCheck", "Found", "FunnelRow", "check_corpus", "scan_files"]

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from magictalk_core.config import StrictModel
 from magictalk_core.errors import UserError
-from magictalk_core.lineage.atomic import write_text
+from magictalk_core.storage.atomic import write_text
 from magictalk_core.workspace import Workspace
 
 __all__ = ["CorpusEntry", "Kind", "SplitScheme", "add_corpus", "list_corpora", "load_corpus", "new_entry", "view_names"]

@@ -17,8 +17,8 @@ import pandas as pd
 
 from magictalk_core.corpora.registry import CorpusEntry
 from magictalk_core.errors import PermanentError
-from magictalk_core.lineage.hashes import file_md5
-from magictalk_core.tables.schema import SOURCE
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.schema import SOURCE
 
 __all__ = ["AUDIO_SUFFIXES", "LOCAL", "VIDEO_SUFFIXES", "list_source", "raw_file"]
 

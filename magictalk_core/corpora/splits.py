@@ -20,8 +20,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from magictalk_core.corpora.records import Split, Status
 from magictalk_core.corpora.registry import CorpusEntry, SplitScheme
+from magictalk_core.vocabulary.clips import Split, Status
 
 __all__ = [
     "LITERATURE_SPLITS",

@@ -10,7 +10,6 @@ the nose.
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -19,8 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import ARKIT_NAMES
-from magictalk_core.faces.detection import FaceDetector, choose_face
+from magictalk_core.faces.bundle_file import bundle_member
+from magictalk_core.faces.detection import FaceDetector
+from magictalk_core.faces.face_box import choose_face
 from magictalk_core.faces.face_geometry import CanonicalFace, head_poses_of, parse_geometry_metadata
 from magictalk_core.faces.litert import LiteRtModel
 from magictalk_core.faces.mesh import (
@@ -35,11 +35,9 @@ from magictalk_core.faces.mesh import (
 )
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.faces.region import region_of_detection
-from magictalk_core.weights.resolver import resolve
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
-__all__ = ["BUNDLE", "LandmarkerBundle", "bundle_member", "with_poses"]
-
-BUNDLE = "face_landmarker.task"
+__all__ = ["LandmarkerBundle", "with_poses"]
 
 _MIN_PRESENCE_LOGIT = 0.0
 """A presence of 0.5, MediaPipe's own threshold."""
@@ -59,12 +57,6 @@ _CATEGORIES = ("_neutral", *sorted(name for name in ARKIT_NAMES if name != "tong
 """Outputs of the network: alphabetical, without `tongueOut`."""
 
 _ARKIT_POSITION = np.array([ARKIT_NAMES.index(name) for name in _CATEGORIES[1:]])
-
-
-def bundle_member(member: str) -> bytes:
-    """One file of the bundle, for example `face_landmarks_detector.tflite`."""
-    with zipfile.ZipFile(resolve(BUNDLE)) as archive:
-        return archive.read(member)
 
 
 class LandmarkerBundle:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from magictalk_core.faces.bundle_file import BUNDLE, bundle_member
+from magictalk_core.faces.face_box import FaceBox
 from magictalk_core.faces.litert import LiteRtModel
 from magictalk_core.weights.resolver import find, resolve
 
-__all__ = ["FaceBox", "FaceDetector", "centrality", "choose_face", "load_face_detector"]
+__all__ = ["FaceDetector", "load_face_detector"]
 
 _WHEEL_MODEL = "face_detection_short_range.tflite"
 
@@ -31,18 +31,6 @@ one is its size."""
 
 Candidates = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Overlapping detections: (n, 8, 2) centre, size and six points in pixels, and their scores (n,)."""
-
-
-@dataclass(frozen=True, eq=False)
-class FaceBox:
-    """A face in pixels; `keypoints` (6, 2): right eye, left eye, nose tip, mouth, right ear, left ear (subject's)."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    score: float
-    keypoints: NDArray[np.float32]
 
 
 def _anchors(side: int) -> NDArray[np.float32]:
@@ -149,33 +137,11 @@ def _suppress(values: NDArray[np.float32], scores: NDArray[np.float32]) -> list[
     return result
 
 
-def centrality(x: float, y: float) -> float:
-    """1 at the centre of the picture, 0.4 at a fifth of its side away, 0.03 at two fifths; `x`, `y` in its shares.
-
-    A crop is centred on its speaker. A bystander at its edge needs many times the speaker's area to be taken for him.
-    """
-    return float(np.exp(-22 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)))
-
-
-def choose_face(boxes: list[FaceBox], width: int, height: int) -> FaceBox | None:
-    """The face a picture is about: the largest product of score, area and nearness to the centre."""
-    if len(boxes) == 1:
-        return boxes[0]
-
-    def weight(box: FaceBox) -> float:
-        near = centrality((box.x + box.width / 2) / width, (box.y + box.height / 2) / height)
-        return box.score * box.width * box.height * near
-
-    return max(boxes, key=weight, default=None)
-
-
 def load_face_detector() -> FaceDetector:
     """The detector of the mediapipe wheel, or its equal from `face_landmarker.task` where only that is here.
 
     Fetched from the package index when neither is here; raises `TransientError` when that fails.
     """
-    from magictalk_core.faces.bundle import BUNDLE, bundle_member
-
     if find(_WHEEL_MODEL) is None and find(BUNDLE) is not None:
         return FaceDetector(LiteRtModel(bundle_member("face_detector.tflite")))
     return FaceDetector(LiteRtModel(resolve(_WHEEL_MODEL).read_bytes()))

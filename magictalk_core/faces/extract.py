@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
 from magictalk_core.faces.detection import load_face_detector
-from magictalk_core.faces.observation import in_whole_picture
-from magictalk_core.faces.tracker import FaceObservation, Tracker, TrackerChoice, open_tracker
+from magictalk_core.faces.observation import FaceObservation, in_whole_picture
+from magictalk_core.faces.tracker import Tracker, open_tracker
+from magictalk_core.faces.tracker_ids import TrackerChoice
 from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures
-from magictalk_core.tables.schema import FRAMES
+from magictalk_core.storage.schema import FRAMES
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 
 __all__ = ["BLENDSHAPES_VERSION", "FPS", "extract_clip", "extract_video", "frames_table", "observe_video"]
 

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.detection import FaceDetector, choose_face, load_face_detector
+from magictalk_core.faces.detection import FaceDetector, load_face_detector
+from magictalk_core.faces.face_box import choose_face
 from magictalk_core.faces.litert import LiteRtModel
 from magictalk_core.faces.region import ROI_SCALE
 from magictalk_core.weights.resolver import resolve

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import ARKIT_NAMES
-from magictalk_core.faces.bundle import BUNDLE
-from magictalk_core.faces.detection import centrality
+from magictalk_core.faces.bundle_file import BUNDLE
+from magictalk_core.faces.face_box import centrality
 from magictalk_core.faces.head_pose import angles_of
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
-from magictalk_core.faces.tracker import MEDIAPIPE_ID
+from magictalk_core.faces.tracker_ids import MEDIAPIPE_ID
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 from magictalk_core.weights.resolver import resolve
 
 __all__ = ["MediaPipeTracker"]

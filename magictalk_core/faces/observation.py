@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
 from magictalk_core.faces.head_pose import pose_of_crop
 from magictalk_core.media.speaker import SpeakerPicture
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 
 __all__ = ["NO_FACE", "FaceObservation", "in_whole_picture"]
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.detection import FaceBox
+from magictalk_core.faces.face_box import FaceBox
 
 __all__ = ["ROI_SCALE", "FaceRegion", "region_of_detection"]
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from magictalk_core.faces.arkit import ARKIT_NAMES
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
 __all__ = ["FEATURE_NAMES", "FaceFrame", "face_features", "face_frame", "neutral_face", "solve"]
 

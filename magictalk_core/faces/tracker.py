@@ -6,39 +6,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from queue import SimpleQueue
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.bundle import BUNDLE, LandmarkerBundle, with_poses
+from magictalk_core.faces.bundle import LandmarkerBundle, with_poses
 from magictalk_core.faces.face_mesh import FaceMesh, load_face_mesh
 from magictalk_core.faces.head_pose import pose_from_frame
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.faces.solver import face_frame, solve
-from magictalk_core.weights.manifest import WEIGHTS
-from magictalk_core.weights.resolver import find
+from magictalk_core.faces.tracker_ids import BLENDSHAPES_ID, GEOMETRIC_ID, TrackerChoice, tracker_id
 
 __all__ = [
-    "FaceObservation",
     "LiteRtTracker",
     "Tracker",
-    "TrackerChoice",
     "geometric_tracker",
     "open_tracker",
-    "tracker_id",
-    "tracker_weights",
 ]
 
-TrackerChoice = Literal["auto", "mediapipe", "litert"]
 Picture = NDArray[np.uint8]
 Observer = Callable[[Picture], FaceObservation]
 Finish = Callable[[Sequence[FaceObservation], Sequence[tuple[int, int]]], list[FaceObservation]]
-
-MEDIAPIPE_ID = "mediapipe/3"
-BLENDSHAPES_ID = "litert-blendshapes/2"
-GEOMETRIC_ID = "litert-geometric/3"
-"""The number counts changes of the values that a tracker gives for the same picture."""
 
 _BATCH = 32
 """Pictures in memory at a time."""
@@ -118,25 +107,6 @@ def _geometric_observer(mesh: FaceMesh) -> Observer:
 def geometric_tracker(threads: int = 1) -> Tracker:
     """Networks of the mediapipe wheel and the geometric solver: needs nothing that a package index does not carry."""
     return LiteRtTracker(GEOMETRIC_ID, [_geometric_observer(load_face_mesh()) for _ in range(threads)])
-
-
-def tracker_id(choice: TrackerChoice) -> str:
-    """The id of the tracker that `choice` means here, without loading it.
-
-    `auto` is `mediapipe` where `face_landmarker.task` is found, otherwise `litert`. `litert` runs the networks of that
-    file where it is found, otherwise the geometric solver.
-    """
-    if choice == "mediapipe":
-        return MEDIAPIPE_ID
-    if find(BUNDLE) is None:
-        return GEOMETRIC_ID
-    return MEDIAPIPE_ID if choice == "auto" else BLENDSHAPES_ID
-
-
-def tracker_weights(tracker: str) -> str:
-    """`<file> sha256:<digest>` of the weight files that the tracker of this id runs, for the metadata of a table."""
-    names = ("face_detection_short_range.tflite", "face_landmark.tflite") if tracker == GEOMETRIC_ID else (BUNDLE,)
-    return ", ".join(f"{name} sha256:{WEIGHTS[name].sha256}" for name in names)
 
 
 def open_tracker(choice: TrackerChoice, threads: int = 1) -> Tracker:

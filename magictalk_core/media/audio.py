@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.lineage.atomic import atomic_path
+from magictalk_core.storage.atomic import atomic_path
 
 __all__ = ["fit_length", "loudest_dbfs", "write_wav"]
 

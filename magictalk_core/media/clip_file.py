@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.lineage.atomic import atomic_path
+from magictalk_core.storage.atomic import atomic_path
 
 __all__ = ["write_clip"]
 

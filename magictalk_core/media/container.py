@@ -15,8 +15,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from magictalk_core.corpora.records import Reason
 from magictalk_core.errors import PermanentError
+from magictalk_core.vocabulary.clips import Reason
 
 __all__ = [
     "FORMATS",

@@ -11,7 +11,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.corpora.records import Reason
 from magictalk_core.media.container import (
     MediaError,
     PacketCount,
@@ -22,6 +21,7 @@ from magictalk_core.media.container import (
     to_rgb,
     video_stream,
 )
+from magictalk_core.vocabulary.clips import Reason
 
 __all__ = ["Timed", "at_constant_rate", "read_audio", "read_frames", "timed_frames"]
 

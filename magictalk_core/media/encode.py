@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.lineage.atomic import atomic_path
 from magictalk_core.media.decode import read_audio
+from magictalk_core.storage.atomic import atomic_path
 
 __all__ = ["write_video"]
 

@@ -14,9 +14,9 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from magictalk_core.corpora.records import Reason
 from magictalk_core.media.container import MediaError, orientation, scaler, to_rgb, turn
 from magictalk_core.media.crop import Box, CropBox, apply_crop
+from magictalk_core.vocabulary.clips import Reason
 
 __all__ = ["CropReader", "ScaledBox", "scale_box", "small_rgb", "upright_size"]
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magictalk_core.corpora.records import Reason
 from magictalk_core.media.container import (
     MAX_SIDE_PX,
     MediaError,
@@ -19,6 +18,7 @@ from magictalk_core.media.container import (
     stream_start,
     video_stream,
 )
+from magictalk_core.vocabulary.clips import Reason
 
 __all__ = ["MediaError", "MediaProbe", "probe"]
 

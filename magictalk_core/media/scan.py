@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.corpora.records import Reason
 from magictalk_core.media.container import (
     MediaError,
     PacketCount,
@@ -29,6 +28,7 @@ from magictalk_core.media.crop import Box, CropBox, Window
 from magictalk_core.media.decode import at_constant_rate, timed_frames
 from magictalk_core.media.picture import CropReader, ScaledBox, scale_box, small_rgb, upright_size
 from magictalk_core.media.scores import luma, sharpness, yaw_deg
+from magictalk_core.vocabulary.clips import Reason
 
 __all__ = ["KEEP_BYTES", "Cut", "Detector", "Scan", "cropped_frames", "scan_clip"]
 

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.config import MediaConfig
-from magictalk_core.corpora.records import Reason
 from magictalk_core.media.container import MediaError, open_media, reading, to_rgb, video_stream
 from magictalk_core.media.crop import CropBox, face_crop, follow_speaker, same_face
 from magictalk_core.media.decode import at_constant_rate, timed_frames
 from magictalk_core.media.picture import CropReader, ScaledBox, scale_box, small_rgb, upright_size
 from magictalk_core.media.scan import Detector
+from magictalk_core.vocabulary.clips import Reason
 
 __all__ = ["LARGE_PICTURE", "SpeakerPicture", "speaker_pictures"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.config import MediaConfig
-from magictalk_core.corpora.records import Reason, Status
-from magictalk_core.lineage.hashes import file_md5
 from magictalk_core.media.audio import fit_length, loudest_dbfs, write_wav
 from magictalk_core.media.clip_file import write_clip
 from magictalk_core.media.container import MediaError
@@ -19,10 +17,12 @@ from magictalk_core.media.crop import CropBox, Window, face_crop, follow_speaker
 from magictalk_core.media.decode import read_audio
 from magictalk_core.media.picture import ScaledBox
 from magictalk_core.media.probe import MediaProbe, probe
-from magictalk_core.media.scan import Cut, Scan, cropped_frames, scan_clip
+from magictalk_core.media.scan import Cut, Detector, Scan, cropped_frames, scan_clip
 from magictalk_core.media.scores import face_scores, frozen_share
 from magictalk_core.media.signature import signature
-from magictalk_core.tables.schema import MEDIA
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.schema import MEDIA
+from magictalk_core.vocabulary.clips import Reason, Status
 
 __all__ = ["STANDARDIZE_VERSION", "standardize_clip"]
 
@@ -39,15 +39,17 @@ def standardize_clip(
     out_dir: Path,
     name: str,
     config: MediaConfig,
+    open_detector: Callable[[], Detector],
     window: Window | None = None,
 ) -> dict[str, Any]:
     """Write `<name>.mp4` (config.fps, config.size square, sound inside) and `<name>.wav` to `out_dir`.
 
-    The crop is the square around `window`, the corpus's own, or around the speaker's face. The sound inside `video` is
+    The crop is the square around `window`, the corpus's own, or around the speaker's face, found by the detector that
+    `open_detector` gives. The sound inside `video` is
     preferred over the file `audio`. Returns the MEDIA row without `clip_id`; its paths are file names. A file that
     cannot be used gives status `rejected` with reason and detail, never an exception; without sound the video is still
-    written. All else is a score, and `corpora.gates` decides. Same input, same bytes. What is not the clip's fault (a
-    full disk, no memory, no weights) is raised.
+    written. All else is a score, and `preparation.gates` decides. Same input, same bytes. What is not the clip's fault
+    (a full disk, no memory, no weights) is raised.
     """
     row: dict[str, Any] = {column: None for column in MEDIA.names if column != "clip_id"}
     row["status"] = str(Status.OK)
@@ -55,7 +57,8 @@ def standardize_clip(
     try:
         facts = _accepted_probe(cut, row)
         sound, problem = _sound(video if facts.has_audio else audio, cut, config, row)
-        scan, crop = _scan(cut, 0.0 if sound is None or not facts.has_audio else len(sound), config, row)
+        own_samples = 0.0 if sound is None or not facts.has_audio else len(sound)
+        scan, crop = _scan(cut, open_detector(), own_samples, config, row)
         _write(cut, scan, crop, sound, out_dir / name, config, row)
     except MediaError as error:
         problem = error
@@ -90,13 +93,11 @@ def _sound(
     return samples, None
 
 
-def _scan(cut: Cut, own_samples: float, config: MediaConfig, row: dict[str, Any]) -> tuple[Scan, CropBox]:
+def _scan(
+    cut: Cut, detector: Detector, own_samples: float, config: MediaConfig, row: dict[str, Any]
+) -> tuple[Scan, CropBox]:
     """Frames and crop of the clip; fills in what they say about it."""
-    from magictalk_core.faces.detection import load_face_detector
-
-    scan = scan_clip(
-        cut, load_face_detector(), own_samples / config.sample_rate, round(config.max_decoded_s * config.fps)
-    )
+    scan = scan_clip(cut, detector, own_samples / config.sample_rate, round(config.max_decoded_s * config.fps))
     row.update(n_frames=scan.n_frames, duration_s=scan.n_frames / config.fps)
     speaker = follow_speaker(scan.detections)
     faces = [box for box in speaker if box is not None]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import GROUPS, JAW_MOUTH_NAMES, POSE_NAMES
 from magictalk_core.metrics.motion import Measure, Motion, columns, paired
+from magictalk_core.vocabulary.arkit import GROUPS, JAW_MOUTH_NAMES, POSE_NAMES
 
 __all__ = ["ERROR_GROUPS", "channel_correlation", "group_error", "mean_correlation", "velocity_error"]
 

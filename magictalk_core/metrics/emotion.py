@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.lineage.atomic import atomic_path
+from magictalk_core.storage.atomic import atomic_path
 
 __all__ = ["EmotionClassifier"]
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import MOTION_NAMES, POSE_NAMES
 from magictalk_core.faces.mesh import LANDMARKS, LIPS_INNER, LIPS_OUTER
 from magictalk_core.metrics.motion import columns, paired
 from magictalk_core.rig.render import project
+from magictalk_core.vocabulary.arkit import MOTION_NAMES, POSE_NAMES
 
 __all__ = ["FACE_POINTS", "PosableRig", "landmark_distances"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
 __all__ = ["FPS", "Measure", "Motion", "as_motion", "columns", "paired"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import ARKIT_NAMES
 from magictalk_core.metrics.motion import as_motion, columns
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
 __all__ = ["joint_frames", "seam_ratio"]
 

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, MOTION_NAMES
 from magictalk_core.portrait.surface import EYE_LOOPS, LOWER_LIP, MOUTH_LOOP, UPPER_LIP, PortraitSurface, fan
 from magictalk_core.rig.canvas import Canvas
 from magictalk_core.rig.rig import Rig
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
 __all__ = ["CROP_SCALE", "PortraitAnimator", "crop_to_face"]
 

@@ -19,8 +19,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from magictalk_core import __version__
 from magictalk_core.errors import PermanentError
-from magictalk_core.lineage.atomic import atomic_directory, atomic_path
 from magictalk_core.portrait.label import DIGITAL_SOURCE_TYPE
+from magictalk_core.storage.atomic import atomic_directory, atomic_path
 
 __all__ = ["read_provenance", "sign_video"]
 

@@ -13,11 +13,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, MOTION_NAMES
 from magictalk_core.faces.head_pose import angles_of, rotation_of
 from magictalk_core.faces.mesh import FACE_OVAL, LANDMARKS, LEFT_EYE, LIPS_INNER, RIGHT_EYE, TRIANGLES
 from magictalk_core.faces.solver import face_frame
 from magictalk_core.rig.rig import Rig
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
 __all__ = ["PortraitSurface", "fan"]
 

@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 
 from magictalk_core import __version__
 from magictalk_core.config import Preset
-from magictalk_core.corpora.reader import CorpusReader
 from magictalk_core.corpora.registry import load_corpus
-from magictalk_core.emodiff.test_set import EMODIFF
-from magictalk_core.faces.arkit import MOTION_NAMES
-from magictalk_core.faces.tracker import tracker_id
-from magictalk_core.lineage.hashes import file_md5
-from magictalk_core.lineage.manifest import read_manifest
-from magictalk_core.lips.test_set import MAGICTALK
+from magictalk_core.evaluation.generate import EMODIFF
+from magictalk_core.evaluation.refine import MAGICTALK
+from magictalk_core.faces.tracker_ids import tracker_id
 from magictalk_core.metrics.coefficients import channel_correlation
+from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import Command, CorpusSource, JawTrace, Provenance, StandIn, VideoEntry
 from magictalk_core.report.report import write_report
-from magictalk_core.tables.parquet import read_frame
-from magictalk_core.tables.schema import CLIPS, MOTION
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.parquet import read_frame
+from magictalk_core.storage.schema import CLIPS, MOTION
 from magictalk_core.training.run import TrainedModel, current_run
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
 __all__ = ["WrittenReport", "assemble_report"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from magictalk_core.corpora.records import Reason, Split, Status
 from magictalk_core.errors import PermanentError
 from magictalk_core.report.model import CorpusFunnel, Funnel, FunnelStage, Rejection
+from magictalk_core.vocabulary.clips import Reason, Split, Status
 
 __all__ = ["REASON_MEANING", "STAGES", "funnel"]
 

@@ -16,9 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.lineage.atomic import write_text
 from magictalk_core.report.model import Command, Funnel, Provenance, ReportInputs, StandIn, VideoEntry
 from magictalk_core.report.view import report_view
+from magictalk_core.storage.atomic import write_text
 
 __all__ = ["render_report", "write_report"]
 

@@ -10,8 +10,8 @@ from itertools import groupby
 import pandas as pd
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.catalogue import CATALOGUE, METRICS, Better, MetricSpec
-from magictalk_core.metrics.table import GROUND_TRUTH
 
 __all__ = ["ARROWS", "Cell", "ScoreRow", "ScoreSection", "number_text", "score_sections"]
 

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.lineage.atomic import atomic_path
+from magictalk_core.storage.atomic import atomic_path
 
 __all__ = ["PAGE", "PAPER", "Palette", "inline_svg", "quiet_axes", "save_figure"]
 

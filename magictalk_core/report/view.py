@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.catalogue import METRICS
-from magictalk_core.metrics.table import GROUND_TRUTH
 from magictalk_core.report.model import FunnelStage, Provenance, ReportInputs, VideoEntry
 from magictalk_core.report.plots import curve_figure, funnel_figure, jaw_figure, loss_metrics
 from magictalk_core.report.score_table import number_text, score_sections

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.faces.arkit import ARKIT_NAMES
 from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.faces.mesh import (
     FACE_OVAL,
@@ -22,6 +21,7 @@ from magictalk_core.faces.mesh import (
 from magictalk_core.faces.solver import neutral_face
 from magictalk_core.rig.rig import Rig
 from magictalk_core.rig.shapes import EYE_RADIUS, JAW_DEGREES, JAW_HINGE, face_deltas
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
 __all__ = ["LOOK_DEGREES", "build_rig", "inner_mouth"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
 from magictalk_core.errors import UserError
-from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
-from magictalk_core.tables.schema import FRAMES
+from magictalk_core.storage.schema import FRAMES
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 
 __all__ = ["FPS", "Curves", "curves_of_table", "resampled", "smoothed", "table_of_curves"]
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from magictalk_core import __version__
 from magictalk_core.errors import UserError
-from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
 from magictalk_core.faces.head_pose import angles_of
-from magictalk_core.lineage.atomic import atomic_path
 from magictalk_core.rig.curves import FPS, Curves
 from magictalk_core.rig.rig import PIVOT, Rig
+from magictalk_core.storage.atomic import atomic_path
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 
 __all__ = ["read_gltf", "write_gltf"]
 

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import UserError
-from magictalk_core.faces.arkit import ARKIT_NAMES, POSE_NAMES
-from magictalk_core.lineage.atomic import atomic_path
 from magictalk_core.rig.curves import Curves
+from magictalk_core.storage.atomic import atomic_path
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 
 __all__ = ["LIVE_LINK_HEADER", "is_live_link", "read_live_link", "write_live_link"]
 

@@ -1,23 +1,22 @@
 """A blendshape rig: v = neutral + sum of weight times delta over the 52 ARKit shapes, then the rigid head pose.
 
-Axes and signs are those of `magictalk_core.faces.arkit`; lengths are centimetres.
+Axes and signs are those of `magictalk_core.vocabulary.arkit`; lengths are centimetres.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.arkit import ARKIT_NAMES, MOTION_NAMES
 from magictalk_core.faces.head_pose import rotation_of
-from magictalk_core.lineage.atomic import atomic_path
+from magictalk_core.storage.atomic import atomic_path
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
-__all__ = ["FACE_VERTICES", "PIVOT", "Rig", "builtin_rig", "load_rig", "save_rig"]
+__all__ = ["FACE_VERTICES", "PIVOT", "Rig", "load_rig", "save_rig"]
 
 FACE_VERTICES = 468
 """The first vertices of the built-in rig are the face mesh landmarks, in their order."""
@@ -53,14 +52,6 @@ class Rig:
         shaped = self.shape(row[: len(ARKIT_NAMES)])
         pitch, yaw, roll = (float(row[MOTION_NAMES.index(f"head_{a}_deg")]) for a in ("pitch", "yaw", "roll"))
         return np.asarray((shaped - PIVOT) @ rotation_of(pitch, yaw, roll).T + PIVOT, np.float32)
-
-
-@cache
-def builtin_rig() -> Rig:
-    """The rig that this project builds on its own neutral face; see `shapes.py` and `anatomy.py`."""
-    from magictalk_core.rig.anatomy import build_rig
-
-    return build_rig()
 
 
 def save_rig(rig: Rig, path: Path) -> None:

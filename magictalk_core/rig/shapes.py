@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, mirror_name
 from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.faces.mesh import LANDMARKS, LEFT_EYE, TRIANGLES
 from magictalk_core.faces.solver import neutral_face
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, mirror_name
 
 __all__ = [
     "EYE_RADIUS",

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.isolation import Crash, map_isolated
 from magictalk_core.speech.features import FEATURES, feature_spec, speech_features
-from magictalk_core.tables.parquet import table_metadata
+from magictalk_core.storage.parquet import table_metadata
+from magictalk_core.work.isolation import Crash, map_isolated
 
 __all__ = [
     "clip_problems",

@@ -22,7 +22,7 @@ from magictalk_core.media.audio import fit_length
 from magictalk_core.media.decode import read_audio
 from magictalk_core.speech.alignment import STEPS_PER_FRAME, stacked_steps
 from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, SAMPLE_RATE, log_mel
-from magictalk_core.tables.schema import SPEECH
+from magictalk_core.storage.schema import SPEECH
 
 __all__ = [
     "FEATURES",

@@ -21,8 +21,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from magictalk_core.errors import PermanentError, UserError
-from magictalk_core.lineage.atomic import atomic_path
-from magictalk_core.lineage.locks import one_at_a_time
 from magictalk_core.speech.deepspeech import (
     DEEPSPEECH_010,
     DEEPSPEECH_093,
@@ -33,6 +31,8 @@ from magictalk_core.speech.deepspeech import (
 from magictalk_core.speech.extractor import SpeechModel
 from magictalk_core.speech.frozen_graph import read_constants
 from magictalk_core.speech.tflite_weights import Layer, read_layers
+from magictalk_core.storage.atomic import atomic_path
+from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.weights.resolver import cache_folder, content_sha256, resolve
 
 __all__ = [
@@ -138,7 +138,7 @@ def _source(feature_id: str) -> Path:
     if not path.is_file():
         raise PermanentError(
             f"{path} is missing from this installation: install magictalk again, or make the file with "
-            "`python -m magictalk_core.speech.recipe`"
+            "`python -m magictalk_core.recipes.deepspeech_small`"
         )
     return path
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from magictalk_core.config import load_preset
 from magictalk_core.errors import MagicTalkError, UserError
-from magictalk_core.training.families import FAMILIES
+from magictalk_core.models.families import FAMILIES
 
 EPILOG = """examples:
   python -m magictalk_core.training --family emodiff --config sample --data data/training_set --out data/models/emodiff

@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from magictalk_core.lineage.atomic import atomic_directory
+from magictalk_core.storage.atomic import atomic_directory
 
 __all__ = ["Best", "TrainerState", "latest_checkpoint", "load_checkpoint", "save_checkpoint"]
 

@@ -23,15 +23,15 @@ import yaml
 
 from magictalk_core.config import Preset
 from magictalk_core.errors import UserError
-from magictalk_core.lineage.atomic import atomic_directory, atomic_path, write_text
-from magictalk_core.lineage.hashes import digest_of, file_md5, tree_md5
-from magictalk_core.lineage.locks import held_or_refused
-from magictalk_core.training.dataset import TrainingSet
-from magictalk_core.training.families import family_named
+from magictalk_core.models.families import family_named
+from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_text
+from magictalk_core.storage.hashes import digest_of, file_md5, tree_md5
+from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.training.fit import Fitted, Progress, fit
 from magictalk_core.training.processes import Processes
 from magictalk_core.training.task import TrainingTask
 from magictalk_core.training.tracking import RunTracker
+from magictalk_core.training_set.dataset import TrainingSet
 
 __all__ = ["TrainedModel", "current_model", "current_run", "run_digest", "train"]
 

@@ -47,8 +47,8 @@ def log_samples(family: str, task: TrainingTask, weights: dict[str, Tensor], ste
     from magictalk_core.media.tile import Panel, side_by_side
     from magictalk_core.portrait.label import provenance_metadata
     from magictalk_core.portrait.provenance import sign_video
+    from magictalk_core.rig.builtin import builtin_rig
     from magictalk_core.rig.render import RigRenderer
-    from magictalk_core.rig.rig import builtin_rig
 
     motion, fps = made
     try:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from magictalk_core.errors import PermanentError, TransientError, UserError
-from magictalk_core.lineage.atomic import atomic_path, write_text
-from magictalk_core.lineage.hashes import file_md5, file_sha256
-from magictalk_core.lineage.locks import one_at_a_time
+from magictalk_core.storage.atomic import atomic_path, write_text
+from magictalk_core.storage.hashes import file_md5, file_sha256
+from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.weights.manifest import WEIGHTS, WeightFile
 
 __all__ = [

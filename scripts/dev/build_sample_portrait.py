@@ -1,4 +1,4 @@
-"""Build `magictalk_core/corpora/sample/astronaut.npz`: what the sample corpus knows about `skimage.data.astronaut()`.
+"""Build `magictalk_core/sample_corpus/astronaut.npz`: what the sample corpus knows about `skimage.data.astronaut()`.
 
 `landmarks` (468, 3) by the project's tracker; `person` and `hair` (330, 512) mattes of 0..255 for the upper part of the
 picture, by GrabCut from hand-placed seeds. The picture itself is NASA's, in the public domain.

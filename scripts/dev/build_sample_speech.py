@@ -1,4 +1,4 @@
-"""Build the speech of the sample corpus with espeak-ng: `magictalk_core/corpora/sample/speech/`.
+"""Build the speech of the sample corpus with espeak-ng: `magictalk_core/sample_corpus/speech/`.
 
 60 utterances: 5 voices x 4 emotions x 3 sentences, Ogg Opus at 16 kHz mono, and `utterances.json` with the text and the
 start and end of every phoneme as the synthesizer reports them. Needs `apt-get install espeak-ng`.

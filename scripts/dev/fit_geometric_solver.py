@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from magictalk_core.faces.arkit import ARKIT_NAMES, BLIND_CHANNELS, mirror_name
 from magictalk_core.faces.face_mesh import load_face_mesh
 from magictalk_core.faces.solver import FEATURE_NAMES, face_features, face_frame
 from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.media.decode import read_frames
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS, mirror_name
 
 OUT = Path(__file__).parents[2] / "magictalk_core" / "faces" / "geometric_solver.json"
 SAME_PERSON = {"mead_M030": "M030", "mead_W009": "W009", "grid_id2_swwp2s": "pwij3p", "grid_pwij3p": "pwij3p"}

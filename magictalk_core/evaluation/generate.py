@@ -1,0 +1,151 @@
+"""Motion for the test clips of a workspace: by EmoDiff, an ablation of it, and the baselines that a table needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from magictalk_core.config import Preset
+from magictalk_core.errors import PermanentError
+from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH, NearestSpeech, constant_motion
+from magictalk_core.models.emodiff.generate import EmoDiffModel, MotionRequest
+from magictalk_core.preparation.reader import CorpusReader, pick_style_clip, usable_clips
+from magictalk_core.storage.atomic import write_text
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.schema import MOTION
+from magictalk_core.training.run import current_model
+from magictalk_core.training_set.dataset import TrainingSet, out_of_sync
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.clips import Split
+from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.workspace import Workspace
+
+__all__ = [
+    "EMODIFF",
+    "GENERATED_VERSION",
+    "INDEPENDENT_WINDOWS",
+    "GeneratedMotion",
+    "generate_test_motion",
+    "motion_rows",
+    "test_clips",
+]
+
+GENERATED_VERSION = "2"
+EMODIFF = "emodiff"
+INDEPENDENT_WINDOWS = "emodiff_independent_windows"
+"""The ablation without autoregression: Algorithm 1 with windows that know nothing of each other."""
+
+
+@dataclass(frozen=True)
+class GeneratedMotion:
+    """The `motion` table and beside it `styles.json`: which clip gave the style of which."""
+
+    path: Path
+    md5: str
+    rows: int
+    clips: int
+
+
+def test_clips(workspace: Workspace, corpora: Sequence[str], limit: int = 0) -> list[tuple[str, str]]:
+    """(corpus, clip id) of the accepted test clips, spread over the corpora when `limit` cuts the list.
+
+    Without those that a sync gate found out of sync.
+    """
+    unfit = out_of_sync(workspace.training_set)
+    per_corpus = [
+        [
+            (corpus, str(clip))
+            for clip in usable_clips(CorpusReader(workspace, corpus), Split.TEST)["clip_id"]
+            if clip not in unfit
+        ]
+        for corpus in corpora
+    ]
+    longest = max((len(clips) for clips in per_corpus), default=0)
+    mixed = [clips[i] for i in range(longest) for clips in per_corpus if i < len(clips)]
+    return mixed[:limit] if limit else mixed
+
+
+def motion_rows(clip_id: str, method: str, motion: NDArray[np.float32], fps: int) -> pd.DataFrame:
+    """MOTION rows of one clip; `motion` is (n, 58) in MOTION_NAMES order."""
+    frame = pd.DataFrame(motion, columns=list(MOTION_NAMES))
+    frame.insert(0, "clip_id", clip_id)
+    frame.insert(1, "method", method)
+    frame.insert(2, "frame_index", np.arange(len(motion), dtype=np.int32))
+    frame.insert(3, "time_s", np.arange(len(motion)) / fps)
+    return frame
+
+
+def to_motion(state: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float32]:
+    """(n, D) in the model's channels to (n, 58) in MOTION_NAMES order; channels the model lacks are NaN."""
+    motion = np.full((len(state), len(MOTION_NAMES)), np.nan, np.float32)
+    motion[:, [MOTION_NAMES.index(c) for c in channels]] = state
+    return motion
+
+
+def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> GeneratedMotion:
+    """Generate for every test clip, or return the finished table when model, data and settings are unchanged."""
+    out = workspace.generated("test")
+    path, model_dir = out / "motion.parquet", current_model(workspace.models("emodiff"))
+    clips = test_clips(workspace, corpora, preset.evaluation.max_clips)
+    if not clips:
+        raise PermanentError("no accepted clip in the test split: add clips, or set split=test in the labels CSV")
+    inputs: dict[str, Any] = {
+        "version": GENERATED_VERSION,
+        "model": file_md5(model_dir / "model.safetensors"),
+        "training_set": TrainingSet.open(workspace.training_set).info["digest"],
+        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
+        "sampling": preset.emodiff.model_dump(),
+        "evaluation": preset.evaluation.model_dump(exclude={"max_videos", "video_size"}),
+    }
+    if not stamp_is_valid(path, inputs):
+        model = EmoDiffModel.load(model_dir)
+        tables, styles = _generate(workspace, model, clips, preset)
+        write_text(out / "styles.json", json.dumps(styles, indent=1, sort_keys=True))
+        write_table(MOTION, pd.concat(tables, ignore_index=True), path)
+        write_stamp(path, inputs)
+    rows = len(read_frame(MOTION, path, columns=["clip_id"]))
+    return GeneratedMotion(path, file_md5(path), rows, len(clips))
+
+
+def _generate(
+    workspace: Workspace, model: EmoDiffModel, clips: Sequence[tuple[str, str]], preset: Preset
+) -> tuple[list[pd.DataFrame], dict[str, str]]:
+    readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
+    styles = {clip_id: pick_style_clip(readers[corpus], clip_id) for corpus, clip_id in clips}
+    requests = [
+        _request(readers[corpus], clip_id, styles[clip_id], model, preset.evaluation.seed) for corpus, clip_id in clips
+    ]
+    data = TrainingSet.open(workspace.training_set)
+    nearest = NearestSpeech.fit(data)
+    joined, apart = (model.generate_many(requests, autoregressive=way) for way in (True, False))
+    tables = []
+    for (_, clip_id), request, state, independent in zip(clips, requests, joined, apart, strict=True):
+        results = {
+            EMODIFF: to_motion(state, model.channels),
+            INDEPENDENT_WINDOWS: to_motion(independent, model.channels),
+            NEAREST_SPEECH: to_motion(nearest.motion(request.speech), data.channels),
+            MEAN_MOTION: to_motion(constant_motion(model.mean_state, len(request.speech)), model.channels),
+        }
+        for method, motion in results.items():
+            tables.append(motion_rows(clip_id, method, motion, preset.media.fps))
+    return tables, styles
+
+
+def _request(reader: CorpusReader, clip_id: str, style_id: str, model: EmoDiffModel, seed: int) -> MotionRequest:
+    clip = reader.clip(clip_id)
+    if clip.feature_id != model.feature_id:
+        raise PermanentError(
+            f"{clip_id}: speech features are `{clip.feature_id}`, the model was trained on `{model.feature_id}`: "
+            "train again, or set speech.feature in the preset"
+        )
+    style = reader.motion(style_id)[0][:, [MOTION_NAMES.index(c) for c in model.channels]]
+    return MotionRequest(clip.speech, style[np.isfinite(style).all(axis=1)], None, seed)

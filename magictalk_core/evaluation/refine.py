@@ -1,0 +1,56 @@
+"""The whole method on the test clips of a workspace: EmoDiff's motion with refined lips."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from magictalk_core.config import Preset
+from magictalk_core.evaluation.generate import EMODIFF, GeneratedMotion, motion_rows
+from magictalk_core.models.lip_residue.refine import LipRefiner
+from magictalk_core.preparation.reader import CorpusReader
+from magictalk_core.storage.hashes import file_md5, tree_md5
+from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.schema import MOTION
+from magictalk_core.training.run import current_model
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.workspace import Workspace
+
+__all__ = ["MAGICTALK", "REFINED_VERSION", "refine_test_motion"]
+
+REFINED_VERSION = "1"
+MAGICTALK = "magictalk"
+"""EmoDiff and lip refinement: the method of the paper."""
+
+
+def refine_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> GeneratedMotion:
+    """A MOTION table of the method `magictalk`, or the finished one when motion and models are unchanged."""
+    generated = workspace.generated("test")
+    path = workspace.refined("test") / "motion.parquet"
+    audio2bs, residue = (current_model(workspace.models(name)) for name in ("audio2bs", "lip_residue"))
+    inputs: dict[str, Any] = {
+        "version": REFINED_VERSION,
+        "motion": file_md5(generated / "motion.parquet"),
+        "models": [tree_md5(audio2bs), tree_md5(residue)],
+    }
+    if not stamp_is_valid(path, inputs):
+        refiner = LipRefiner.load(audio2bs, residue)
+        styles = json.loads((generated / "styles.json").read_text(encoding="utf-8"))
+        motion = read_frame(MOTION, generated / "motion.parquet", filters=[("method", "==", EMODIFF)])
+        readers = {corpus: CorpusReader(workspace, corpus) for corpus in corpora}
+        tables = []
+        for clip_id, table in motion.groupby("clip_id", sort=True, observed=True):
+            reader = readers[str(clip_id).split("/")[0]]
+            clip, style = reader.clip(str(clip_id)), reader.motion(styles[str(clip_id)])[0]
+            made = table.sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
+            refined = refiner.refine(made, MOTION_NAMES, clip.speech[: len(made)], clip.feature_id, style)
+            tables.append(motion_rows(str(clip_id), MAGICTALK, refined, preset.media.fps))
+        write_table(MOTION, pd.concat(tables, ignore_index=True), path)
+        write_stamp(path, inputs)
+    found = read_frame(MOTION, path, columns=["clip_id"])
+    return GeneratedMotion(path, file_md5(path), len(found), found["clip_id"].nunique())

@@ -1,0 +1,233 @@
+"""Scores of a method over a whole test set: distributions, emotion, intensity, diversity, seams of a long clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from magictalk_core.config import Preset
+from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, test_clips, to_motion
+from magictalk_core.evaluation.probes import INTENSITIES, Probes, collect_probes
+from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.metrics.catalogue import SET_METRICS
+from magictalk_core.metrics.diversity import diversity
+from magictalk_core.metrics.emotion import EmotionClassifier
+from magictalk_core.metrics.frechet import WindowFeatures, frechet_distance
+from magictalk_core.metrics.seams import seam_ratio
+from magictalk_core.models.emodiff.generate import EmoDiffModel
+from magictalk_core.storage.hashes import file_md5, tree_md5
+from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.schema import MOTION, SET_SCORES
+from magictalk_core.training.run import current_model
+from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.emotions import SIGNATURES
+from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.workspace import Workspace
+
+__all__ = [
+    "NO_STYLE",
+    "SET_SCORES_VERSION",
+    "STUDENT",
+    "Judge",
+    "SetScores",
+    "StyleGain",
+    "score_sets",
+    "set_scores_markdown",
+    "style_gain",
+]
+
+SET_SCORES_VERSION = "1"
+NO_STYLE, STUDENT = "emodiff_no_style", "emodiff_student"
+MODELS = (EMODIFF, NO_STYLE, STUDENT)
+
+Motion = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """The written `set_scores` table."""
+
+    path: Path
+    md5: str
+    rows: int
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """What the scores of a set are measured with, fitted on real motion: `emotion` is None without two emotions."""
+
+    probes: Probes
+    features: WindowFeatures
+    emotion: EmotionClassifier | None
+
+    @classmethod
+    def fit(cls, probes: Probes, data: TrainingSet) -> Judge:
+        """Frechet features on the real test clips, the emotion classifier on the training clips."""
+        motions, emotions = _faces_and_emotions(data, [probes.channels[i] for i in probes.coefficients])
+        emotion = EmotionClassifier.fit(motions, emotions) if len(set(emotions)) > 1 else None
+        return cls(probes, WindowFeatures.fit([_face(probes, m) for m in probes.real]), emotion)
+
+    def frechet(self, motions: Sequence[Motion]) -> float:
+        """Of motions (n, D) in the model's channels to the real test clips; head pose is left out."""
+        real = self.features.rows([_face(self.probes, m) for m in self.probes.real])
+        return frechet_distance(real, self.features.rows([_face(self.probes, m) for m in motions]))
+
+    def style_accuracy(self, model: EmoDiffModel) -> float | None:
+        if self.emotion is None or not self.probes.styled:
+            return None
+        made = model.generate_many(self.probes.style_requests())
+        faces = [_face(self.probes, m) - s.face for m, s in zip(made, self.probes.styled, strict=True)]
+        return self.emotion.accuracy(faces, [s.emotion for s in self.probes.styled])
+
+    def real_style_accuracy(self, data: TrainingSet) -> float | None:
+        """On the real test clips: what a perfect method would reach."""
+        names = [self.probes.channels[i] for i in self.probes.coefficients]
+        motions, emotions = _faces_and_emotions(data, names, Split.TEST)
+        return self.emotion.accuracy(motions, emotions) if self.emotion is not None and motions else None
+
+    def intensity(self, model: EmoDiffModel) -> float | None:
+        """Mean rank correlation of the asked intensity with the level of the emotion's signature channels."""
+        asked = [(s, r) for s, r in self.probes.intensity_requests() if s.emotion in SIGNATURES]
+        made = iter(model.generate_many([request for _, requests in asked for request in requests]))
+        found = []
+        for styled, requests in asked:
+            motions = [next(made) for _ in requests]
+            for channels in SIGNATURES[styled.emotion]:
+                seen = [self.probes.channels.index(name) for name in channels if name in self.probes.channels]
+                levels = [float(motion[:, seen].mean()) for motion in motions] if seen else [0.0]
+                if np.ptp(levels) > 0:
+                    found.append(float(spearmanr(INTENSITIES, levels).statistic))
+        return float(np.mean(found)) if found else None
+
+    def diversity(self, model: EmoDiffModel) -> float | None:
+        asked = self.probes.seed_requests()
+        made = iter(model.generate_many([request for requests in asked for request in requests]))
+        values = [diversity([_face(self.probes, next(made)) for _ in requests]) for requests in asked]
+        return float(np.mean(values)) if values else None
+
+    def long_seams(self, model: EmoDiffModel, autoregressive: bool = True) -> float | None:
+        """Seam ratio of a minute of speech."""
+        request = self.probes.long_request()
+        if request is None:
+            return None
+        motion = model.generate_many([request], autoregressive=autoregressive)[0]
+        return seam_ratio(to_motion(motion, model.channels), model.window)
+
+
+def _face(probes: Probes, motion: Motion) -> Motion:
+    return np.asarray(motion)[:, list(probes.coefficients)]
+
+
+def _faces_and_emotions(
+    data: TrainingSet, names: Sequence[str], split: Split = Split.TRAIN
+) -> tuple[list[Motion], list[str]]:
+    """Coefficients (n, C) of the labelled clips of a split less the mean face of their speaker, and their emotions."""
+    places = [data.channels.index(name) for name in names]
+    rows = data.index[(data.index["split"] == split) & data.index["emotion"].notna()]
+    motions, emotions = [], []
+    for _, own in rows.groupby(["corpus", "speaker"], observed=True):
+        segments = {
+            str(clip): np.concatenate(
+                [np.asarray(data.states[s : s + n]) for s, n in zip(r["start"], r["length"], strict=True)]
+            )
+            for clip, r in own.groupby("clip_id", observed=True)
+        }
+        face = np.concatenate(list(segments.values()))[:, places].mean(axis=0)
+        labels = own.drop_duplicates("clip_id").set_index("clip_id")["emotion"]
+        motions += [segment[:, places] - face for segment in segments.values()]
+        emotions += [str(labels[clip]) for clip in segments]
+    return motions, emotions
+
+
+def _row(method: str, metric: str, value: float | None, n: int) -> dict[str, Any]:
+    spec = SET_METRICS[metric]
+    return {"method": method, "metric": metric, "value": value, "unit": spec.unit, "n": n, "detail": spec.meaning}
+
+
+def rows_of_models(judge: Judge, models: Mapping[str, EmoDiffModel], data: TrainingSet) -> list[dict[str, Any]]:
+    """SET_SCORES rows that need the models: emotion, intensity, diversity, seams."""
+    styled, clips = len(judge.probes.styled), len(judge.probes.own)
+    real = judge.real_style_accuracy(data)
+    rows = [_row(GROUND_TRUTH, "style_accuracy", real, clips)]
+    for name, model in models.items():
+        rows.append(_row(name, "style_accuracy", judge.style_accuracy(model), styled))
+        rows.append(_row(name, "diversity", judge.diversity(model), clips))
+        rows.append(_row(name, "long_seam_ratio", judge.long_seams(model), 1))
+        if name != EMODIFF:  # whose motion is in the table of generated motion
+            made = model.generate_many(judge.probes.own)
+            rows.append(_row(name, "frechet_distance", judge.frechet(made), clips))
+        if name != NO_STYLE:
+            rows.append(_row(name, "intensity_correlation", judge.intensity(model), styled))
+    rows.append(_row(INDEPENDENT_WINDOWS, "long_seam_ratio", judge.long_seams(models[EMODIFF], False), 1))
+    return rows
+
+
+def frechet_rows(judge: Judge, motion: pd.DataFrame) -> list[dict[str, Any]]:
+    """SET_SCORES rows from the generated test motion (a MOTION table): the Frechet distance of every method."""
+    names, rows = list(judge.probes.channels), []
+    for method, table in motion.groupby("method", sort=True, observed=True):
+        clips = [own.sort_values("frame_index")[names].to_numpy() for _, own in table.groupby("clip_id", observed=True)]
+        rows.append(_row(str(method), "frechet_distance", judge.frechet(clips), len(clips)))
+    return rows
+
+
+def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> SetScores:
+    """Write `set_scores.parquet`, or return the finished one when models, data and settings are unchanged."""
+    path, generated = workspace.set_scores / "set_scores.parquet", workspace.generated("test") / "motion.parquet"
+    folders = {name: current_model(workspace.models(name)) for name in MODELS}
+    inputs: dict[str, Any] = {
+        "version": SET_SCORES_VERSION,
+        "models": {name: tree_md5(folder) for name, folder in folders.items()},
+        "motion": file_md5(generated),
+        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
+        "evaluation": preset.evaluation.model_dump(exclude={"max_videos", "video_size"}),
+    }
+    if not stamp_is_valid(path, inputs):
+        models = {name: EmoDiffModel.load(folder) for name, folder in folders.items()}
+        probes = collect_probes(workspace, test_clips(workspace, corpora, preset.evaluation.max_clips), models[EMODIFF])
+        data = TrainingSet.open(workspace.training_set)
+        judge = Judge.fit(probes, data)
+        judge_path = workspace.set_scores / "motion_emotion.safetensors"
+        if judge.emotion is not None:
+            judge.emotion.save(judge_path)
+        rows = rows_of_models(judge, models, data) + frechet_rows(judge, read_frame(MOTION, generated))
+        write_table(SET_SCORES, rows, path)
+        write_stamp(path, inputs)
+    return SetScores(path, file_md5(path), len(read_frame(SET_SCORES, path, columns=["metric"])))
+
+
+@dataclass(frozen=True)
+class StyleGain:
+    """How often the asked emotion is shown, with style frames and without, 0 to 1."""
+
+    with_style: float
+    without_style: float
+
+
+def style_gain(path: Path) -> StyleGain | None:
+    """From a `set_scores` table; None where no emotion could be judged."""
+    table = read_frame(SET_SCORES, path)
+    values = table[table["metric"] == "style_accuracy"].set_index("method")["value"]
+    found = [float(values[name]) for name in (EMODIFF, NO_STYLE) if pd.notna(values.get(name))]
+    return StyleGain(*found) if len(found) == 2 else None
+
+
+def set_scores_markdown(path: Path) -> str:
+    """The table for people: metrics in rows, methods in columns."""
+    table = read_frame(SET_SCORES, path)
+    wide = table.pivot(index="metric", columns="method", values="value")
+    lines = ["| | " + " | ".join(wide.columns) + " |", "|---|" + "---|" * len(wide.columns)]
+    for metric, row in wide.iterrows():
+        spec = SET_METRICS[str(metric)]
+        cells = ["" if pd.isna(value) else f"{value:.{spec.decimals}f}" for value in row]
+        lines.append(f"| {spec.title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,124 @@
+"""What the project's sync expert says of a motion, and how good the expert itself is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.models.sync_expert.model import SyncExpertModel, sync_scores
+from magictalk_core.models.sync_expert.offsets import MAX_OFFSET, distances_by_offset, scores_of
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
+
+__all__ = ["SYNC_METRICS", "ExpertQuality", "HeldOutClip", "expert_quality", "longest_measured", "sync_values"]
+
+SYNC_METRICS = ("sync_expert_distance", "sync_expert_confidence", "sync_expert_offset_error")
+
+_TOLERANCE = 1
+"""Frames by which a found shift may be wrong."""
+
+Motion = NDArray[Any]
+
+
+def longest_measured(values: Motion) -> slice:
+    """The longest stretch of rows without NaN; empty when every row has one."""
+    whole = np.concatenate([[False], np.isfinite(values).all(axis=1), [False]])
+    edges = np.flatnonzero(np.diff(whole.astype(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    if not len(begins):
+        return slice(0, 0)
+    best = int((ends - begins).argmax())
+    return slice(int(begins[best]), int(ends[best]))
+
+
+def sync_values(expert: SyncExpertModel, motion: Motion, speech: Motion, feature_id: str) -> dict[str, float | None]:
+    """SYNC_METRICS of motion (L, 58) with its speech (L, F); None for a clip too short to slide.
+
+    Of a motion with gaps the longest stretch between them counts. Raises `PermanentError` for other features than the
+    expert's.
+    """
+    n = min(len(motion), len(speech))
+    part = longest_measured(motion[:n, [MOTION_NAMES.index(name) for name in expert.names]])
+    if part.stop - part.start < expert.config.frames + 6:
+        return dict.fromkeys(SYNC_METRICS)
+    found = sync_scores(expert, np.asarray(motion[part], np.float32), MOTION_NAMES, speech[part], feature_id)
+    return {
+        "sync_expert_distance": found.sync_expert_distance,
+        "sync_expert_confidence": found.sync_expert_confidence,
+        "sync_expert_offset_error": float(abs(found.sync_expert_offset)),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutClip:
+    """Tracked motion (L, 58) and speech (L, F) of one clip."""
+
+    motion: Motion
+    speech: Motion
+
+
+@dataclass(frozen=True)
+class ExpertQuality:
+    """`accuracy`: how often the own speech fits better than speech of the same clip, at least `min_shift` frames away.
+
+    `auc`: of all windows in sync against all that are not, over all clips. `shifts_found`: share of (clip, shift) with
+    a shift in -15..+15 frames that is found within one frame.
+    """
+
+    accuracy: float
+    auc: float
+    shifts_found: float
+    clips: int
+
+
+@torch.no_grad()
+def expert_quality(expert: SyncExpertModel, clips: Sequence[HeldOutClip]) -> ExpertQuality:
+    """On held-out clips. Raises `PermanentError` when none is long enough for windows out of sync and shifts."""
+    accuracies, same, other, found = [], [], [], []
+    for clip in clips:
+        embedded = _embedded(expert, clip)
+        if embedded is None:
+            continue
+        moved, heard = embedded
+        fit = (moved @ heard.T).numpy()
+        away = np.abs(np.subtract.outer(np.arange(len(fit)), np.arange(len(fit)))) >= expert.config.min_shift
+        own = np.diag(fit)[:, None]
+        accuracies.append(float(((own > fit) + 0.5 * (own == fit))[away].mean()))
+        same.append(np.diag(fit))
+        other.append(fit[away])
+        found += [_is_found(moved, heard, shift) for shift in range(-MAX_OFFSET, MAX_OFFSET + 1)]
+    if not accuracies:
+        raise PermanentError(f"sync expert: no held-out clip has {_least(expert)} frames in a row without a gap")
+    positive, negative = np.concatenate(same), np.concatenate(other)
+    ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)].sum()
+    auc = (ranks - len(positive) * (len(positive) + 1) / 2) / (len(positive) * len(negative))
+    return ExpertQuality(float(np.mean(accuracies)), float(auc), float(np.mean(found)), len(accuracies))
+
+
+def _least(expert: SyncExpertModel) -> int:
+    """So that 16 windows still overlap at the largest shift."""
+    return expert.config.frames + 2 * MAX_OFFSET
+
+
+def _embedded(expert: SyncExpertModel, clip: HeldOutClip) -> tuple[torch.Tensor, torch.Tensor] | None:
+    n = min(len(clip.motion), len(clip.speech))
+    part = longest_measured(clip.motion[:n, [MOTION_NAMES.index(name) for name in expert.names]])
+    if part.stop - part.start < _least(expert):
+        return None
+    normal = expert.normal_motion(np.asarray(clip.motion[part], np.float32), MOTION_NAMES)
+    moved, heard = expert.embed(normal, expert.folder.normal_speech(clip.speech[part]))
+    return moved.cpu(), heard.cpu()
+
+
+def _is_found(moved: torch.Tensor, heard: torch.Tensor, shift: int) -> bool:
+    """Whether the mouth made `shift` frames late, by cutting the clip on both sides, is seen so."""
+    n = len(moved) - abs(shift)
+    late, early = max(0, -shift), max(0, shift)
+    scores = scores_of(distances_by_offset(moved[late : late + n], heard[early : early + n], MAX_OFFSET))
+    return abs(scores.sync_expert_offset - shift) <= _TOLERANCE

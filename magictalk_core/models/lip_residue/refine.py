@@ -1,0 +1,132 @@
+"""Lip refinement: EmoDiff's mouth replaced by one that is read from the speech (section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from magictalk_core.config import LipsConfig
+from magictalk_core.errors import PermanentError
+from magictalk_core.models.audio2bs.model import Audio2BSModel
+from magictalk_core.models.lip_residue.network import ResidueGenerator
+from magictalk_core.models.shared.channels import columns_of
+from magictalk_core.models.shared.model_folder import LipFolder
+from magictalk_core.models.shared.style_clips import style_clip
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES
+
+__all__ = ["LipRefiner", "RefinedMouth"]
+
+Motion = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class RefinedMouth:
+    """mouth (L, M) = clip(neutral + residue, 0, 1); neutral and residue (L, M). Columns as `LipRefiner.mouth`.
+
+    With `around_style` the mean of neutral + residue over the clip gives way to that of the style frames.
+    """
+
+    mouth: Motion
+    neutral: Motion
+    residue: Motion
+
+
+@dataclass(frozen=True, eq=False)
+class LipRefiner:
+    """Audio2BS, and the residue generator that was trained on it."""
+
+    audio2bs: Audio2BSModel
+    folder: LipFolder
+    config: LipsConfig
+    coefficients: tuple[str, ...]
+    network: ResidueGenerator
+
+    @classmethod
+    def load(cls, audio2bs: Path, residue: Path, device: str = "cpu") -> LipRefiner:
+        """Load both model folders. Raises `PermanentError` when the residue was trained on another Audio2BS."""
+        neutral, folder = Audio2BSModel.load(audio2bs, device), LipFolder.open(residue, "lip_residue")
+        if folder.config["audio2bs"] != file_md5(audio2bs / "model.safetensors"):
+            raise PermanentError(
+                f"{residue}: trained on another Audio2BS than {audio2bs}: type `magictalk run --select "
+                "models/lip_residue`"
+            )
+        config, coefficients = LipsConfig.model_validate(folder.config["lips"]), tuple(folder.config["coefficients"])
+        network = ResidueGenerator(config, len(neutral.mouth), len(coefficients))
+        network.load_state_dict(folder.weights())
+        network.eval().requires_grad_(False).to(device)
+        return cls(neutral, folder, config, coefficients, network)
+
+    @property
+    def mouth(self) -> tuple[str, ...]:
+        """The channels that refinement replaces: ARKit's 27 of jaw and mouth, less those the tracker is blind to."""
+        return self.audio2bs.mouth
+
+    @property
+    def feature_id(self) -> str:
+        return self.folder.feature_id
+
+    def mouth_of(self, speech: Motion, style: Motion, channels: Sequence[str]) -> RefinedMouth:
+        """The mouth of speech (L, F), emotional as the style frames (k, D) with columns named by `channels`.
+
+        Raises `PermanentError` for speech of another size, missing channels, and a style without one whole frame.
+        """
+        columns = columns_of(self.coefficients, channels, "lip refinement, style")
+        frames = torch.tensor(style[:, columns], dtype=torch.float32)
+        frames = frames[torch.isfinite(frames).all(dim=1)]
+        if not len(frames):
+            raise PermanentError("lip refinement: the style has no frame with a face: choose another style clip")
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            neutral, state = self.audio2bs.neutral(self.folder.normal_speech(speech))
+            style_of = style_clip(self._normal_style(frames), self.config.style_frames)[None].to(device)
+            residue = self.network(state, style_of)
+            mouth = neutral + residue
+            if self.config.around_style:
+                own = columns_of(self.mouth, self.coefficients, str(self.folder.path))
+                mouth = mouth - mouth.mean(dim=1, keepdim=True) + frames[:, own].mean(dim=0).to(device)
+            mouth = mouth.clamp(0, 1)
+        return RefinedMouth(*(v[0].cpu().numpy() for v in (mouth, neutral, residue)))
+
+    def _normal_style(self, frames: Tensor) -> Tensor:
+        columns = columns_of(self.coefficients, self.folder.channels, str(self.folder.path))
+        return (frames - self.folder.mean[columns]) / self.folder.std[columns]
+
+    def refine(self, motion: Motion, channels: Sequence[str], speech: Motion, feature_id: str, style: Motion) -> Motion:
+        """A copy of `motion` (L, D) with another mouth; every other column, the head pose too, keeps its bits.
+
+        speech (L, F) of the features `feature_id`, style (k, D) frames of a reference clip; the columns of motion and
+        style are named by `channels`. Raises `PermanentError` for features that the models were not trained on, another
+        number of frames, missing channels, and mouth channels that these models do not make.
+        """
+        if feature_id != self.feature_id:
+            raise PermanentError(
+                f"lip refinement: trained on features `{self.feature_id}`, found `{feature_id}`: train the lip models "
+                "again, or set speech.feature in the preset"
+            )
+        if len(speech) != len(motion):
+            raise PermanentError(f"lip refinement: {len(motion)} frames of motion, but {len(speech)} of speech")
+        columns = columns_of(self.mouth, channels, "lip refinement, motion")
+        self._must_own_the_mouth(motion, channels)
+        refined = motion.copy()
+        refined[:, columns] = self.mouth_of(speech, style, channels).mouth
+        return refined
+
+    def _must_own_the_mouth(self, motion: Motion, channels: Sequence[str]) -> None:
+        """A lip of one model beside a lip of another is no mouth; a blind channel's column of NaN is nothing."""
+        foreign = [
+            name
+            for column, name in enumerate(channels)
+            if name in JAW_MOUTH_NAMES and name not in self.mouth and not np.isnan(motion[:, column]).all()
+        ]
+        if foreign:
+            raise PermanentError(
+                f"lip refinement: the motion has {', '.join(foreign)}, which these models do not make: train EmoDiff "
+                "and the lip models on one training set"
+            )

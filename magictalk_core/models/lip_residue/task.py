@@ -1,0 +1,164 @@
+"""Training the residue generator on emotional speech, with Audio2BS and the sync expert frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from magictalk_core.config import LipsConfig, TrainingConfig
+from magictalk_core.errors import PermanentError
+from magictalk_core.models.audio2bs.model import Audio2BSModel
+from magictalk_core.models.audio2bs.task import speech_of_runs
+from magictalk_core.models.lip_residue.network import ResidueGenerator
+from magictalk_core.models.shared.losses import motion_errors
+from magictalk_core.models.shared.model_folder import save_lip_model
+from magictalk_core.models.shared.style_clips import StyleClips
+from magictalk_core.models.sync_expert.model import SyncExpertModel
+from magictalk_core.models.sync_expert.network import in_sync_loss, sync_probability
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.task import WHOLE_BATCH, BatchPart
+from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.training_set.windows import LipFrames, batch_of, evenly
+from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.emotions import NEUTRAL
+
+__all__ = ["ResidueTask"]
+
+_VALIDATION_SEED = 2**31 - 1
+_VALIDATION_RUNS = 128
+_GATE_RUNS = 32
+_SEEDS_PER_RUN = 1_000_003
+
+Indices = NDArray[np.int64]
+
+
+class ResidueTask:
+    """Runs of labelled clips (all clips when none is labelled), each with a style clip of its speaker and emotion.
+
+    A neutral run wants no residue at all, whatever Audio2BS gets wrong in it: that is what makes its mouth neutral.
+    """
+
+    def __init__(
+        self,
+        config: LipsConfig,
+        training: TrainingConfig,
+        data: TrainingSet,
+        audio2bs: Audio2BSModel,
+        expert: SyncExpertModel,
+    ) -> None:
+        audio2bs.folder.must_fit(data)
+        expert.folder.must_fit(data)
+        if config.sync_weight > 0 and config.run < expert.config.frames:
+            raise PermanentError(
+                f"lips.run is {config.run} frames, the sync expert looks at {expert.config.frames}: raise lips.run"
+            )
+        # The states that the generator reads are those of the trained Audio2BS, whatever the preset says of it now.
+        shape = {name: getattr(audio2bs.config, name) for name in ("window", "feature_frames", "hidden", "layers")}
+        self.config = config.model_copy(update=shape)
+        self.training, self.data, self.audio2bs, self.expert = training, data, audio2bs, expert
+        self.frames = LipFrames(data)
+        self.mouth = self.frames.motion[:, self.frames.mouth]
+        self.style = self.frames.normal[:, self.frames.coefficients]
+        self.styles = StyleClips(self.frames, config.style_frames)
+        labelled = frozenset(set(self.frames.emotions.tolist()) - {""}) or None
+        train, val = (self.frames.segments(split, labelled) for split in (Split.TRAIN, Split.VAL))
+        self.starts = self.frames.training_runs(train, config.run, config.stride)
+        self.held_out = self.frames.runs(val, config.run, config.stride)
+
+    def build_network(self) -> nn.Module:
+        return ResidueGenerator(self.config, self.mouth.shape[1], self.style.shape[1])
+
+    def steps_per_epoch(self) -> int:
+        return max(1, len(self.starts) // self.training.batch)
+
+    def _frames(self, starts: Indices) -> Tensor:
+        return torch.from_numpy(starts[:, None] + np.arange(self.config.run))
+
+    def _inputs(self, starts: Indices, seed: int, disturb: bool) -> tuple[Tensor, Tensor]:
+        """The speech (B, run + T - 1, k, F) and the style clips (B, S, C) of runs, with their noise."""
+        generator = torch.Generator().manual_seed(seed)
+        speech = speech_of_runs(self.frames, starts, self.config)
+        style = self.style[torch.from_numpy(self.styles.draw(self.frames.segment_of(starts), generator))]
+        if disturb:
+            speech = speech + self.config.speech_noise * torch.randn(speech.shape, generator=generator)
+            style = style + self.config.style_noise * torch.randn(style.shape, generator=generator)
+        return speech, style
+
+    def _refined(self, network: nn.Module, speech: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Mouths (B, run, M), not clipped, so that the gradient goes on at 0 and 1; and their residues."""
+        device = next(network.parameters()).device
+        self.audio2bs.network.to(device)
+        with torch.no_grad():
+            neutral, state = self.audio2bs.network(speech.to(device))
+        residue = network(state, style.to(device))
+        return neutral + residue, residue
+
+    def _sync_loss(self, mouth: Tensor, starts: Indices) -> Tensor:
+        """L_sync of all the expert's windows inside the runs."""
+        self.expert.network.to(mouth.device)
+        columns = [self.frames.mouth_names.index(name) for name in self.expert.names]
+        mean, std = self.expert.mean.to(mouth.device), self.expert.std.to(mouth.device)
+        normal = (mouth.clamp(0, 1)[..., columns] - mean) / std
+        moved, heard = self.expert.embed(normal, self.frames.speech[self._frames(starts)])
+        return in_sync_loss(sync_probability(moved, heard))
+
+    @torch.no_grad()
+    def sync_counts(self, network: nn.Module) -> bool:
+        """Whether the expert understands what is generated: its loss on held-out runs is below the gate.
+
+        Asked at every step, on the same runs: a function of the weights alone, so a resumed run gets the same answer.
+        """
+        if self.config.sync_weight == 0:
+            return False
+        starts = evenly(self.held_out if len(self.held_out) else self.starts, _GATE_RUNS)
+        mouth, _ = self._refined(network, *self._inputs(starts, _VALIDATION_SEED, False))
+        return float(self._sync_loss(mouth, starts)) < self.config.sync_gate
+
+    def loss(
+        self,
+        network: nn.Module,
+        starts: Indices,
+        seed: int,
+        disturb: bool,
+        sync: bool,
+        part: BatchPart = WHOLE_BATCH,
+    ) -> Tensor:
+        """L1 of mouth and motion and residue, and the expert's loss where it counts, of the runs at `starts`."""
+        speech, style = self._inputs(starts, seed, disturb)
+        rank, processes = part
+        mine = starts[rank::processes]
+        mouth, residue = self._refined(network, speech[rank::processes], style[rank::processes])
+        wanted = self.mouth[self._frames(mine)].to(mouth.device)
+        size = residue.abs().mean(dim=(1, 2))
+        neutral = torch.from_numpy(self.frames.emotions[self.frames.segment_of(mine)] == NEUTRAL).to(mouth.device)
+        errors = motion_errors(mouth, wanted, self.config.velocity_weight)
+        errors = torch.where(neutral, size, errors) + self.config.residue_weight * size
+        total = errors.sum() * (processes / len(starts))
+        if sync and len(mine):
+            total = total + self.config.sync_weight * self._sync_loss(mouth, mine) * len(mine) * processes / len(starts)
+        return total
+
+    def training_loss(self, network: nn.Module, step: int, part: BatchPart = WHOLE_BATCH) -> Tensor:
+        starts = batch_of(self.starts, self.training.batch, self.training.seed, step)
+        seed = self.training.seed * _SEEDS_PER_RUN + step
+        return self.loss(network, starts, seed, True, self.sync_counts(network), part)
+
+    @torch.no_grad()
+    def validation_loss(self, network: nn.Module) -> float | None:
+        """Without the expert, whose share comes and goes with the gate."""
+        if not len(self.held_out):
+            return None
+        return float(self.loss(network, evenly(self.held_out, _VALIDATION_RUNS), _VALIDATION_SEED, False, False))
+
+    def save_model(self, weights: dict[str, Tensor], folder: Path) -> None:
+        settings = {
+            "lips": self.config.model_dump(mode="json"),
+            "mouth": list(self.frames.mouth_names),
+            "coefficients": list(self.frames.coefficient_names),
+            "audio2bs": file_md5(self.audio2bs.folder.path / "model.safetensors"),
+        }
+        save_lip_model("lip_residue", weights, self.data, settings, folder)

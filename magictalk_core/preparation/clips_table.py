@@ -1,0 +1,62 @@
+"""The finished clip table of a corpus: the index joined with what standardizing measured, and the decisions on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from magictalk_core.config import QualityConfig
+from magictalk_core.errors import PermanentError
+from magictalk_core.preparation.duplicates import find_duplicates
+from magictalk_core.preparation.gates import Rejection, decide
+from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.schema import CLIPS, MEASURED, MEDIA
+from magictalk_core.vocabulary.clips import Reason, Status
+
+__all__ = ["complete_clips"]
+
+
+def complete_clips(index: Path, media: Sequence[Path], quality: QualityConfig, out: Path) -> str:
+    """Write `clips.parquet` from the index and the media tables of all shards; returns its md5.
+
+    The measured values of a clip win over those of its header. A clip's reason is the first of: what its header said,
+    why it could not be decoded, the quality gates, a near duplicate of another clip.
+    """
+    clips = read_frame(CLIPS, index).set_index("clip_id", drop=False)
+    found = pd.concat([read_frame(MEDIA, path) for path in media]) if media else _nothing()
+    found = found.set_index("clip_id")
+    missing = sorted(set(clips.index[clips["status"] == Status.OK]) - set(found.index))
+    if missing:
+        raise PermanentError(
+            f"{len(missing)} clips of the index are in no media shard, first {missing[0]}: "
+            "materialize the media of all shards"
+        )
+    found = found.reindex(clips.index)
+    for column in MEASURED:
+        clips[column] = found[column].where(found[column].notna(), clips[column])
+    frame = clips.reset_index(drop=True)
+    rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    late = found[found["status"].isin([str(Status.REJECTED)])]
+    undecodable = {
+        str(k): (Reason(r), str(d)) for k, r, d in zip(late.index, late["reason"], late["detail"], strict=True)
+    }
+    for row in rows:
+        if row["status"] == Status.OK:
+            _reject(row, undecodable.get(row["clip_id"]) or decide(row, quality))
+    for row, original in find_duplicates([r for r in rows if r["status"] == Status.OK], quality):
+        _reject(row, (Reason.DUPLICATE, f"same recording as {original['clip_id']}"))
+    return write_table(CLIPS, rows, out)
+
+
+def _nothing() -> pd.DataFrame:
+    """MEDIA without a row, for a corpus of which nothing is here."""
+    frame: pd.DataFrame = MEDIA.schema().empty_table().to_pandas()
+    return frame
+
+
+def _reject(row: dict[Any, Any], rejection: Rejection | None) -> None:
+    if rejection is not None:
+        row |= {"status": str(Status.REJECTED), "reason": str(rejection[0]), "detail": rejection[1]}

@@ -1,0 +1,150 @@
+"""From a registered corpus to its tables on disk: source listing, index, finished clips, manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from magictalk_core.config import Preset, QualityConfig
+from magictalk_core.corpora.registry import list_corpora, load_corpus
+from magictalk_core.corpora.source import list_source
+from magictalk_core.errors import PermanentError
+from magictalk_core.preparation.clips_table import complete_clips
+from magictalk_core.preparation.index import INDEX_VERSION, index_corpus
+from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
+from magictalk_core.storage.parquet import read_frame, read_table, table_metadata, write_table
+from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
+from magictalk_core.vocabulary.clips import Reason, Status
+from magictalk_core.work.isolation import default_workers
+from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
+from magictalk_core.workspace import Workspace
+
+__all__ = [
+    "IndexResult",
+    "corpus_overview",
+    "frame_count_mismatches",
+    "observe_source",
+    "read_index",
+    "speech_problems_of_shard",
+    "write_index",
+    "write_manifest",
+]
+
+SHARD_TABLES = ("media", "blendshapes", "speech")
+_INPUTS = "magictalk.inputs"
+
+
+@dataclass(frozen=True)
+class IndexResult:
+    """What indexing left behind."""
+
+    path: Path
+    md5: str
+    clips: int
+    rejected: int
+    shards: tuple[str, ...]
+
+
+def observe_source(workspace: Workspace, corpus: str) -> str:
+    """List the raw files, reading only those that changed; returns the md5 of the listing."""
+    entry = load_corpus(workspace, corpus)
+    table = workspace.source_table(corpus)
+    previous = read_frame(SOURCE, table) if table.is_file() else None
+    listing = list_source(entry, workspace.local_media(corpus), previous, default_workers())
+    write_table(SOURCE, listing, table)
+    # The version is about content: a file that was only touched is the same file.
+    return directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
+
+
+def write_index(workspace: Workspace, corpus: str, preset: Preset) -> IndexResult:
+    """Turn the listing into CLIPS rows, header probes included; the same listing and settings are not read again."""
+    version = observe_source(workspace, corpus)
+    entry, path = load_corpus(workspace, corpus), workspace.index_table(corpus)
+    work: dict[str, Any] = {"source": version, "entry": entry.model_dump(mode="json"), "version": INDEX_VERSION}
+    work |= {
+        "labels": file_md5(entry.labels) if entry.labels and entry.labels.is_file() else None,
+        "max_side": preset.media.max_side_px,
+    }
+    inputs = digest_of(work | {"quality": preset.quality.model_dump()})
+    if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
+        return _index_result(path, file_md5(path))
+    source = read_frame(SOURCE, workspace.source_table(corpus))
+    cache, local = workspace.cache("probe") / f"{corpus}.json", workspace.local_media(corpus)
+    rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
+    if not rows:
+        raise PermanentError(f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind")
+    return _index_result(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+
+
+def _index_result(path: Path, md5: str) -> IndexResult:
+    rows = read_frame(CLIPS, path, columns=["shard", "status", "reason"])
+    return IndexResult(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), _shards(rows))
+
+
+def _shards(index: pd.DataFrame) -> tuple[str, ...]:
+    """Shards with a file to read; a bucket of clips that are only listed is no work."""
+    return tuple(sorted(index["shard"][index["reason"] != Reason.MISSING].unique()))
+
+
+def read_index(workspace: Workspace, corpus: str, shard: str | None = None) -> pd.DataFrame:
+    """The index rows of one shard, or all."""
+    index = read_frame(CLIPS, workspace.index_table(corpus))
+    return index if shard is None else index[index["shard"] == shard].reset_index(drop=True)
+
+
+def frame_count_mismatches(workspace: Workspace, corpus: str, shard: str, table: str, needs: str) -> list[str]:
+    """Clips of a shard whose `table` has not one row per frame (within 1) of the standardized video."""
+    media = read_frame(MEDIA, workspace.shard_table(corpus, "media", shard))
+    expected = media[media[needs].notna()].set_index("clip_id")["n_frames"]
+    spec = FRAMES if table == "blendshapes" else SPEECH
+    rows = read_frame(spec, workspace.shard_table(corpus, table, shard), columns=["clip_id"])
+    found = rows["clip_id"].value_counts().reindex(expected.index, fill_value=0)
+    return [str(clip) for clip in expected.index[(found - expected).abs() > 1]]
+
+
+def speech_problems_of_shard(workspace: Workspace, corpus: str, shard: str) -> dict[str, list[str]]:
+    """Problems by clip of the speech features of a shard: rows, range, one feature only.
+
+    A clip without rows is left to `frame_count_mismatches`.
+    """
+    from magictalk_core.speech.checks import speech_problems
+
+    media = read_frame(MEDIA, workspace.shard_table(corpus, "media", shard), columns=["clip_id", "n_frames"])
+    table = read_table(SPEECH, workspace.shard_table(corpus, "speech", shard))
+    present = set(table["clip_id"].unique().to_pylist())
+    known = {str(clip): int(n) for clip, n in zip(media["clip_id"], media["n_frames"], strict=True) if clip in present}
+    return speech_problems(table, known) if known else {}
+
+
+def write_manifest(workspace: Workspace, corpus: str, quality: QualityConfig) -> Manifest:
+    """Finish the clip table and hash the whole dataset directory."""
+    shards = _shards(read_index(workspace, corpus))
+    media = [workspace.shard_table(corpus, "media", shard) for shard in shards]
+    complete_clips(workspace.index_table(corpus), media, quality, workspace.clips_table(corpus))
+    expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
+    return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
+
+
+def corpus_overview(workspace: Workspace) -> list[dict[str, Any]]:
+    """One row per registered corpus for people: counts from the newest clip table, None before indexing."""
+    rows = []
+    for entry in list_corpora(workspace):
+        table = workspace.clips_table(entry.name)
+        table = table if table.is_file() else workspace.index_table(entry.name)
+        status = read_frame(CLIPS, table, columns=["status"])["status"] if table.is_file() else None
+        manifest = workspace.manifest(entry.name)
+        rows.append(
+            {
+                "name": entry.name,
+                "kind": entry.kind,
+                "root": str(entry.root),
+                "clips": None if status is None else len(status),
+                "ok": None if status is None else int((status == Status.OK).sum()),
+                "rejected": None if status is None else int((status != Status.OK).sum()),
+                "dataset": read_manifest(manifest).digest if manifest.is_file() else None,
+            }
+        )
+    return rows

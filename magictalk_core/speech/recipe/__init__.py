@@ -1,4 +1,0 @@
-"""How `deepspeech_small.safetensors` was made: generated sentences, synthetic voices, spoilt recordings, CTC training.
-
-`python -m magictalk_core.speech.recipe --out DIR` runs all of it. Nothing here is needed to use the weights.
-"""

@@ -1,0 +1,54 @@
+"""The manifest of a corpus: one digest for all its shards, equal to the hash that DVC gives the same directory.
+
+It is the only link between shards and anything trained: Dagster forgets individual upstream versions at 100
+partitions, and a manifest does not.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.storage.atomic import write_text
+from magictalk_core.storage.hashes import directory_md5, file_md5
+
+__all__ = ["Manifest", "build_manifest", "read_manifest"]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Sorted (relative path, md5) of every file of a dataset directory, and the digest over them."""
+
+    digest: str
+    entries: tuple[tuple[str, str], ...]
+
+
+def build_manifest(dataset: Path, out: Path, expected: set[str] | None = None) -> Manifest:
+    """Hash the files of `dataset` and write the manifest to `out`.
+
+    With `expected`, the relative paths that must be there, files of shards that no longer exist are removed and missing
+    ones are an error: what a manifest names is exactly what the index asked for.
+    """
+    files = {p.relative_to(dataset).as_posix(): p for p in dataset.rglob("*") if p.is_file()}
+    if expected is not None:
+        missing = sorted(expected - set(files))
+        if missing:
+            raise PermanentError(
+                f"{dataset}: {len(missing)} shard files are missing, first {missing[0]}: materialize that shard first"
+            )
+        for name in sorted(set(files) - expected):
+            files.pop(name).unlink()
+    entries = tuple(sorted((name, file_md5(path)) for name, path in files.items()))
+    manifest = Manifest(directory_md5(entries), entries)
+    listing = [{"relpath": name, "md5": md5} for name, md5 in entries]
+    write_text(out, json.dumps({"digest": manifest.digest, "files": listing}, indent=1))
+    return manifest
+
+
+def read_manifest(path: Path) -> Manifest:
+    if not path.is_file():
+        raise PermanentError(f"no manifest at {path}: materialize the manifest of this corpus first (`magictalk run`)")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return Manifest(values["digest"], tuple((f["relpath"], f["md5"]) for f in values["files"]))
