@@ -31,6 +31,7 @@ from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.work.stamps import output_md5, stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 
@@ -40,7 +41,6 @@ logger = logging.getLogger("magictalk.videos")
 
 COMPARISON_VERSION = "5"
 METHOD = MAGICTALK
-LABEL = "SYNTHETIC"
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def _render(
     try:
         panels = [
             Panel("held-out clip", _cut(read_frames(video), len(motion))),
-            Panel("rig", renderer.render(motion), LABEL),
-            Panel("portrait", animator.render(motion, reference), LABEL),
+            Panel("rig", renderer.render(motion), SYNTHETIC_LABEL),
+            Panel("portrait", animator.render(motion, reference), SYNTHETIC_LABEL),
         ]
         frames = side_by_side(panels, size)
         metadata = provenance_metadata(model=METHOD, style=style, source=clip_id)

@@ -23,6 +23,7 @@ from magictalk_core.metrics.frechet import WindowFeatures, frechet_distance
 from magictalk_core.metrics.seams import seam_ratio
 from magictalk_core.models.emodiff.generate import EmoDiffModel
 from magictalk_core.storage.hashes import file_md5, tree_md5
+from magictalk_core.storage.markdown import markdown_table
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION, SET_SCORES
 from magictalk_core.training.run import current_model
@@ -225,9 +226,8 @@ def set_scores_markdown(path: Path) -> str:
     """The table for people: metrics in rows, methods in columns."""
     table = read_frame(SET_SCORES, path)
     wide = table.pivot(index="metric", columns="method", values="value")
-    lines = ["| | " + " | ".join(wide.columns) + " |", "|---|" + "---|" * len(wide.columns)]
+    rows = []
     for metric, row in wide.iterrows():
         spec = SET_METRICS[str(metric)]
-        cells = ["" if pd.isna(value) else f"{value:.{spec.decimals}f}" for value in row]
-        lines.append(f"| {spec.title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([spec.title, *("" if pd.isna(value) else f"{value:.{spec.decimals}f}" for value in row)])
+    return "\n".join(markdown_table(["", *wide.columns], rows))

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from magictalk_core.training.task import TrainingTask
 from magictalk_core.training.tracking import RunTracker
+from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 
 __all__ = ["MakesMotion", "log_samples"]
 
 logger = logging.getLogger("magictalk.training")
 
 SIZE = 256
-LABEL = "SYNTHETIC"
 
 
 @runtime_checkable
@@ -59,7 +59,7 @@ def log_samples(family: str, task: TrainingTask, weights: dict[str, Tensor], ste
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"step-{step:08d}.mp4"
         try:
-            frames = side_by_side([Panel(f"step {step}", renderer.render(motion), LABEL)], SIZE)
+            frames = side_by_side([Panel(f"step {step}", renderer.render(motion), SYNTHETIC_LABEL)], SIZE)
             metadata = provenance_metadata(model=family, style="a training clip", source=f"step {step}")
             write_video(path, frames, fps, None, metadata=metadata)
         finally:
