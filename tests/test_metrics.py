@@ -266,7 +266,7 @@ def test_scores_fill_the_contract(tmp_path: Path) -> None:
     rows = score_ground_truth("c/s/1", truth, 32)
     rows += score_clip("c/s/1", "emodiff", truth, motion(2, 70), rig, 32)
     rows += score_clip("c/s/1", "mean_motion", truth, constant_motion(truth.mean(axis=0), 70), rig, 32)
-    write_table(SCORES, rows, tmp_path / "scores.parquet")
+    write_table(SCORES, [{**row, "stand_ins": "none"} for row in rows], tmp_path / "scores.parquet")
     table = read_frame(SCORES, tmp_path / "scores.parquet")
     assert set(table["metric"]) <= set(METRICS)
     # Rows of the true curve and of the sync expert are made where these are known.
@@ -291,6 +291,7 @@ def scores(values: list[float | None], metric: str = "mae_mouth") -> pd.DataFram
             "metric": metric,
             "value": pd.array(values, dtype="Float64").to_numpy(float, na_value=np.nan),
             "unit": "1",
+            "stand_ins": "none",
         }
     )
 

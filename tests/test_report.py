@@ -50,7 +50,14 @@ def clips() -> pd.DataFrame:
 def scores() -> pd.DataFrame:
     generator = np.random.default_rng(0)
     rows = [
-        {"clip_id": f"c/s/{i}", "method": method, "metric": metric, "value": value, "unit": METRICS[metric].unit}
+        {
+            "clip_id": f"c/s/{i}",
+            "method": method,
+            "metric": metric,
+            "value": value,
+            "unit": METRICS[metric].unit,
+            "stand_ins": "tracker=litert-geometric/3",
+        }
         for i in range(5)
         for method, metric, value in (
             ("ground_truth", "blinks_per_minute", 20.0 + i),

@@ -22,6 +22,7 @@ from magictalk_core.evaluation.generate import EMODIFF, test_clips, to_motion
 from magictalk_core.evaluation.probes import Probes, collect_probes
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.set_scores import Judge
+from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_text
 from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.coefficients import channel_correlation, group_error
@@ -40,11 +41,11 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["ALL_CHANNELS", "LIP_FAMILIES", "NEUTRAL_LIPS", "LipAblation", "ablate_lips"]
 
-ABLATION_VERSION = "1"
+ABLATION_VERSION = "2"
 NEUTRAL_LIPS, ALL_CHANNELS = "magictalk_neutral_lips", "emodiff_all_channels"
 EXPERT = "lip_sync_expert"
 LIP_FAMILIES = ("audio2bs", "lip_residue", EXPERT, "lip_sync_expert_all_channels")
-_COLUMNS = ("method", "metric", "n", "mean", "difference", "low", "high")
+_COLUMNS = ("method", "metric", "n", "mean", "difference", "low", "high", "stand_ins")
 _RESAMPLES = 5000
 
 Motion = NDArray[Any]
@@ -110,6 +111,8 @@ def ablate_lips(workspace: Workspace, corpora: Sequence[str], preset: Preset) ->
         real = [readers[corpus].clip(clip_id) for corpus, clip_id in clips]
         rows = [*_own_clips(methods, probes, real), *_asked_emotions(methods, probes, workspace)]
         rows += _residues(methods.refiner, probes) + _quality(methods.expert, real)
+        parts = PartsUsed.of(workspace, corpora)
+        rows = [{**row, "stand_ins": stand_ins_text(parts, row["method"], row["metric"])} for row in rows]
         with atomic_path(path) as temporary:
             pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(temporary, index=False, float_format="%.6g")
         write_stamp(path, inputs)

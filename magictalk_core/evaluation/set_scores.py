@@ -15,11 +15,12 @@ from scipy.stats import spearmanr
 from magictalk_core.config import Preset
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, test_clips, to_motion
 from magictalk_core.evaluation.probes import INTENSITIES, Probes, collect_probes
+from magictalk_core.evaluation.stand_ins import NONE, PartsUsed, described, stand_ins_text
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.catalogue import SET_METRICS
 from magictalk_core.metrics.diversity import diversity
 from magictalk_core.metrics.emotion import EmotionClassifier
-from magictalk_core.metrics.frechet import WindowFeatures, frechet_distance
+from magictalk_core.metrics.frechet import LEAST_WINDOWS, WINDOW, WindowFeatures, frechet_distance, window_count
 from magictalk_core.metrics.seams import seam_ratio
 from magictalk_core.models.emodiff.generate import EmoDiffModel
 from magictalk_core.storage.hashes import file_md5, tree_md5
@@ -46,7 +47,7 @@ __all__ = [
     "style_gain",
 ]
 
-SET_SCORES_VERSION = "1"
+SET_SCORES_VERSION = "2"
 NO_STYLE, STUDENT = "emodiff_no_style", "emodiff_student"
 MODELS = (EMODIFF, NO_STYLE, STUDENT)
 
@@ -64,10 +65,11 @@ class SetScores:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """What the scores of a set are measured with, fitted on real motion: `emotion` is None without two emotions."""
+    """What the scores of a set are measured with, fitted on real motion: `features` is None with too few windows of
+    it, `emotion` without two emotions."""
 
     probes: Probes
-    features: WindowFeatures
+    features: WindowFeatures | None
     emotion: EmotionClassifier | None
 
     @classmethod
@@ -75,10 +77,13 @@ class Judge:
         """Frechet features on the real test clips, the emotion classifier on the training clips."""
         motions, emotions = _faces_and_emotions(data, [probes.channels[i] for i in probes.coefficients])
         emotion = EmotionClassifier.fit(motions, emotions) if len(set(emotions)) > 1 else None
-        return cls(probes, WindowFeatures.fit([_face(probes, m) for m in probes.real]), emotion)
+        enough = window_count(probes.real) >= LEAST_WINDOWS
+        return cls(probes, WindowFeatures.fit([_face(probes, m) for m in probes.real]) if enough else None, emotion)
 
-    def frechet(self, motions: Sequence[Motion]) -> float:
+    def frechet(self, motions: Sequence[Motion]) -> float | None:
         """Of motions (n, D) in the model's channels to the real test clips; head pose is left out."""
+        if self.features is None or window_count(motions) < LEAST_WINDOWS:
+            return None
         real = self.features.rows([_face(self.probes, m) for m in self.probes.real])
         return frechet_distance(real, self.features.rows([_face(self.probes, m) for m in motions]))
 
@@ -149,26 +154,39 @@ def _faces_and_emotions(
     return motions, emotions
 
 
-def _row(method: str, metric: str, value: float | None, n: int) -> dict[str, Any]:
+def _row(method: str, metric: str, value: float | None, n: int, missing: str) -> dict[str, Any]:
+    """`missing` says why there is no value where there is none."""
     spec = SET_METRICS[metric]
-    return {"method": method, "metric": metric, "value": value, "unit": spec.unit, "n": n, "detail": spec.meaning}
+    detail = spec.meaning if value is not None else f"{spec.meaning} No value: {missing}."
+    return {"method": method, "metric": metric, "value": value, "unit": spec.unit, "n": n, "detail": detail}
+
+
+def _frechet_row(judge: Judge, method: str, motions: Sequence[Motion]) -> dict[str, Any]:
+    windows = min(window_count(judge.probes.real), window_count(motions))
+    few = f"too few windows of {WINDOW} frames ({windows} < {LEAST_WINDOWS})"
+    return _row(method, "frechet_distance", judge.frechet(motions), len(motions), few)
+
+
+_NO_EMOTION = "no two labelled emotions to train on, or no test speaker with neutral clips"
+_NO_INTENSITY = "no test speaker with neutral and other clips, or no signature channel that moves"
+_NO_JOINT = "no speech, or no motion at its joints"
 
 
 def rows_of_models(judge: Judge, models: Mapping[str, EmoDiffModel], data: TrainingSet) -> list[dict[str, Any]]:
     """SET_SCORES rows that need the models: emotion, intensity, diversity, seams."""
     styled, clips = len(judge.probes.styled), len(judge.probes.own)
     real = judge.real_style_accuracy(data)
-    rows = [_row(GROUND_TRUTH, "style_accuracy", real, clips)]
+    rows = [_row(GROUND_TRUTH, "style_accuracy", real, clips, _NO_EMOTION)]
     for name, model in models.items():
-        rows.append(_row(name, "style_accuracy", judge.style_accuracy(model), styled))
-        rows.append(_row(name, "diversity", judge.diversity(model), clips))
-        rows.append(_row(name, "long_seam_ratio", judge.long_seams(model), 1))
+        rows.append(_row(name, "style_accuracy", judge.style_accuracy(model), styled, _NO_EMOTION))
+        rows.append(_row(name, "diversity", judge.diversity(model), clips, "no test clip"))
+        rows.append(_row(name, "long_seam_ratio", judge.long_seams(model), 1, _NO_JOINT))
         if name != EMODIFF:  # whose motion is in the table of generated motion
-            made = model.generate_many(judge.probes.own)
-            rows.append(_row(name, "frechet_distance", judge.frechet(made), clips))
+            rows.append(_frechet_row(judge, name, model.generate_many(judge.probes.own)))
         if name != NO_STYLE:
-            rows.append(_row(name, "intensity_correlation", judge.intensity(model), styled))
-    rows.append(_row(INDEPENDENT_WINDOWS, "long_seam_ratio", judge.long_seams(models[EMODIFF], False), 1))
+            rows.append(_row(name, "intensity_correlation", judge.intensity(model), styled, _NO_INTENSITY))
+    seams = judge.long_seams(models[EMODIFF], False)
+    rows.append(_row(INDEPENDENT_WINDOWS, "long_seam_ratio", seams, 1, _NO_JOINT))
     return rows
 
 
@@ -177,7 +195,7 @@ def frechet_rows(judge: Judge, motion: pd.DataFrame) -> list[dict[str, Any]]:
     names, rows = list(judge.probes.channels), []
     for method, table in motion.groupby("method", sort=True, observed=True):
         clips = [own.sort_values("frame_index")[names].to_numpy() for _, own in table.groupby("clip_id", observed=True)]
-        rows.append(_row(str(method), "frechet_distance", judge.frechet(clips), len(clips)))
+        rows.append(_frechet_row(judge, str(method), clips))
     return rows
 
 
@@ -201,6 +219,8 @@ def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> 
         if judge.emotion is not None:
             judge.emotion.save(judge_path)
         rows = rows_of_models(judge, models, data) + frechet_rows(judge, read_frame(MOTION, generated))
+        parts = PartsUsed.of(workspace, corpora)
+        rows = [{**row, "stand_ins": stand_ins_text(parts, row["method"], row["metric"])} for row in rows]
         write_table(SET_SCORES, rows, path)
         write_stamp(path, inputs)
     return SetScores(path, file_md5(path), len(read_frame(SET_SCORES, path, columns=["metric"])))
@@ -223,11 +243,13 @@ def style_gain(path: Path) -> StyleGain | None:
 
 
 def set_scores_markdown(path: Path) -> str:
-    """The table for people: metrics in rows, methods in columns."""
+    """The table for people: metrics in rows, methods in columns, last the stand-ins that any of them used."""
     table = read_frame(SET_SCORES, path)
     wide = table.pivot(index="metric", columns="method", values="value")
     rows = []
     for metric, row in wide.iterrows():
         spec = SET_METRICS[str(metric)]
-        rows.append([spec.title, *("" if pd.isna(value) else f"{value:.{spec.decimals}f}" for value in row)])
-    return "\n".join(markdown_table(["", *wide.columns], rows))
+        values = ["" if pd.isna(value) else f"{value:.{spec.decimals}f}" for value in row]
+        used = described(table.loc[table["metric"] == metric, "stand_ins"])
+        rows.append([spec.title, *values, "; ".join(map(str, used)) or NONE])
+    return "\n".join(markdown_table(["", *wide.columns, "stand-ins"], rows))
