@@ -182,7 +182,8 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
 
         timer = Timer()
         result = render_comparisons(store.workspace, corpora, settings.load())
-        metadata = materialization(result.path, result.md5, timer, videos=result.videos)
+        skipped = len(result.comparisons) - result.videos
+        metadata = materialization(result.path, result.md5, timer, videos=result.videos, skipped=skipped)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(

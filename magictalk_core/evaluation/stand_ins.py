@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from magictalk_core.evaluation.baselines import MEAN_MOTION
-from magictalk_core.evaluation.sync_scores import SYNC_METRICS
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.preparation.reader import CorpusReader, usable_clips
 from magictalk_core.storage.parquet import read_table
@@ -82,7 +81,7 @@ _SPEECH_EFFECTS = {
 
 _SYNC = StandIn(
     "sync",
-    "lip_sync_expert",
+    "sync_expert",
     "SyncNet (LSE-D, LSE-C)",
     "judges coefficients, not pixels, and was trained on this training set: not comparable with any LSE",
 )
@@ -126,9 +125,10 @@ def stand_ins_of(parts: PartsUsed, method: str, metric: str) -> tuple[StandIn, .
     """The stand-ins behind the number `metric` of `method`.
 
     Every number stands on tracked motion, as its truth or as what was learned. Speech features are behind every method
-    but the mean motion, the sync expert behind what it judges, the rig behind distances on its vertices.
+    but the mean motion, the sync expert behind what it judges and behind its own rows, the rig behind distances on its
+    vertices. Metrics carry `sync_expert` and `rig` in their names.
     """
-    by_expert = metric in SYNC_METRICS or method == _SYNC.used
+    by_expert = metric.startswith(_SYNC.used) or method.endswith(_SYNC.used)
     found = [_tracker(tracker) for tracker in parts.trackers]
     if by_expert or method not in (GROUND_TRUTH, MEAN_MOTION):
         found.append(_speech(parts.feature_id))
