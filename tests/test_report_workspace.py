@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.config import Preset
 from magictalk_core.corpora.registry import CorpusEntry, add_corpus, load_corpus, new_entry
+from magictalk_core.evaluation import clip_scores
 from magictalk_core.evaluation.clip_scores import write_summary
 from magictalk_core.evaluation.generate import motion_rows
 from magictalk_core.evaluation.stand_ins import NONE, PartsUsed, stand_ins_text
@@ -120,6 +121,7 @@ def _trained(workspace: Workspace, family: str) -> None:
         run / "result.json", json.dumps({"weights_md5": f"w-{family}", "run_id": "r", "metrics": {}, "measured": {}})
     )
     write_text(run / "curves.csv", "step,metric,value\n1,loss/train,0.5\n2,loss/train,0.4\n")
+    write_text(run / "model" / "model.safetensors", family)
     write_text(workspace.models(family) / "current.json", json.dumps({"run": "run"}))
 
 
@@ -298,6 +300,31 @@ def test_the_summary_and_the_console_carry_the_stand_ins(finished: Workspace) ->
     assert table["magictalk", "lmd_rig_px256"] == f"{tracked}; speech={FEATURE}; rig=magictalk-builtin-1"
     assert table["ground_truth", "blinks_per_minute"] == tracked
     assert f"with stand-ins: {tracked}; speech={FEATURE}\n" in summarize_demo(finished)
+
+
+class _DeafExpert:
+    @classmethod
+    def load(cls, path: Path) -> _DeafExpert:
+        return cls()
+
+
+def test_scores_carry_their_stand_ins_row_by_row(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def values(*_: Any) -> dict[str, float | None]:
+        return dict.fromkeys(clip_scores.SYNC_METRICS, 0.5)
+
+    monkeypatch.setattr(clip_scores, "SyncExpertModel", _DeafExpert)
+    monkeypatch.setattr(clip_scores, "sync_values", values)
+    _trained(finished, "lip_sync_expert")
+    motion = read_frame(MOTION, finished.refined("test") / "motion.parquet")
+    write_table(MOTION, motion.assign(method="mean_motion"), finished.generated("test") / "motion.parquet")
+    elsewhere = Workspace(finished.home)
+    monkeypatch.setattr(Workspace, "scores", property(lambda self: self.home / "scores_again"))
+    table = read_frame(SCORES, clip_scores.score_test_motion(elsewhere, ["filmed", "made"], PRESET).path)
+    found = table.groupby(["method", "metric"])["stand_ins"].agg(set)
+    tracked = "tracker=litert-geometric/1; tracker=litert-geometric/2"
+    assert found["mean_motion", "mae_mouth"] == {tracked}
+    assert found["ground_truth", "sync_expert_distance"] == {f"{tracked}; speech={FEATURE}; sync=sync_expert"}
+    assert found["magictalk", "lmd_rig_px256"] == {f"{tracked}; speech={FEATURE}; rig=magictalk-builtin-1"}
 
 
 def test_reference_parts_are_no_stand_ins() -> None:
