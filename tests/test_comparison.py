@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from magictalk_core.config import Preset
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.evaluation import comparison
 from magictalk_core.evaluation.comparison import Comparison, render_comparisons
@@ -22,6 +21,7 @@ from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.media.encode import write_video
 from magictalk_core.portrait.provenance import read_provenance
 from magictalk_core.preparation.reader import CorpusReader
+from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.rig import save_rig
 from magictalk_core.sample_corpus.portraits import speaker_portrait
@@ -60,7 +60,7 @@ def held_out(workspace: Workspace, raw: Path, pictures: dict[str, tuple[NDArray[
     save_rig(builtin_rig(), workspace.rig / "rig.npz")
     reader = CorpusReader(workspace, "c")
     motions = [
-        motion_rows(f"c/s/{name}", "magictalk", np.nan_to_num(reader.motion(f"c/s/{name}")[0]), 25) for name in pictures
+        motion_rows(f"c/s/{name}", "magictalk", np.nan_to_num(reader.motion(f"c/s/{name}")[0])) for name in pictures
     ]
     write_table(MOTION, pd.concat(motions, ignore_index=True), workspace.refined("test") / "motion.parquet")
     styles = {f"c/s/{name}": f"c/s/{name}" for name in pictures}

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from magictalk_core.config import Preset
 from magictalk_core.corpora.registry import CorpusEntry, add_corpus, load_corpus, new_entry
 from magictalk_core.evaluation import clip_scores
 from magictalk_core.evaluation.clip_scores import write_summary
@@ -28,6 +27,7 @@ from magictalk_core.evaluation.table import score_clip, score_ground_truth
 from magictalk_core.faces.extract import frames_table
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.preparation.reader import CorpusReader
+from magictalk_core.presets.preset import Preset
 from magictalk_core.report import assemble
 from magictalk_core.report.assemble import assemble_report
 from magictalk_core.report.training_use import training_use
@@ -37,8 +37,9 @@ from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES, MOTION, SCORES, SPEECH
 from magictalk_core.training_set.assemble import corpus_tables
-from magictalk_core.training_set.build import ClipSync, build_training_set
+from magictalk_core.training_set.build import Excluded, build_training_set
 from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.training_set.sync_gate import ClipSync
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 from magictalk_core.work.manifest import build_manifest
 from magictalk_core.workspace import Workspace
@@ -52,7 +53,7 @@ PRESET = Preset.model_validate(
         "name": "tiny",
         "speech": {"feature": "deepspeech-small-1"},
         "training_set": {"window": 16, "corpora": ["filmed", "made"]},
-        "emodiff_training": {"seed": 11},
+        "emodiff": {"training": {"seed": 11}},
         "evaluation": {"seed": 77},
     }
 )
@@ -137,7 +138,7 @@ def _results(workspace: Workspace) -> None:
         rows += score_ground_truth(clip_id, truth, 16)
         for method in ("magictalk", "mean_motion"):
             rows += score_clip(clip_id, method, truth, truth * np.float32(0.9), rig, 16)
-        tables.append(motion_rows(clip_id, "magictalk", truth, 25))
+        tables.append(motion_rows(clip_id, "magictalk", truth))
     scores = [{**row, "stand_ins": stand_ins_text(parts, row["method"], row["metric"])} for row in rows]
     write_table(SCORES, scores, workspace.scores / "scores.parquet")
     write_summary(workspace)
@@ -165,7 +166,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     spare = new_entry(name="spare", kind="folder", root=folder / "raw")
     _corpus(workspace, spare, [("two", "train", 50, (), "unknown", "ok")])
     tables = {corpus: corpus_tables(workspace, corpus) for corpus in ("filmed", "made")}
-    leaks = frozenset({"filmed/s/leaks"})
+    leaks = {"filmed/s/leaks": Excluded("filmed/s/leaks", "leaking_copy", "the same recording as filmed/s/asked")}
     build_training_set(tables, PRESET.training_set, FEATURE, workspace.training_set, leaks, LateIsOut())
     for family in ("emodiff", "audio2bs", "lip_residue"):
         _trained(workspace, family)
@@ -314,7 +315,7 @@ def test_scores_carry_their_stand_ins_row_by_row(finished: Workspace, monkeypatc
 
     monkeypatch.setattr(clip_scores, "SyncExpertModel", _DeafExpert)
     monkeypatch.setattr(clip_scores, "sync_values", values)
-    _trained(finished, "lip_sync_expert")
+    _trained(finished, "sync_expert")
     motion = read_frame(MOTION, finished.refined("test") / "motion.parquet")
     write_table(MOTION, motion.assign(method="mean_motion"), finished.generated("test") / "motion.parquet")
     elsewhere = Workspace(finished.home)

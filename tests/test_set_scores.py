@@ -29,11 +29,11 @@ def judge(data: TrainingSet, clips: int) -> tuple[Judge, list[np.ndarray]]:
 
 def test_few_windows_give_a_row_without_a_value_and_the_reason(data: TrainingSet) -> None:
     short, real = judge(data, 3)
-    table = motion_rows("c/s/1", "emodiff", to_motion(real[0], data.channels), 25)
+    table = motion_rows("c/s/1", "emodiff", to_motion(real[0], data.channels))
     (row,) = frechet_rows(short, table)
     assert row["value"] is None and row["detail"].endswith("No value: too few windows of 16 frames (7 < 32).")
     enough, real = judge(data, 5)
-    tables = [motion_rows(f"c/s/{i}", "copy", to_motion(m, data.channels), 25) for i, m in enumerate(real)]
+    tables = [motion_rows(f"c/s/{i}", "copy", to_motion(m, data.channels)) for i, m in enumerate(real)]
     (row,) = frechet_rows(enough, pd.concat(tables))
     assert row["value"] == pytest.approx(0, abs=1e-6) and "No value" not in row["detail"]
 

@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core import __version__
-from magictalk_core.config import Preset
 from magictalk_core.corpora.registry import is_synthetic, load_corpus
 from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH
 from magictalk_core.evaluation.comparison import Comparison, read_comparisons
@@ -24,6 +23,7 @@ from magictalk_core.evaluation.stand_ins import PORTRAIT, described, trackers_of
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.preparation.reader import CorpusReader
+from magictalk_core.presets.preset import Preset
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import Command, CorpusSource, JawTrace, Provenance, VideoEntry, VideoNotMade
 from magictalk_core.report.report import write_report

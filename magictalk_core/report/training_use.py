@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from magictalk_core.training_set.dataset import SYNC_GATE, TrainingSet
+from magictalk_core.training_set.dataset import LEFT_OUT, TrainingSet
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
@@ -19,6 +19,7 @@ UNUSED_MEANING: dict[str, str] = {
     "out_of_sync": "the face does not move with the voice, says the sync gate",
     "no_speech": "no frames or no sound",
     "too_short": "no stretch with face and speech that is as long as a training window",
+    "newer": "accepted since the training set was packed",
     "corpus_not_chosen": "`training_set.corpora` in the preset leaves its corpus out",
 }
 """Why an accepted clip of the training split was not learned from."""
@@ -38,21 +39,12 @@ def training_use(data: TrainingSet, clips: pd.DataFrame) -> TrainingUse:
     packed = data.index[data.index["split"] == Split.TRAIN]
     frames = packed.groupby("clip_id", observed=True)["length"].sum()
     seconds = {str(clip): float(n) / FRAME_RATE for clip, n in frames.items()}
-    reasons = _left_out(data)
+    left_out = pd.read_csv(data.path / LEFT_OUT)
+    reasons = dict(zip(left_out["clip_id"], left_out["reason"], strict=True))
     usable = clips[(clips["status"] == Status.OK) & (clips["split"] == Split.TRAIN)]
     unused = {
-        str(clip): reasons.get(str(clip), "too_short") if corpus in data.info["corpora"] else "corpus_not_chosen"
+        str(clip): reasons.get(str(clip), "newer") if corpus in data.info["corpora"] else "corpus_not_chosen"
         for clip, corpus in zip(usable["clip_id"], usable["corpus"], strict=True)
         if str(clip) not in seconds
     }
     return TrainingUse(seconds, unused)
-
-
-def _left_out(data: TrainingSet) -> dict[str, str]:
-    """Reason by clip, of the clips that the training set lists as left out."""
-    reasons = dict.fromkeys(map(str, data.info["left_out"]), "leaking_copy")
-    table = data.path / SYNC_GATE
-    if table.is_file():
-        verdicts = pd.read_csv(table)
-        reasons |= dict.fromkeys(verdicts.loc[~verdicts["kept"], "clip_id"], "out_of_sync")
-    return reasons
