@@ -8,8 +8,8 @@ import pytest
 from training_fixtures import build
 
 from magictalk_core.evaluation.generate import motion_rows, to_motion
-from magictalk_core.evaluation.probes import Probes
 from magictalk_core.evaluation.set_scores import Judge, frechet_rows, rows_of_models
+from magictalk_core.evaluation.trials import Trials
 from magictalk_core.metrics.frechet import LEAST_WINDOWS, window_count
 from magictalk_core.training_set.dataset import TrainingSet
 
@@ -24,7 +24,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingSet:
 def judge(data: TrainingSet, clips: int) -> tuple[Judge, list[np.ndarray]]:
     """`clips` real test clips of 40 frames, 7 windows each, and nobody to ask for a style."""
     real = [np.asarray(data.states[40 * i : 40 * (i + 1)]) for i in range(clips)]
-    return Judge.fit(Probes(data.channels, tuple(range(len(data.channels) - 6)), (), (), tuple(real)), data), real
+    return Judge.fit(Trials(data.channels, tuple(range(len(data.channels) - 6)), (), (), tuple(real)), data), real
 
 
 def test_few_windows_give_a_row_without_a_value_and_the_reason(data: TrainingSet) -> None:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, sampling_stamp, test_clips, to_motion
-from magictalk_core.evaluation.probes import INTENSITIES, Probes, collect_probes
 from magictalk_core.evaluation.stand_ins import NONE, PartsUsed, described, stand_ins_text
 from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.evaluation.trials import INTENSITIES, Trials, collect_trials
 from magictalk_core.metrics.catalogue import SET_METRICS
 from magictalk_core.metrics.diversity import diversity
 from magictalk_core.metrics.emotion import EmotionClassifier
@@ -68,69 +68,69 @@ class Judge:
     """What the scores of a set are measured with, fitted on real motion: `features` is None with too few windows of
     it, `emotion` without two emotions."""
 
-    probes: Probes
+    trials: Trials
     features: WindowFeatures | None
     emotion: EmotionClassifier | None
 
     @classmethod
-    def fit(cls, probes: Probes, data: TrainingSet) -> Judge:
+    def fit(cls, trials: Trials, data: TrainingSet) -> Judge:
         """Frechet features on the real test clips, the emotion classifier on the training clips."""
-        motions, emotions = _faces_and_emotions(data, [probes.channels[i] for i in probes.coefficients])
+        motions, emotions = _faces_and_emotions(data, [trials.channels[i] for i in trials.coefficients])
         emotion = EmotionClassifier.fit(motions, emotions) if len(set(emotions)) > 1 else None
-        enough = window_count(probes.real) >= LEAST_WINDOWS
-        return cls(probes, WindowFeatures.fit([_face(probes, m) for m in probes.real]) if enough else None, emotion)
+        enough = window_count(trials.real) >= LEAST_WINDOWS
+        return cls(trials, WindowFeatures.fit([_face(trials, m) for m in trials.real]) if enough else None, emotion)
 
     def frechet(self, motions: Sequence[Motion]) -> float | None:
         """Of motions (n, D) in the model's channels to the real test clips; head pose is left out."""
         if self.features is None or window_count(motions) < LEAST_WINDOWS:
             return None
-        real = self.features.rows([_face(self.probes, m) for m in self.probes.real])
-        return frechet_distance(real, self.features.rows([_face(self.probes, m) for m in motions]))
+        real = self.features.rows([_face(self.trials, m) for m in self.trials.real])
+        return frechet_distance(real, self.features.rows([_face(self.trials, m) for m in motions]))
 
     def style_accuracy(self, model: EmoDiffModel) -> float | None:
-        if self.emotion is None or not self.probes.styled:
+        if self.emotion is None or not self.trials.styled:
             return None
-        made = model.generate_many(self.probes.style_requests())
-        faces = [_face(self.probes, m) - s.face for m, s in zip(made, self.probes.styled, strict=True)]
-        return self.emotion.accuracy(faces, [s.emotion for s in self.probes.styled])
+        made = model.generate_many(self.trials.style_requests())
+        faces = [_face(self.trials, m) - s.face for m, s in zip(made, self.trials.styled, strict=True)]
+        return self.emotion.accuracy(faces, [s.emotion for s in self.trials.styled])
 
     def real_style_accuracy(self, data: TrainingSet) -> float | None:
         """On the real test clips: what a perfect method would reach."""
-        names = [self.probes.channels[i] for i in self.probes.coefficients]
+        names = [self.trials.channels[i] for i in self.trials.coefficients]
         motions, emotions = _faces_and_emotions(data, names, Split.TEST)
         return self.emotion.accuracy(motions, emotions) if self.emotion is not None and motions else None
 
     def intensity(self, model: EmoDiffModel) -> float | None:
         """Mean rank correlation of the asked intensity with the level of the emotion's signature channels."""
-        asked = [(s, r) for s, r in self.probes.intensity_requests() if s.emotion in SIGNATURES]
+        asked = [(s, r) for s, r in self.trials.intensity_requests() if s.emotion in SIGNATURES]
         made = iter(model.generate_many([request for _, requests in asked for request in requests]))
         found = []
         for styled, requests in asked:
             motions = [next(made) for _ in requests]
             for channels in SIGNATURES[styled.emotion]:
-                seen = [self.probes.channels.index(name) for name in channels if name in self.probes.channels]
+                seen = [self.trials.channels.index(name) for name in channels if name in self.trials.channels]
                 levels = [float(motion[:, seen].mean()) for motion in motions] if seen else [0.0]
                 if np.ptp(levels) > 0:
                     found.append(float(spearmanr(INTENSITIES, levels).statistic))
         return float(np.mean(found)) if found else None
 
     def diversity(self, model: EmoDiffModel) -> float | None:
-        asked = self.probes.seed_requests()
+        asked = self.trials.seed_requests()
         made = iter(model.generate_many([request for requests in asked for request in requests]))
-        values = [diversity([_face(self.probes, next(made)) for _ in requests]) for requests in asked]
+        values = [diversity([_face(self.trials, next(made)) for _ in requests]) for requests in asked]
         return float(np.mean(values)) if values else None
 
     def long_seams(self, model: EmoDiffModel, autoregressive: bool = True) -> float | None:
         """Seam ratio of a minute of speech."""
-        request = self.probes.long_request()
+        request = self.trials.long_request()
         if request is None:
             return None
         motion = model.generate_many([request], autoregressive=autoregressive)[0]
         return seam_ratio(to_motion(motion, model.channels), model.window)
 
 
-def _face(probes: Probes, motion: Motion) -> Motion:
-    return np.asarray(motion)[:, list(probes.coefficients)]
+def _face(trials: Trials, motion: Motion) -> Motion:
+    return np.asarray(motion)[:, list(trials.coefficients)]
 
 
 def _faces_and_emotions(
@@ -162,7 +162,7 @@ def _row(method: str, metric: str, value: float | None, n: int, missing: str) ->
 
 
 def _frechet_row(judge: Judge, method: str, motions: Sequence[Motion]) -> dict[str, Any]:
-    windows = min(window_count(judge.probes.real), window_count(motions))
+    windows = min(window_count(judge.trials.real), window_count(motions))
     few = f"too few windows of {WINDOW} frames ({windows} < {LEAST_WINDOWS})"
     return _row(method, "frechet_distance", judge.frechet(motions), len(motions), few)
 
@@ -174,7 +174,7 @@ _NO_JOINT = "no speech, or no motion at its joints"
 
 def rows_of_models(judge: Judge, models: Mapping[str, EmoDiffModel], data: TrainingSet) -> list[dict[str, Any]]:
     """SET_SCORES rows that need the models: emotion, intensity, diversity, seams."""
-    styled, clips = len(judge.probes.styled), len(judge.probes.own)
+    styled, clips = len(judge.trials.styled), len(judge.trials.own)
     real = judge.real_style_accuracy(data)
     rows = [_row(GROUND_TRUTH, "style_accuracy", real, clips, _NO_EMOTION)]
     for name, model in models.items():
@@ -182,7 +182,7 @@ def rows_of_models(judge: Judge, models: Mapping[str, EmoDiffModel], data: Train
         rows.append(_row(name, "diversity", judge.diversity(model), clips, "no test clip"))
         rows.append(_row(name, "long_seam_ratio", judge.long_seams(model), 1, _NO_JOINT))
         if name != EMODIFF:  # whose motion is in the table of generated motion
-            rows.append(_frechet_row(judge, name, model.generate_many(judge.probes.own)))
+            rows.append(_frechet_row(judge, name, model.generate_many(judge.trials.own)))
         if name != NO_STYLE:
             rows.append(_row(name, "intensity_correlation", judge.intensity(model), styled, _NO_INTENSITY))
     seams = judge.long_seams(models[EMODIFF], False)
@@ -192,7 +192,7 @@ def rows_of_models(judge: Judge, models: Mapping[str, EmoDiffModel], data: Train
 
 def frechet_rows(judge: Judge, motion: pd.DataFrame) -> list[dict[str, Any]]:
     """SET_SCORES rows from the generated test motion (a MOTION table): the Frechet distance of every method."""
-    names, rows = list(judge.probes.channels), []
+    names, rows = list(judge.trials.channels), []
     for method, table in motion.groupby("method", sort=True, observed=True):
         clips = [own.sort_values("frame_index")[names].to_numpy() for _, own in table.groupby("clip_id", observed=True)]
         rows.append(_frechet_row(judge, str(method), clips))
@@ -214,9 +214,9 @@ def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> 
     if not stamp_is_valid(path, inputs):
         sampling = preset.emodiff.sampling
         models = {name: EmoDiffModel.load(folder, sampling=sampling) for name, folder in folders.items()}
-        probes = collect_probes(workspace, test_clips(workspace, corpora, preset.evaluation.max_clips), models[EMODIFF])
+        trials = collect_trials(workspace, test_clips(workspace, corpora, preset.evaluation.max_clips), models[EMODIFF])
         data = TrainingSet.open(workspace.training_set)
-        judge = Judge.fit(probes, data)
+        judge = Judge.fit(trials, data)
         judge_path = workspace.set_scores / "motion_emotion.safetensors"
         if judge.emotion is not None:
             judge.emotion.save(judge_path)
