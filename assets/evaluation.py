@@ -77,7 +77,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
-        code_version="2",
+        code_version="3",
         check_specs=[dg.AssetCheckSpec("mouth_follows_speech", asset="scores")],
         description="One row per test clip, method and metric.",
     )
@@ -107,7 +107,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="gpu",
-        code_version="1",
+        code_version="2",
         check_specs=[dg.AssetCheckSpec("style_is_shown", asset="set_scores")],
         description="Scores over the whole test set, ablation and student too: emotion, intensity, distributions.",
     )
@@ -138,7 +138,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "csv"},
         pool="gpu",
-        code_version="1",
+        code_version="2",
         description="Table 4 of the paper: what lip refinement changes, and what all channels at once would.",
     )
     def lip_ablation(store: Store, settings: Settings) -> dg.MaterializeResult:
@@ -155,7 +155,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"csv"},
-        code_version="1",
+        code_version="2",
         description="Mean and 95 % bootstrap interval per method and metric.",
     )
     def summary(store: Store) -> dg.MaterializeResult:
@@ -174,7 +174,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"ffmpeg"},
         pool="cpu_heavy",
-        code_version="1",
+        code_version="2",
         description="Real clip, rig and animated portrait side by side, with sound, labelled synthetic.",
     )
     def comparison(store: Store, settings: Settings) -> dg.MaterializeResult:
@@ -182,7 +182,8 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
 
         timer = Timer()
         result = render_comparisons(store.workspace, corpora, settings.load())
-        metadata = materialization(result.path, result.md5, timer, videos=result.videos)
+        skipped = len(result.comparisons) - result.videos
+        metadata = materialization(result.path, result.md5, timer, videos=result.videos, skipped=skipped)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
@@ -190,7 +191,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"html"},
-        code_version="1",
+        code_version="2",
         description="One page: videos, table, loss curves, data funnel, what was made from what.",
     )
     def report(store: Store, settings: Settings) -> dg.MaterializeResult:

@@ -76,6 +76,13 @@ def test_the_chain_leaves_tables_model_videos_and_report(finished: Workspace) ->
     assert len(clips) == 60 and set(clips["status"]) == {"ok"}
     assert (finished.report / "report.html").is_file()
     assert list(finished.videos.rglob("*.mp4"))
+    for path, method in (
+        (finished.tables / "summary.csv", "magictalk"),
+        (finished.lip_ablation / "lip_ablation.csv", "emodiff"),
+    ):
+        table = pd.read_csv(path)
+        assert table["stand_ins"].notna().all()
+        assert table.loc[table["method"] == method, "stand_ins"].str.contains("speech=deepspeech-small-1").all()
     lock = yaml.safe_load((finished.home / "dvc.lock").read_text())
     digest = read_manifest(finished.manifest("sample")).digest
     assert lock["stages"]["dataset@sample"]["outs"][0]["md5"] == digest == tree_md5(finished.dataset("sample"))

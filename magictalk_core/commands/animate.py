@@ -28,12 +28,11 @@ from magictalk_core.portrait.provenance import sign_video
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.features import speech_features
 from magictalk_core.training.run import current_model
+from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 from magictalk_core.workspace import Workspace
 
-__all__ = ["LABEL", "animate"]
-
-LABEL = "SYNTHETIC"
+__all__ = ["animate"]
 
 
 def animate(
@@ -121,7 +120,7 @@ def _render(
     unsigned = output.with_name(f".tmp-{output.name}")
     animator = PortraitAnimator(picture, landmarks, builtin_rig(), size)
     try:
-        stamped = (stamp(frame, LABEL) for frame in animator.render(motion))
+        stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in animator.render(motion))
         write_video(unsigned, stamped, FRAME_RATE, samples, metadata=provenance_metadata(model=method, style=style))
         sign_video(unsigned)
         unsigned.replace(output)

@@ -14,7 +14,17 @@ from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.workspace import Workspace
 
-__all__ = ["CorpusEntry", "Kind", "SplitScheme", "add_corpus", "list_corpora", "load_corpus", "new_entry", "view_names"]
+__all__ = [
+    "CorpusEntry",
+    "Kind",
+    "SplitScheme",
+    "add_corpus",
+    "is_synthetic",
+    "list_corpora",
+    "load_corpus",
+    "new_entry",
+    "view_names",
+]
 
 Kind = Literal["mead", "hdtf", "talkinghead1kh", "folder", "sample"]
 SplitScheme = Literal["auto", "rank", "eat", "smirk", "emote", "official", "train"]
@@ -53,6 +63,7 @@ class CorpusEntry(StrictModel):
     root: Path = Field(description="folder with the raw files, absolute")
     licence: str = Field("unknown", description="licence or terms of the raw clips; unknown: the adapter's own, if any")
     labels: Path | None = Field(None, description="folder only: CSV with path[,speaker,emotion,level,split,licence]")
+    synthetic: bool | None = Field(None, description="whether the clips are made, not filmed; empty: as the kind says")
     buckets: int | None = Field(
         None, ge=1, le=1000, description="shards; default 64 for talkinghead1kh, 16 hdtf, 4 folder"
     )
@@ -103,6 +114,11 @@ def new_entry(
     if labels is not None:
         values["labels"] = _absolute(labels)
     return _validated(values, f"corpus `{name}`")
+
+
+def is_synthetic(entry: CorpusEntry) -> bool:
+    """Whether the clips of the corpus are made, not filmed: a layout of filmed clips can hold made ones."""
+    return entry.kind == "sample" if entry.synthetic is None else entry.synthetic
 
 
 def view_names(text: str) -> tuple[str, ...]:

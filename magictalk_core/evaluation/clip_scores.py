@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_text
 from magictalk_core.evaluation.sync_scores import SYNC_METRICS, sync_values
 from magictalk_core.evaluation.table import GROUND_TRUTH, METRICS_VERSION, score_clip, score_ground_truth, summary
 from magictalk_core.metrics.catalogue import METRICS
@@ -25,6 +26,7 @@ from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION, SCORES
 from magictalk_core.training.run import current_model
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.work.manifest import read_manifest
 from magictalk_core.work.stamps import stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 
@@ -53,11 +55,16 @@ def score_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Pres
         "rig": file_md5(rig_file),
         "expert": tree_md5(expert),
         "version": METRICS_VERSION,
+        "schema": SCORES.version,
+        # The truth and the window of the seams are not in the generated motion.
+        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
+        "window": preset.training_set.window,
     }
     if not stamp_is_valid(path, inputs):
-        motion = pd.concat([read_frame(MOTION, motion) for motion in motions], ignore_index=True)
-        rows = _score_all(workspace, motion, load_rig(rig_file), SyncExpertModel.load(expert), preset)
-        write_table(SCORES, rows, path)
+        motion, rig = pd.concat([read_frame(MOTION, m) for m in motions], ignore_index=True), load_rig(rig_file)
+        parts = PartsUsed.of(workspace, corpora, rig.name)
+        rows = _score_all(workspace, motion, rig, SyncExpertModel.load(expert), preset)
+        write_table(SCORES, [{**r, "stand_ins": stand_ins_text(parts, r["method"], r["metric"])} for r in rows], path)
         write_stamp(path, inputs)
     return ScoreTable(path, file_md5(path), len(read_frame(SCORES, path, columns=["metric"])))
 
@@ -113,7 +120,7 @@ def mean_score(scores: Path, method: str, metric: str) -> float | None:
 
 
 def write_summary(workspace: Workspace) -> Path:
-    """`tables/summary.csv`: mean, interval and n per method and metric."""
+    """`tables/summary.csv`: mean, interval, n and stand-ins per method and metric."""
     path = workspace.tables / "summary.csv"
     table = summary(read_frame(SCORES, workspace.scores / "scores.parquet"))
     with atomic_path(path) as temporary:
