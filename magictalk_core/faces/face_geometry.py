@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from magictalk_core.faces.head_pose import VERTICAL_FOV_DEG, angles_of
 from magictalk_core.faces.mesh import LANDMARKS
@@ -102,5 +103,4 @@ def head_poses_of(landmarks: NDArray[np.float32], face: CanonicalFace, width: in
     scale = _fit_scale(face, np.stack([x, y, -z], axis=-1))
     scale = scale * _fit_scale(face, metric / scale)
     rotation, translation = _fit(face, metric / scale)
-    angles = np.array([angles_of(one) for one in rotation]).reshape(-1, 3)
-    return np.concatenate([angles, translation], axis=1).astype(np.float32)
+    return np.concatenate([angles_of(Rotation.from_matrix(rotation)), translation], axis=1).astype(np.float32)
