@@ -20,7 +20,11 @@ def greedy_text(scores: NDArray[np.float32]) -> str:
 
 
 def edit_distance(a: str, b: str) -> int:
-    """Levenshtein distance in characters."""
+    """Levenshtein distance in characters.
+
+    Eleven lines and no jiwer: that and rapidfuzz (12 MB) would be two packages in every installation, for a figure
+    of this recipe only. It takes 0.5 s for 256 sentences where jiwer takes 9 ms, once in 250 steps of training.
+    """
     row = np.arange(len(b) + 1)
     letters = np.array(list(b))
     for i, character in enumerate(a, 1):
