@@ -149,7 +149,6 @@ def test_error_rates_of_known_pairs() -> None:
     assert evaluate.edit_distance("kitten", "sitting") == 3
     assert evaluate.error_rate(["kitten", "abc"], ["sitting", "abc"]) == pytest.approx(3 / 9)
     assert evaluate.error_rate(["ab"], ["abcdef"]) == 2.0
-    assert evaluate.chance_rate("abcd", ["wxyz", "abcd"]) == 0.5
 
 
 def test_warped_distance_forgives_tempo_and_retrieval_finds_it() -> None:
