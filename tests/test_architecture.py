@@ -1,7 +1,4 @@
-"""The floors of the house: an import that goes up, a circle of files or a room without a floor fails `lint-imports`.
-
-That the tree itself passes is checked by `scripts/check`; here stands that the check sees what it should.
-"""
+"""The floors of the house: an import that goes up, a circle of files or a room without a floor fails `lint-imports`."""
 
 from __future__ import annotations
 
@@ -53,8 +50,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_bad_imports_a_circle_and_a_room_without_a_floor_are_told(house: Path) -> None:
-    before = _lint(house).stdout
-    assert not [message for message in TOLD if message in before]
+    before = _lint(house)
+    assert before.returncode == 0, before.stdout
     for file, line in BAD_IMPORTS.items():
         with (house / file).open("a", encoding="utf-8") as module:
             module.write(line + "\n")

@@ -14,9 +14,10 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.metrics.sync_pairs import pair_accuracies, pair_auc
 from magictalk_core.models.sync_expert.model import SyncExpertModel, sync_scores
 from magictalk_core.models.sync_expert.offsets import MAX_OFFSET, distances_by_offset, scores_of
+from magictalk_core.training_set.gaps import longest_measured
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
-__all__ = ["SYNC_METRICS", "ExpertQuality", "HeldOutClip", "expert_quality", "longest_measured", "sync_values"]
+__all__ = ["SYNC_METRICS", "ExpertQuality", "HeldOutClip", "expert_quality", "sync_values"]
 
 SYNC_METRICS = ("sync_expert_distance", "sync_expert_confidence", "sync_expert_offset_error")
 
@@ -24,17 +25,6 @@ _TOLERANCE = 1
 """Frames by which a found shift may be wrong."""
 
 Motion = NDArray[Any]
-
-
-def longest_measured(values: Motion) -> slice:
-    """The longest stretch of rows without NaN; empty when every row has one."""
-    whole = np.concatenate([[False], np.isfinite(values).all(axis=1), [False]])
-    edges = np.flatnonzero(np.diff(whole.astype(np.int8)))
-    begins, ends = edges[::2], edges[1::2]
-    if not len(begins):
-        return slice(0, 0)
-    best = int((ends - begins).argmax())
-    return slice(int(begins[best]), int(ends[best]))
 
 
 def sync_values(expert: SyncExpertModel, motion: Motion, speech: Motion, feature_id: str) -> dict[str, float | None]:
@@ -87,8 +77,8 @@ def expert_quality(expert: SyncExpertModel, clips: Sequence[HeldOutClip]) -> Exp
     shifts = range(-MAX_OFFSET, MAX_OFFSET + 1)
     found = [_is_found(moved, heard, shift) for moved, heard in embedded for shift in shifts]
     return ExpertQuality(
-        float(np.mean(pair_accuracies(pairs, expert.config.min_shift))),
-        pair_auc(pairs, expert.config.min_shift),
+        float(np.mean(pair_accuracies(pairs, expert.min_shift))),
+        pair_auc(pairs, expert.min_shift),
         float(np.mean(found)),
         len(embedded),
     )
