@@ -292,9 +292,8 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         locked = dvc.commit(dvc_stage(corpus))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),
-            metadata=materialization(
-                store.workspace.dataset(corpus), locked, timer, **{"dvc.path": f"{dvc.root}/dvc.lock"}
-            ),
+            metadata=materialization(store.workspace.dataset(corpus), locked, timer)
+            | {"dvc.path": f"{dvc.root}/dvc.lock"},
             check_results=[
                 dg.AssetCheckResult(
                     passed=locked == expected,
@@ -326,7 +325,7 @@ def _card(corpus: str) -> dg.AssetsDefinition:
         counts = {"clips": result.clips, "clips_accepted": result.accepted, "hours": round(result.hours, 3)}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=materialization(result.path, result.md5, timer, card=dg.MetadataValue.md(text), **counts),
+            metadata=materialization(result.path, result.md5, timer, card=dg.MetadataValue.md(text)) | counts,
         )
 
     return card

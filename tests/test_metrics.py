@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from magictalk_core.metrics.coefficients import (
     mean_correlation,
     velocity_error,
 )
+from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.metrics.landmarks import FACE_POINTS, landmark_distances
 from magictalk_core.metrics.seams import joint_frames, seam_ratio
 from magictalk_core.rig.builtin import builtin_rig
@@ -304,6 +306,15 @@ def test_summary_gives_mean_interval_and_n() -> None:
     half = 1.96 * drawn.std() / np.sqrt(400)
     assert row["low"] == pytest.approx(drawn.mean() - half, abs=0.15 * half)
     assert row["high"] == pytest.approx(drawn.mean() + half, abs=0.15 * half)
+
+
+def test_an_interval_is_the_percentile_bootstrap_and_its_own_rows_alone() -> None:
+    values = np.random.default_rng(0).exponential(size=30)
+    draws = np.random.default_rng([0, zlib.crc32(b"emodiff/mae_mouth")]).integers(0, 30, size=(500, 30))
+    expected = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
+    assert mean_interval(values, "emodiff/mae_mouth", 500) == pytest.approx(tuple(expected), abs=1e-12)
+    assert mean_interval(values, "emodiff/mae_eyes", 500) != mean_interval(values, "emodiff/mae_mouth", 500)
+    assert mean_interval(np.full(4, 0.25), "x", 500) == (0.25, 0.25) and mean_interval(values[:1], "x", 500) is None
 
 
 def test_summary_counts_missing_values_and_does_not_invent_intervals() -> None:

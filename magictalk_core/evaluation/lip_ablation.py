@@ -25,6 +25,7 @@ from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, s
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.evaluation.trials import Trials, collect_trials
 from magictalk_core.metrics.coefficients import channel_correlation, group_error
+from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.sync_expert.model import SyncExpertModel
@@ -179,9 +180,8 @@ def _differences(values: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
             known = table[metric].dropna()
             row = _row(method, metric, len(known), float(known.mean()) if len(known) else float("nan"))
             both = (table[metric] - base[metric]).dropna().to_numpy(np.float64)
-            if method not in (EMODIFF, GROUND_TRUTH) and len(both) > 1:
-                picks = np.random.default_rng(0).integers(len(both), size=(_RESAMPLES, len(both)))
-                low, high = np.quantile(both[picks].mean(axis=1), [0.025, 0.975])
-                row |= {"difference": float(both.mean()), "low": float(low), "high": float(high)}
+            interval = mean_interval(both, f"{method}/{metric}", _RESAMPLES)
+            if method not in (EMODIFF, GROUND_TRUTH) and interval is not None:
+                row |= {"difference": float(both.mean()), "low": interval[0], "high": interval[1]}
             rows.append(row)
     return rows

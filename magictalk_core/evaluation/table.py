@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from magictalk_core.metrics.beats import beat_alignment
 from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.metrics.coefficients import channel_correlation, group_error, mean_correlation, velocity_error
+from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.metrics.landmarks import PosableRig, landmark_distances
 from magictalk_core.metrics.seams import seam_ratio
 
@@ -79,17 +79,7 @@ def score_clip(
     return _rows(clip_id, method, values)
 
 
-def _interval(values: NDArray[np.float64], seed: int, key: str, resamples: int) -> tuple[float | None, float | None]:
-    if len(values) < 2:
-        return None, None
-    # Seeded by the row's own name: a new metric in the table leaves the intervals of the others as they were.
-    generator = np.random.default_rng([seed, zlib.crc32(key.encode())])
-    means = values[generator.integers(0, len(values), size=(resamples, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def summary(scores: pd.DataFrame, seed: int = 0, resamples: int = 2000) -> pd.DataFrame:
+def summary(scores: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
     """Mean and 95 % bootstrap interval over clips, one row per method and metric.
 
     `scores` is a SCORES table. Columns of the result: method, metric, unit, clips (rows there were), n (rows with a
@@ -101,7 +91,7 @@ def summary(scores: pd.DataFrame, seed: int = 0, resamples: int = 2000) -> pd.Da
     for (method, metric), group in scores.groupby(["method", "metric"], sort=True, observed=True):
         ordered = group.sort_values("clip_id")
         values = ordered["value"].dropna().to_numpy(dtype=np.float64)
-        low, high = _interval(values, seed, f"{method}/{metric}", resamples)
+        low, high = mean_interval(values, f"{method}/{metric}", resamples) or (None, None)
         mean = float(values.mean()) if len(values) else None
         unit, stand_ins = ordered[["unit", "stand_ins"]].iloc[0]
         row = (method, metric, unit, len(ordered), len(values), mean, low, high, stand_ins)
