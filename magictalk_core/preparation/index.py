@@ -1,8 +1,8 @@
-"""From the listing to CLIPS rows: the adapter finds the clips, a look at each file's headers rejects the hopeless."""
+"""From the listing to CLIPS rows: the kind finds the clips, a look at each file's headers rejects the hopeless."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,10 @@ from typing import Any
 import pandas as pd
 
 from magictalk_core.config import MediaConfig, QualityConfig
-from magictalk_core.corpora.folder import clips as folder
-from magictalk_core.corpora.hdtf import clips as hdtf
-from magictalk_core.corpora.mead import clips as mead
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.kinds import corpus_of, kind_of
+from magictalk_core.corpora.raw_files import raw_file
 from magictalk_core.corpora.records import ClipSource, ListedBox
-from magictalk_core.corpora.registry import CorpusEntry
-from magictalk_core.corpora.source import raw_file
-from magictalk_core.corpora.talkinghead1kh import clips as talkinghead1kh
 from magictalk_core.errors import UserError
 from magictalk_core.media.probe import MediaProbe
 from magictalk_core.preparation.gates import Rejection, decide
@@ -28,18 +25,10 @@ __all__ = ["INDEX_VERSION", "find_clips", "index_corpus"]
 
 INDEX_VERSION = f"2/{PROBE_VERSION}"
 
-_ADAPTERS: dict[str, Callable[[CorpusEntry, pd.DataFrame], list[ClipSource]]] = {
-    "mead": mead.find_clips,
-    "sample": mead.find_clips,
-    "hdtf": hdtf.find_clips,
-    "talkinghead1kh": talkinghead1kh.find_clips,
-    "folder": folder.find_clips,
-}
-
 
 def find_clips(entry: CorpusEntry, source: pd.DataFrame) -> list[ClipSource]:
     """The clips of a corpus, sorted by id, from its SOURCE rows. Raises `UserError` where two files give one id."""
-    clips = _ADAPTERS[entry.kind](entry, source)
+    clips = kind_of(entry).find_clips(corpus_of(entry), list(source["path"]))
     seen: dict[str, ClipSource] = {}
     for clip in clips:
         other = seen.setdefault(clip.clip_id, clip)

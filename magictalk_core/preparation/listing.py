@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from magictalk_core.config import Preset, QualityConfig
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import list_corpora, load_corpus
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import PermanentError
@@ -63,7 +64,12 @@ def write_index(workspace: Workspace, corpus: str, preset: Preset) -> IndexResul
     """Turn the listing into CLIPS rows, header probes included; the same listing and settings are not read again."""
     version = observe_source(workspace, corpus)
     entry, path = load_corpus(workspace, corpus), workspace.index_table(corpus)
-    work: dict[str, Any] = {"source": version, "entry": entry.model_dump(mode="json"), "version": INDEX_VERSION}
+    work: dict[str, Any] = {
+        "source": version,
+        "kind": entry.kind,
+        "corpus": asdict(corpus_of(entry)),
+        "version": INDEX_VERSION,
+    }
     work |= {
         "labels": file_md5(entry.labels) if entry.labels and entry.labels.is_file() else None,
         "max_side": preset.media.max_side_px,
