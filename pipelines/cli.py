@@ -197,7 +197,8 @@ def corpus_unpack(
 ) -> None:
     """Unpack the archives that a corpus is published as, such as MEAD's video.tar, into the workspace.
 
-    Unchanged ones are left alone. An archive with a dangerous member is refused as a whole. Exit code 0 even then: the table says which.
+    Unchanged ones are left alone. An archive with a dangerous member is refused as a whole. Exit code 0 even then: the
+    table says which.
 
     Example: magictalk corpus unpack mead
     """

@@ -24,12 +24,13 @@ from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
 from magictalk_core.workspace import Workspace
 
 __all__ = [
-    "IndexResult",
+    "WrittenTable",
     "corpus_overview",
     "frame_count_mismatches",
     "observe_source",
     "read_index",
     "speech_problems_of_shard",
+    "write_clips",
     "write_index",
     "write_manifest",
 ]
@@ -39,8 +40,8 @@ _INPUTS = "magictalk.inputs"
 
 
 @dataclass(frozen=True)
-class IndexResult:
-    """What indexing left behind."""
+class WrittenTable:
+    """A written CLIPS table, index or finished: its counts, and the shards that have a file to read."""
 
     path: Path
     md5: str
@@ -60,7 +61,7 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
     return directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
 
 
-def write_index(workspace: Workspace, corpus: str, preset: Preset) -> IndexResult:
+def write_index(workspace: Workspace, corpus: str, preset: Preset) -> WrittenTable:
     """Turn the listing into CLIPS rows, header probes included; the same listing and settings are not read again."""
     version = observe_source(workspace, corpus)
     entry, path = load_corpus(workspace, corpus), workspace.index_table(corpus)
@@ -76,18 +77,18 @@ def write_index(workspace: Workspace, corpus: str, preset: Preset) -> IndexResul
     }
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
-        return _index_result(path, file_md5(path))
+        return _written(path, file_md5(path))
     source = read_frame(SOURCE, workspace.source_table(corpus))
     cache, local = workspace.cache("probe") / f"{corpus}.json", workspace.local_media(corpus)
     rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
     if not rows:
         raise PermanentError(f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind")
-    return _index_result(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+    return _written(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
 
 
-def _index_result(path: Path, md5: str) -> IndexResult:
+def _written(path: Path, md5: str) -> WrittenTable:
     rows = read_frame(CLIPS, path, columns=["shard", "status", "reason"])
-    return IndexResult(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), _shards(rows))
+    return WrittenTable(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), _shards(rows))
 
 
 def _shards(index: pd.DataFrame) -> tuple[str, ...]:
@@ -125,11 +126,16 @@ def speech_problems_of_shard(workspace: Workspace, corpus: str, shard: str) -> d
     return speech_problems(table, known) if known else {}
 
 
-def write_manifest(workspace: Workspace, corpus: str, quality: QualityConfig) -> Manifest:
-    """Finish the clip table and hash the whole dataset directory."""
-    shards = _shards(read_index(workspace, corpus))
-    media = [workspace.shard_table(corpus, "media", shard) for shard in shards]
-    complete_clips(workspace.index_table(corpus), media, quality, workspace.clips_table(corpus))
+def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> WrittenTable:
+    """Finish the clip table from the index and the media tables of all shards."""
+    path = workspace.clips_table(corpus)
+    media = [workspace.shard_table(corpus, "media", shard) for shard in _shards(read_index(workspace, corpus))]
+    return _written(path, complete_clips(workspace.index_table(corpus), media, quality, path))
+
+
+def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
+    """Hash the whole dataset directory, which holds the finished clip table and the tables of its shards."""
+    shards = _shards(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
     return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
 
