@@ -250,7 +250,7 @@ def _frames_match_media(store: Store, corpus: str, shard: str, table: str, needs
 def _clips(corpus: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=_key(corpus, "clips"),
-        deps=[_key(corpus, "index"), _key(corpus, "media")],
+        deps=[_key(corpus, name) for name in ("index", "media", "blendshapes", "speech")],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"python", "parquet"},

@@ -83,6 +83,9 @@ def test_what_the_user_leaves_open_is_for_the_kind_to_say(tmp_path: Path) -> Non
     assert len(corpus_of(new_entry(name="a", kind="mead", root=tmp_path, views=view_names("all"))).views) == 7
     talking = corpus_of(new_entry(name="a", kind="talkinghead1kh", root=tmp_path, licence="mine"))
     assert (talking.split, talking.views, talking.buckets, talking.licence) == ("official", (), 64, "mine")
+    made = corpus_of(new_entry(name="a", kind="hdtf", root=tmp_path, synthetic=True))
+    sample = corpus_of(new_entry(name="a", kind="sample", root=tmp_path))
+    assert [corpus.is_synthetic for corpus in (mead, made, sample)] == [False, True, True]
 
 
 def test_the_registry_of_kinds_is_light() -> None:

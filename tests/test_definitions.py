@@ -63,7 +63,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "sample/media": ["sample/index"],
         "sample/blendshapes": ["sample/media"],
         "sample/speech": ["sample/media"],
-        "sample/clips": ["sample/index", "sample/media"],
+        "sample/clips": ["sample/blendshapes", "sample/index", "sample/media", "sample/speech"],
         "sample/manifest": ["sample/blendshapes", "sample/clips", "sample/media", "sample/speech"],
         "sample/snapshot": ["sample/manifest"],
         "sample/card": ["sample/clips", "sample/manifest"],

@@ -61,7 +61,7 @@ class CorpusKind:
     """Whether labels may come from a CSV file of the user, because paths and lists hold none."""
 
     is_synthetic: bool = False
-    """Whether the clips were made by a program instead of filmed."""
+    """Whether the clips are made by a program, not filmed, where the user does not say."""
 
     archives: re.Pattern[str] | None = None
     """File names of the archives that it is published as; None: it is not published as archives."""
@@ -86,6 +86,7 @@ class CorpusKind:
             licence=self.licence if entry.licence == UNKNOWN_LICENCE else entry.licence,
             split=self.splits[0] if entry.split == AUTO_SPLIT else entry.split,
             buckets=None if self.buckets is None else entry.buckets or self.buckets,
+            is_synthetic=self.is_synthetic if entry.synthetic is None else entry.synthetic,
             views=views or self.views[:1],
             labels=entry.labels,
         )

@@ -15,6 +15,7 @@ class Corpus:
     """A registered corpus with what its kind says where the user said nothing: what the functions of a kind work from.
 
     `buckets`: number of shards, over which its source videos are spread; None: every speaker is a shard.
+    `is_synthetic`: its clips are made by a program, not filmed; a layout of filmed clips can hold made ones.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Corpus:
     licence: str
     split: str
     buckets: int | None
+    is_synthetic: bool = False
     views: tuple[str, ...] = ()
     labels: Path | None = None
 

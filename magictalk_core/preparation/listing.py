@@ -62,7 +62,7 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
 
 
 def write_index(workspace: Workspace, corpus: str, preset: Preset) -> WrittenTable:
-    """Turn the listing into CLIPS rows, header probes included; the same listing and settings are not read again."""
+    """Turn the listing and the files' headers into CLIPS rows; the same listing and settings are not read again."""
     version = observe_source(workspace, corpus)
     entry, path = load_corpus(workspace, corpus), workspace.index_table(corpus)
     work: dict[str, Any] = {
@@ -79,7 +79,7 @@ def write_index(workspace: Workspace, corpus: str, preset: Preset) -> WrittenTab
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
         return _written(path, file_md5(path))
     source = read_frame(SOURCE, workspace.source_table(corpus))
-    cache, local = workspace.cache("probe") / f"{corpus}.json", workspace.local_media(corpus)
+    cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
     rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
     if not rows:
         raise PermanentError(f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from magictalk_core import __version__
 from magictalk_core.config import Preset
-from magictalk_core.corpora.kinds import kind_of
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.evaluation.generate import EMODIFF
 from magictalk_core.evaluation.refine import MAGICTALK
@@ -124,7 +124,7 @@ def _provenance(workspace: Workspace, corpora: Sequence[str], preset: Preset, tr
                 digest,
                 licence=entry.licence,
                 trackers=(tracker_id(preset.faces.tracker),),
-                synthetic=kind_of(entry).is_synthetic,
+                synthetic=corpus_of(entry).is_synthetic,
             )
         )
     info: dict[str, Any] = json.loads((workspace.training_set / "info.json").read_text(encoding="utf-8"))

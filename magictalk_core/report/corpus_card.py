@@ -97,7 +97,7 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
     lines += markdown_table(("licence", "clips", "speakers", "hours"), _groups(accepted, ["licence"]))
     kind = kind_of(entry)
     lines += ["", f"Terms of the kind `{kind.name}`: {kind.terms}"]
-    if not kind.is_synthetic:
+    if not corpus_of(entry).is_synthetic:
         lines += [
             "",
             "Faces of real people are personal data. Ask what you may do with them before you share anything.",
