@@ -113,6 +113,14 @@ def test_a_linked_archive_is_unpacked_and_a_broken_one_is_named(
     assert "M003/audio.tar" in caplog.text and "broken link" in caplog.text
 
 
+def test_a_linked_folder_beside_its_archive_does_not_keep_it_packed(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "MEAD/M003").mkdir(parents=True)
+    (tmp_path / "MEAD/M003/video.tar").write_bytes(bytes(10_240))
+    (tmp_path / "MEAD/M003/video").symlink_to(tmp_path)
+    (result,) = unpack_corpus(workspace, new_entry(name="m", kind="mead", root=tmp_path / "MEAD"), lambda line: None)
+    assert result.status == "unpacked"
+
+
 def test_trouble_of_the_machine_is_no_broken_link(
     hdtf: CorpusEntry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -233,7 +233,8 @@ def _one_of_corpus(root: Path, archive: Path, local: Path, taken: dict[str, str]
     stem = archive.name.partition(".")[0].lower()
     folder = relative.parent / stem
     result = UnpackResult(str(relative), str(folder), "refused")
-    if (root / folder).is_dir():
+    # A linked folder is not followed by the listing: what lies there does not count.
+    if (root / folder).is_dir() and not (root / folder).is_symlink():
         return replace(result, status="beside", detail=f"{root / folder} is there: remove one of the two")
     if str(folder) in taken:
         return replace(result, detail=f"{taken[str(folder)]} has the same folder: remove one of the two")
