@@ -12,7 +12,7 @@ import pandas as pd
 from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.findings import Problem
 from magictalk_core.corpora.kinds import corpus_of, kind_of
-from magictalk_core.corpora.raw_files import AUDIO_SUFFIXES, LOCAL, VIDEO_SUFFIXES, scan_folder
+from magictalk_core.corpora.raw_files import AUDIO_SUFFIXES, LOCAL, VIDEO_SUFFIXES, scan_corpus
 from magictalk_core.errors import MagicTalkError, UserError
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS
@@ -74,12 +74,8 @@ def check_corpus(workspace: Workspace, entry: CorpusEntry) -> CorpusCheck:
     """
     if not entry.root.is_dir():
         raise UserError(f"corpus `{entry.name}`: its folder {entry.root} is not there: is the disk mounted?")
-    listed, left_out = scan_folder(entry.root)
-    local = workspace.local_media(entry.name)
-    if local.is_dir():
-        brought, more = scan_folder(local, LOCAL)
-        listed, left_out = listed + brought, left_out + more
-    files = {file.path: file.bytes for file in sorted(listed)}
+    listed, left_out = scan_corpus(entry.root, workspace.local_media(entry.name))
+    files = {file.path: file.bytes for file in listed}
     findings = kind_of(entry).check(corpus_of(entry), files)
     funnel, source, problems = _funnel(workspace, entry.name)
     return CorpusCheck(
@@ -88,7 +84,7 @@ def check_corpus(workspace: Workspace, entry: CorpusEntry) -> CorpusCheck:
         root=str(entry.root),
         facts=findings.facts,
         tables=findings.tables,
-        problems=(*findings.problems, *(Problem(why, path, what) for path, why, what in sorted(left_out)), *problems),
+        problems=(*findings.problems, *(Problem(one.why, one.path, one.what) for one in left_out), *problems),
         found=_found(files),
         funnel=funnel,
         funnel_from=source,

@@ -29,6 +29,7 @@ __all__ = [
     "RawFile",
     "log_left_out",
     "raw_file",
+    "scan_corpus",
     "scan_folder",
 ]
 
@@ -95,6 +96,15 @@ def scan_folder(
                     status = found.stat()
                     files.append(RawFile(path, status.st_size, status.st_mtime_ns))
     return files, left_out
+
+
+def scan_corpus(root: Path, local: Path, suffixes: frozenset[str] | None = None) -> tuple[list[RawFile], list[LeftOut]]:
+    """`scan_folder` of both places, each sorted by path; `local` need not be there."""
+    files, left_out = scan_folder(root, "", suffixes)
+    if local.is_dir():
+        brought, more = scan_folder(local, LOCAL, suffixes)
+        files, left_out = files + brought, left_out + more
+    return sorted(files), sorted(left_out)
 
 
 def _fault_of_link(path: str) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.kinds import kind_of
-from magictalk_core.corpora.raw_files import LOCAL, RawFile, log_left_out, raw_file, scan_folder
+from magictalk_core.corpora.raw_files import RawFile, log_left_out, raw_file, scan_corpus
 from magictalk_core.errors import PermanentError
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.schema import SOURCE
@@ -32,13 +32,8 @@ def list_source(entry: CorpusEntry, local: Path, previous: pd.DataFrame | None, 
     """
     if not entry.root.is_dir():
         raise PermanentError(f"corpus `{entry.name}`: its folder {entry.root} is not there: is the disk mounted?")
-    suffixes = kind_of(entry).suffixes
-    listed, left_out = scan_folder(entry.root, "", suffixes)
-    if local.is_dir():
-        brought, more = scan_folder(local, LOCAL, suffixes)
-        listed, left_out = listed + brought, left_out + more
+    listed, left_out = scan_corpus(entry.root, local, kind_of(entry).suffixes)
     log_left_out(entry.name, left_out)
-    listed.sort()
     known = _known(previous)
     changed = [key for key in listed if key not in known]
     for key in changed:
