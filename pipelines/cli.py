@@ -18,6 +18,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from magictalk_core import __version__
+from magictalk_core.corpora.kinds import KINDS, kind_names
 from magictalk_core.errors import MagicTalkError, UserError
 from magictalk_core.workspace import Workspace
 
@@ -36,6 +37,7 @@ app.add_typer(weights_app, name="weights")
 
 Home = Annotated[Path | None, typer.Option("--home", help="workspace; default $MAGICTALK_HOME or ./data")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on standard output")]
+_SPLITS = "; ".join(f"{name}: {', '.join(kind.splits)}" for name, kind in KINDS.items())
 PresetOption = Annotated[str, typer.Option("--preset", help="sample, paper, or the path of a YAML file")]
 
 
@@ -108,7 +110,7 @@ def run(
 ) -> None:
     """Bring assets up to date: all of them, or a selection. Unchanged work is not done again.
 
-    Example: magictalk run --preset sample --select "mead/clips mead/media"
+    Example: magictalk run --preset sample --select "mead/index mead/media"
     """
     with _errors():
         from magictalk_core.presets.preset import load_preset
@@ -138,18 +140,21 @@ def demo(home: Home = None, preset: PresetOption = "sample") -> None:
 @corpus_app.command("add")
 def corpus_add(
     name: Annotated[str, typer.Argument(help="name of the corpus: the first part of its clip ids")],
-    kind: Annotated[
-        str, typer.Option("--kind", help="mead, hdtf, talkinghead1kh, folder or sample: the layout on disk")
-    ],
+    kind: Annotated[str, typer.Option("--kind", help=f"layout on disk: {kind_names()}")],
     root: Annotated[Path, typer.Option("--root", help="folder with the raw files; never written to")],
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="folder only: CSV with path, speaker, emotion ...")
+        Path | None,
+        typer.Option(
+            "--labels", help=f"{kind_names(lambda kind: kind.takes_labels)}: CSV with path, speaker, emotion ..."
+        ),
     ] = None,
-    views: Annotated[str, typer.Option("--views", help="mead: camera views, comma-separated, or all")] = "front",
-    split: Annotated[
-        str, typer.Option("--split", help="auto, rank, train; mead: eat, smirk, emote; talkinghead1kh: official")
-    ] = "auto",
-    buckets: Annotated[int | None, typer.Option("--buckets", help="shards of a corpus without actors")] = None,
+    views: Annotated[
+        str, typer.Option("--views", help=f"{kind_names(lambda kind: kind.views)}: views, comma-separated, or all")
+    ] = "",
+    split: Annotated[str, typer.Option("--split", help=f"auto, its first, or one of {_SPLITS}")] = "auto",
+    buckets: Annotated[
+        int | None, typer.Option("--buckets", help=f"{kind_names(lambda kind: kind.buckets)}: number of shards")
+    ] = None,
     licence: Annotated[str, typer.Option("--licence", help="licence or terms of the raw clips")] = "unknown",
     replace: Annotated[bool, typer.Option("--replace", help="replace a corpus of the same name")] = False,
     home: Home = None,
@@ -183,16 +188,17 @@ def corpus_list(home: Home = None, as_json: Json = False) -> None:
 
 @corpus_app.command("unpack")
 def corpus_unpack(
-    name: Annotated[str, typer.Argument(help="name of a registered corpus of kind mead")],
+    name: Annotated[str, typer.Argument(help="name of a corpus that has archives")],
     keep_partial: Annotated[
         bool, typer.Option("--keep-partial", help="of a damaged archive, keep the files before the damage")
     ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Unpack the archives video.tar and audio.tar of a corpus into the workspace. Unchanged ones are left alone.
+    """Unpack the archives that a corpus is published as, such as MEAD's video.tar, into the workspace.
 
-    An archive with a dangerous member is refused as a whole. Exit code 0 even then: the table says which.
+    Unchanged ones are left alone. An archive with a dangerous member is refused as a whole. Exit code 0 even then: the
+    table says which.
 
     Example: magictalk corpus unpack mead
     """
@@ -210,7 +216,7 @@ def corpus_unpack(
 
 @corpus_app.command("fetch")
 def corpus_fetch(
-    name: Annotated[str, typer.Argument(help="name of a registered corpus of kind hdtf or talkinghead1kh")],
+    name: Annotated[str, typer.Argument(help="name of a corpus that is published as lists")],
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="at most so many recordings in this run")] = None,
     retry_misses: Annotated[bool, typer.Option("--retry-misses", help="try again what was gone")] = False,
     pause: Annotated[float, typer.Option("--pause", min=0, help="seconds between two downloads")] = 5.0,

@@ -153,7 +153,7 @@ def _select(runner: _Runner, selection: str | None) -> set[dg.AssetKey]:
         if part.endswith("+"):
             keys |= chosen.downstream(include_self=False).resolve(graph)
     # Upstream leaves out what Dagster only observes; a corpus is always looked at before it is indexed.
-    keys |= {k for k in everything if k.path[-1] == "source" and dg.AssetKey([*k.path[:-1], "clips"]) in keys}
+    keys |= {k for k in everything if k.path[-1] == "source" and dg.AssetKey([*k.path[:-1], "index"]) in keys}
     return keys
 
 
@@ -184,13 +184,13 @@ def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.As
     for corpus in corpora:
         if dg.AssetKey([corpus, "source"]) in wanted:
             runner.observe(corpus)
-        runner.materialize([k for k in [dg.AssetKey([corpus, "clips"])] if k in wanted])
+        runner.materialize([k for k in [dg.AssetKey([corpus, "index"])] if k in wanted])
         stages = [k for k in (dg.AssetKey([corpus, stage]) for stage in SHARD_STAGES) if k in wanted]
         if stages:
             for shard in sorted(runner.instance.get_dynamic_partitions(str(shard_partitions(corpus).name))):
                 runner.materialize(stages, shard)
         runner.materialize([k for k in (dg.AssetKey([corpus, n]) for n in RECORD_STAGES) if k in wanted])
-    done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", "clips", *SHARD_STAGES, *RECORD_STAGES)}
+    done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", "index", *SHARD_STAGES, *RECORD_STAGES)}
     runner.materialize(sorted(wanted - done, key=lambda key: key.to_user_string()))
 
 

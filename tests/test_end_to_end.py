@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from magictalk_core.corpora.registry import add_corpus, new_entry
+from magictalk_core.corpora.kinds import corpus_of
+from magictalk_core.corpora.registry import add_corpus, load_corpus, new_entry
+from magictalk_core.corpora.sample.true_curves import read_true_curves
 from magictalk_core.preparation.listing import write_index
 from magictalk_core.presets.preset import load_preset
 from magictalk_core.sample_corpus.build import build_sample_corpus
@@ -100,11 +102,11 @@ def test_mlflow_records_the_same_number(finished: Workspace) -> None:
     assert found.data.tags["dagster.asset_key"] == "models/emodiff"
 
 
-def test_tracked_curves_follow_the_true_ones(finished: Workspace, corpus: Path) -> None:
-    from magictalk_core.sample_corpus.build import truth_table
-
+def test_tracked_curves_follow_the_true_ones(finished: Workspace) -> None:
     frames = pd.concat(map(pd.read_parquet, sorted((finished.dataset("sample") / "blendshapes").glob("*.parquet"))))
-    joined = truth_table(corpus, "sample").merge(frames, on=["clip_id", "frame_index"], suffixes=("_true", ""))
+    joined = read_true_curves(corpus_of(load_corpus(finished, "sample"))).merge(
+        frames, on=["clip_id", "frame_index"], suffixes=("_true", "")
+    )
     assert len(joined) >= 0.95 * len(frames)
     for channel in ("jawOpen", "eyeBlinkLeft"):
         assert np.corrcoef(joined[f"{channel}_true"], joined[channel])[0, 1] > 0.7, channel

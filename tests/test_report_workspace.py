@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import CorpusEntry, add_corpus, load_corpus, new_entry
 from magictalk_core.evaluation import clip_scores
 from magictalk_core.evaluation.clip_scores import write_summary
@@ -28,7 +29,6 @@ from magictalk_core.faces.extract import frames_table
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
-from magictalk_core.report import assemble
 from magictalk_core.report.assemble import assemble_report
 from magictalk_core.report.training_use import training_use
 from magictalk_core.rig.builtin import builtin_rig
@@ -351,4 +351,4 @@ def test_all_corpora_of_the_demo_are_marked_synthetic(workspace: Workspace, monk
     monkeypatch.setattr(demo, "build_listed_samples", listed)
     prepare_demo(workspace)
     for name in ("sample", "sample_hdtf", "sample_talkinghead1kh"):
-        assert assemble.is_synthetic(load_corpus(workspace, name))
+        assert corpus_of(load_corpus(workspace, name)).is_synthetic

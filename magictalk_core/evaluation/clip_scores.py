@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from magictalk_core.corpora.kinds import corpus_of, kind_of
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_text
 from magictalk_core.evaluation.sync_scores import SYNC_METRICS, sync_values
@@ -33,7 +35,7 @@ from magictalk_core.workspace import Workspace
 __all__ = ["TRUE_CURVE_METRIC", "ScoreTable", "mean_score", "score_test_motion", "write_summary"]
 
 TRUE_CURVE_METRIC = "jaw_open_correlation_true_curve"
-"""Only for the sample corpus: generated jawOpen against the curve that animated the clip, no tracker in between."""
+"""Where a corpus's kind knows the curves that animated its clips: generated jawOpen against them, without a tracker."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,14 @@ def _score_all(
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     window = preset.training_set.window
+    curves: dict[str, dict[str, NDArray[np.float32]]] = {}
     for clip_id, methods in motion.groupby("clip_id", sort=True):
         corpus = str(clip_id).split("/")[0]
         clip = CorpusReader(workspace, corpus).clip(str(clip_id))
         truth, speech = clip.motion, clip.speech
-        curve = _true_curve(workspace, corpus, str(clip_id))
+        if corpus not in curves:
+            curves[corpus] = _true_curves(workspace, corpus)
+        curve = curves[corpus].get(str(clip_id))
         rows += score_ground_truth(str(clip_id), truth, window)
         rows += _sync_rows(str(clip_id), GROUND_TRUTH, sync_values(expert, truth, speech, clip.feature_id))
         for method, table in methods.groupby("method", sort=True):
@@ -100,16 +105,14 @@ def _sync_rows(clip_id: str, method: str, values: dict[str, float | None]) -> li
     ]
 
 
-def _true_curve(workspace: Workspace, corpus: str, clip_id: str) -> Any:
-    """(n, 58) of the curves that animated a clip of the sample corpus, else None."""
+def _true_curves(workspace: Workspace, corpus: str) -> dict[str, NDArray[np.float32]]:
+    """clip id -> (n, 58) of the curves that animated it; empty where the corpus's kind knows none."""
     entry = load_corpus(workspace, corpus)
-    if entry.kind != "sample":
-        return None
-    from magictalk_core.sample_corpus.build import truth_table
-
-    table = truth_table(entry.root, corpus)
-    rows = table[table["clip_id"] == clip_id].sort_values("frame_index")
-    return rows[list(MOTION_NAMES)].to_numpy(np.float32) if len(rows) else None
+    read = kind_of(entry).true_curves
+    if read is None:
+        return {}
+    clips = read(corpus_of(entry)).sort_values("frame_index").groupby("clip_id")
+    return {str(clip_id): rows[list(MOTION_NAMES)].to_numpy(np.float32) for clip_id, rows in clips}
 
 
 def mean_score(scores: Path, method: str, metric: str) -> float | None:

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from magictalk_core.config import DataSettings, MediaConfig
-from magictalk_core.corpora.source import raw_file
+from magictalk_core.corpora.raw_files import raw_file
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.gates import decide
 from magictalk_core.preparation.speech_batches import make_pieces_in_batches, make_speech_piece

@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core import __version__
-from magictalk_core.corpora.registry import is_synthetic, load_corpus
+from magictalk_core.corpora.kinds import corpus_of
+from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH
 from magictalk_core.evaluation.comparison import Comparison, read_comparisons
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS
@@ -136,7 +137,7 @@ def _source(workspace: Workspace, corpus: str, clips: pd.DataFrame, data: Traini
         data.info["corpora"].get(corpus) or read_manifest(workspace.manifest(corpus)).digest,
         licences=tuple((str(licence), int(n)) for licence, n in licences.items()),
         trackers=trackers_of(workspace, corpus, accepted["clip_id"]),
-        synthetic=is_synthetic(entry),
+        synthetic=corpus_of(entry).is_synthetic,
     )
 
 

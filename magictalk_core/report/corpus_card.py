@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from magictalk_core.corpora.registry import CorpusEntry, load_corpus
-from magictalk_core.corpora.splits import scheme_of
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.kinds import corpus_of, kind_of
+from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import CorpusFunnel
 from magictalk_core.report.plots import write_funnel_plot
@@ -21,9 +22,7 @@ from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
-__all__ = ["CARD_VERSION", "Card", "card_text", "write_card"]
-
-CARD_VERSION = "1"
+__all__ = ["Card", "card_text", "write_card"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
         lines += markdown_table(("reason", "clips", "hours", "meaning"), rejected)
     else:
         lines.append("Nothing.")
-    lines += ["", f"## Splits ({code(scheme_of(entry))})", ""]
+    lines += ["", f"## Splits ({code(corpus_of(entry).split)})", ""]
     order = {str(split): i for i, split in enumerate(Split)}
     splits = sorted(_groups(accepted, ["split"]), key=lambda row: order[str(row[0])])
     lines += markdown_table(("split", "clips", "speakers", "hours"), splits)
@@ -96,7 +95,13 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
     lines += markdown_table(("emotion", "level", "clips", "speakers", "hours"), _groups(accepted, ["emotion", "level"]))
     lines += ["", "## Licences", ""]
     lines += markdown_table(("licence", "clips", "speakers", "hours"), _groups(accepted, ["licence"]))
-    lines += ["", "Faces of real people are personal data. Ask what you may do with them before you share anything."]
+    kind = kind_of(entry)
+    lines += ["", f"Terms of the kind `{kind.name}`: {kind.terms}"]
+    if not corpus_of(entry).is_synthetic:
+        lines += [
+            "",
+            "Faces of real people are personal data. Ask what you may do with them before you share anything.",
+        ]
     return "\n".join(lines) + "\n"
 
 
