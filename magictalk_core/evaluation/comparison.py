@@ -57,11 +57,12 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
     out = workspace.videos / "comparison"
     generated = workspace.refined("test") / "motion.parquet"
     clips = _spread(test_clips(workspace, corpora, preset.evaluation.max_clips), preset.evaluation.max_videos)
+    readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
     inputs: dict[str, Any] = {
         "version": COMPARISON_VERSION,
         "motion": file_md5(generated),
         "rig": file_md5(workspace.rig / "rig.npz"),
-        "media": {c: file_md5(CorpusReader(workspace, name).media(c)[0]) for name, c in clips},
+        "media": {c: file_md5(readers[name].media(c)[0]) for name, c in clips},
         "size": preset.evaluation.video_size,
     }
     if not stamp_is_valid(out, inputs):
@@ -72,8 +73,7 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
         for number, (corpus, clip_id) in enumerate(clips, 1):
             motion = motions[motions["clip_id"] == clip_id].sort_values("frame_index")[list(MOTION_NAMES)]
             target = out / f"{clip_id.replace('/', '-')}.mp4"
-            reader = CorpusReader(workspace, corpus)
-            _render(reader, clip_id, motion.to_numpy(np.float32), rig, preset, target, styles[clip_id])
+            _render(readers[corpus], clip_id, motion.to_numpy(np.float32), rig, preset, target, styles[clip_id])
             logger.info("comparison video %d of %d: %s", number, len(clips), target.name)
         write_stamp(out, inputs)
     return ComparisonVideos(out, output_md5(out), len(clips))

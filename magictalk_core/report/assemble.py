@@ -81,11 +81,12 @@ def _videos(workspace: Workspace, clips: pd.DataFrame) -> list[VideoEntry]:
     motions = read_frame(MOTION, workspace.refined("test") / "motion.parquet", filters=[("method", "==", MAGICTALK)])
     styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
     by_name = {str(clip).replace("/", "-"): row for clip, row in clips.set_index("clip_id", drop=False).iterrows()}
+    readers = {str(corpus): CorpusReader(workspace, str(corpus)) for corpus in clips["corpus"].unique()}
     entries = []
     for video in sorted((workspace.videos / "comparison").glob("*.mp4")):
         row = by_name[video.stem]
         clip = str(row["clip_id"])
-        truth, _ = CorpusReader(workspace, str(row["corpus"])).motion(clip)
+        truth, _ = readers[str(row["corpus"])].motion(clip)
         result = motions[motions["clip_id"] == clip].sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
         n = min(len(truth), len(result))
         correlation = channel_correlation(truth[:n], result[:n], "jawOpen")
