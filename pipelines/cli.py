@@ -111,7 +111,7 @@ def run(
     Example: magictalk run --preset sample --select "mead/clips mead/media"
     """
     with _errors():
-        from magictalk_core.config import load_preset
+        from magictalk_core.presets.preset import load_preset
 
         load_preset(preset)
         code = _run_pipeline(_workspace(home), preset, select, as_json)

@@ -18,9 +18,9 @@ from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.faces.landmarks import portrait_landmarks
 from magictalk_core.media.decode import read_audio
 from magictalk_core.media.encode import write_video
-from magictalk_core.models.emodiff.generate import EmoDiffModel
+from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
-from magictalk_core.models.lip_residue.refine import LipRefiner
+from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.label import provenance_metadata, stamp
 from magictalk_core.portrait.picture import read_picture
@@ -28,12 +28,12 @@ from magictalk_core.portrait.provenance import sign_video
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.features import speech_features
 from magictalk_core.training.run import current_model
+from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 from magictalk_core.workspace import Workspace
 
 __all__ = ["LABEL", "animate"]
 
 LABEL = "SYNTHETIC"
-SAMPLE_RATE = 16_000
 
 
 def animate(
@@ -64,18 +64,18 @@ def animate(
     model_dir = model or current_model(workspace.models("emodiff"))
     emodiff = EmoDiffModel.load(model_dir)
     refiner = _refiner(workspace) if lips else None
-    frames = max(1, round(len(samples) / SAMPLE_RATE * emodiff.fps))
+    frames = max(1, round(len(samples) / SAMPLE_RATE * FRAME_RATE))
     frames_of_style = StyleBank.load(model_dir).at_intensity(style, intensity)
     speech = speech_features(samples, frames, emodiff.feature_id)
     state = emodiff.generate(speech, frames_of_style, None, seed)
     if refiner is not None:
         state = refiner.refine(state, emodiff.channels, speech, emodiff.feature_id, frames_of_style)
     method = EMODIFF if refiner is None else MAGICTALK
-    _render(picture, landmarks, to_motion(state, emodiff.channels), samples, emodiff.fps, size, output, style, method)
+    _render(picture, landmarks, to_motion(state, emodiff.channels), samples, size, output, style, method)
     return {
         "output": str(output),
         "frames": frames,
-        "duration_s": round(frames / emodiff.fps, 3),
+        "duration_s": round(frames / FRAME_RATE, 3),
         "style": style,
         "intensity": intensity,
         "method": method,
@@ -112,7 +112,6 @@ def _render(
     landmarks: NDArray[np.float32],
     motion: NDArray[np.float32],
     samples: NDArray[np.float32],
-    fps: int,
     size: int,
     output: Path,
     style: str,
@@ -123,7 +122,7 @@ def _render(
     animator = PortraitAnimator(picture, landmarks, builtin_rig(), size)
     try:
         stamped = (stamp(frame, LABEL) for frame in animator.render(motion))
-        write_video(unsigned, stamped, fps, samples, metadata=provenance_metadata(model=method, style=style))
+        write_video(unsigned, stamped, FRAME_RATE, samples, metadata=provenance_metadata(model=method, style=style))
         sign_video(unsigned)
         unsigned.replace(output)
     finally:
