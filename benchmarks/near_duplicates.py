@@ -3,8 +3,8 @@
     python benchmarks/near_duplicates.py [--clips 3000 30000 300000]
 
 Random signatures and lengths of 1 to 12 s; one clip in a hundred is a copy of another with 15 % of its bits changed,
-and as many pairs differ in just the limit of the default settings. On 2 busy cores: 0.2 s, 1.9 s and 56 s, of 3,000 copies
-3,000 found and 2,997 at the limit; comparing each with each took 23 s for 30,000.
+and as many pairs differ in just the limit of the default settings. On 2 busy cores: 0.2 s, 1.9 s and 56 s, of 3,000
+copies 3,000 found and 2,997 at the limit; comparing each with each took 23 s for 30,000.
 """
 
 from __future__ import annotations

@@ -83,6 +83,8 @@ class CorpusReader:
         path = self._table("media", clip_id)
         if path not in self._media:
             self._media[path] = _media_files(path)
+        if clip_id not in self._media[path]:
+            raise PermanentError(f"{path}: no video of clip `{clip_id}`")
         video, audio = self._media[path][clip_id]
         folder = self.workspace.corpus(self.corpus)
         return folder / video, None if audio is None else folder / audio
