@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from magictalk_core.config import QualityConfig
 from magictalk_core.preparation.clips_table import complete_clips
-from magictalk_core.preparation.duplicates import find_duplicates
+from magictalk_core.preparation.duplicates import find_duplicates, find_leaks
 from magictalk_core.preparation.gates import GATES, decide
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS, MEASURED, MEDIA
@@ -115,6 +115,7 @@ def test_a_copy_is_rejected_and_the_held_out_clip_is_kept() -> None:
     ]
     ((copy, original),) = find_duplicates(rows, QualityConfig())
     assert (copy["clip_id"], original["clip_id"]) == ("c/s/a", "c/s/b")
+    assert find_leaks(rows, QualityConfig()).copies == {"c/s/a": "c/s/b"}
     here = frozenset({"c"})
     leaks = excluded_copies(rows, here, QualityConfig())
     assert {clip: one.reason for clip, one in leaks.items()} == {"c/s/a": "leaking_copy"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from magictalk_core.evaluation.table import GROUND_TRUTH, METRICS_VERSION, score
 from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.models.sync_expert.model import SyncExpertModel
-from magictalk_core.preparation.reader import CorpusReader
+from magictalk_core.preparation.reader import ClipData, CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.rig import Rig, load_rig
 from magictalk_core.storage.atomic import atomic_path
@@ -77,25 +78,31 @@ def _score_all(
     rows: list[dict[str, Any]] = []
     window = preset.training_set.window
     curves: dict[str, dict[str, NDArray[np.float32]]] = {}
-    for clip_id, methods in motion.groupby("clip_id", sort=True):
-        corpus = str(clip_id).split("/")[0]
-        clip = CorpusReader(workspace, corpus).clip(str(clip_id))
-        truth, speech = clip.motion, clip.speech
+    generated = {str(clip_id): methods for clip_id, methods in motion.groupby("clip_id")}
+    for clip in _read_clips(workspace, generated):
+        clip_id, truth, speech = clip.clip_id, clip.motion, clip.speech
+        corpus = clip_id.split("/")[0]
         if corpus not in curves:
             curves[corpus] = _true_curves(workspace, corpus)
-        curve = curves[corpus].get(str(clip_id))
-        rows += score_ground_truth(str(clip_id), truth, window)
-        rows += _sync_rows(str(clip_id), GROUND_TRUTH, sync_values(expert, truth, speech, clip.feature_id))
-        for method, table in methods.groupby("method", sort=True):
+        curve = curves[corpus].get(clip_id)
+        rows += score_ground_truth(clip_id, truth, window)
+        rows += _sync_rows(clip_id, GROUND_TRUTH, sync_values(expert, truth, speech, clip.feature_id))
+        for method, table in generated[clip_id].groupby("method", sort=True):
             result = table.sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
-            rows += score_clip(str(clip_id), str(method), truth[: len(result)], result, rig, window)
-            rows += _sync_rows(str(clip_id), str(method), sync_values(expert, result, speech, clip.feature_id))
+            rows += score_clip(clip_id, str(method), truth[: len(result)], result, rig, window)
+            rows += _sync_rows(clip_id, str(method), sync_values(expert, result, speech, clip.feature_id))
             if curve is not None:
                 n = min(len(curve), len(result))
                 value = channel_correlation(curve[:n], result[:n], "jawOpen")
-                row = {"clip_id": str(clip_id), "method": str(method), "metric": TRUE_CURVE_METRIC}
+                row = {"clip_id": clip_id, "method": str(method), "metric": TRUE_CURVE_METRIC}
                 rows.append({**row, "value": value, "unit": "1"})
     return rows
+
+
+def _read_clips(workspace: Workspace, clip_ids: Iterable[str]) -> Iterator[ClipData]:
+    """Clips of any corpora, every shard decoded once."""
+    for corpus, ids in groupby(sorted(clip_ids), key=lambda clip_id: clip_id.split("/")[0]):
+        yield from CorpusReader(workspace, corpus).clips_of(ids)
 
 
 def _sync_rows(clip_id: str, method: str, values: dict[str, float | None]) -> list[dict[str, Any]]:

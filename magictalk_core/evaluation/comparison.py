@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,12 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
     out = workspace.videos / "comparison"
     generated = workspace.refined("test") / "motion.parquet"
     clips = _spread(test_clips(workspace, corpora, preset.evaluation.max_clips), preset.evaluation.max_videos)
+    readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
     inputs: dict[str, Any] = {
         "version": COMPARISON_VERSION,
         "motion": file_md5(generated),
         "rig": file_md5(workspace.rig / "rig.npz"),
-        "media": {c: file_md5(CorpusReader(workspace, name).media(c)[0]) for name, c in clips},
+        "media": {c: file_md5(readers[name].media(c)[0]) for name, c in clips},
         "size": preset.evaluation.video_size,
     }
     if not stamp_is_valid(out, inputs):
@@ -94,7 +95,7 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
             shutil.rmtree(left)  # of a run that was killed; nothing in it need be signed
         motions = read_frame(MOTION, generated, filters=[("method", "==", METHOD)])
         with atomic_directory(out) as folder:
-            made = _render_all(workspace, clips, motions, preset, folder)
+            made = _render_all(workspace, clips, readers, motions, preset, folder)
             rows = [asdict(comparison) for comparison in made]
             (folder / _LIST).write_text(json.dumps(rows, indent=1), encoding="utf-8")
         write_stamp(out, inputs)
@@ -109,7 +110,12 @@ def read_comparisons(folder: Path) -> tuple[Comparison, ...]:
 
 
 def _render_all(
-    workspace: Workspace, clips: Sequence[tuple[str, str]], motions: pd.DataFrame, preset: Preset, folder: Path
+    workspace: Workspace,
+    clips: Sequence[tuple[str, str]],
+    readers: Mapping[str, CorpusReader],
+    motions: pd.DataFrame,
+    preset: Preset,
+    folder: Path,
 ) -> list[Comparison]:
     rig = load_rig(workspace.rig / "rig.npz")
     styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
@@ -117,9 +123,8 @@ def _render_all(
     for number, (corpus, clip_id) in enumerate(clips, 1):
         motion = motions[motions["clip_id"] == clip_id].sort_values("frame_index")[list(MOTION_NAMES)]
         name = f"{clip_id.replace('/', '-')}.mp4"
-        reader = CorpusReader(workspace, corpus)
         try:
-            _render(reader, clip_id, motion.to_numpy(np.float32), rig, preset, folder / name, styles[clip_id])
+            _render(readers[corpus], clip_id, motion.to_numpy(np.float32), rig, preset, folder / name, styles[clip_id])
         except _NoPortrait as error:
             logger.warning("no comparison video %d of %d: %s: %s", number, len(clips), clip_id, error)
             made.append(Comparison(clip_id, None, str(error)))

@@ -19,6 +19,7 @@ from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame, read_table, table_metadata, write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
 from magictalk_core.vocabulary.clips import Reason, Status
+from magictalk_core.work.clip_steps import failed_clips
 from magictalk_core.work.isolation import default_workers
 from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
 from magictalk_core.workspace import Workspace
@@ -103,11 +104,16 @@ def read_index(workspace: Workspace, corpus: str, shard: str | None = None) -> p
 
 
 def frame_count_mismatches(workspace: Workspace, corpus: str, shard: str, table: str, needs: str) -> list[str]:
-    """Clips of a shard whose `table` has not one row per frame (within 1) of the standardized video."""
+    """Clips of a shard whose `table` has not one row per frame (within 1) of the standardized video.
+
+    A clip whose child crashed has a reason instead of rows (`complete_clips`).
+    """
     media = read_frame(MEDIA, workspace.shard_table(corpus, "media", shard))
     expected = media[media[needs].notna()].set_index("clip_id")["n_frames"]
     spec = FRAMES if table == "blendshapes" else SPEECH
-    rows = read_frame(spec, workspace.shard_table(corpus, table, shard), columns=["clip_id"])
+    path = workspace.shard_table(corpus, table, shard)
+    expected = expected.drop(list(failed_clips(path)), errors="ignore")
+    rows = read_frame(spec, path, columns=["clip_id"])
     found = rows["clip_id"].value_counts().reindex(expected.index, fill_value=0)
     return [str(clip) for clip in expected.index[(found - expected).abs() > 1]]
 
@@ -127,10 +133,10 @@ def speech_problems_of_shard(workspace: Workspace, corpus: str, shard: str) -> d
 
 
 def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> WrittenTable:
-    """Finish the clip table from the index and the media tables of all shards."""
-    path = workspace.clips_table(corpus)
-    media = [workspace.shard_table(corpus, "media", shard) for shard in _shards(read_index(workspace, corpus))]
-    return _written(path, complete_clips(workspace.index_table(corpus), media, quality, path))
+    """Finish the clip table from the index and the tables of all shards."""
+    path, shards = workspace.clips_table(corpus), _shards(read_index(workspace, corpus))
+    media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
+    return _written(path, complete_clips(workspace.index_table(corpus), media, quality, path, tracked, heard))
 
 
 def write_manifest(workspace: Workspace, corpus: str) -> Manifest:

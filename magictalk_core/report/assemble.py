@@ -94,12 +94,13 @@ def _videos(workspace: Workspace, clips: pd.DataFrame, comparisons: Sequence[Com
     motions = read_frame(MOTION, workspace.refined("test") / "motion.parquet", filters=[("method", "==", MAGICTALK)])
     styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
     rows = clips.set_index("clip_id", drop=False)
+    readers = {str(corpus): CorpusReader(workspace, str(corpus)) for corpus in clips["corpus"].unique()}
     entries = []
     for comparison in comparisons:
         if comparison.file is None:
             continue
         clip, row = comparison.clip_id, rows.loc[comparison.clip_id]
-        truth, _ = CorpusReader(workspace, str(row["corpus"])).motion(clip)
+        truth, _ = readers[str(row["corpus"])].motion(clip)
         result = motions[motions["clip_id"] == clip].sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
         n = min(len(truth), len(result))
         correlation = channel_correlation(truth[:n], result[:n], "jawOpen")
