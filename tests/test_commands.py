@@ -80,7 +80,8 @@ def test_a_video_as_long_as_its_speech(home: Path, inputs: dict[str, Path], tmp_
     assert abs(len(frames) - seconds * 25) <= 1 and summary["frames"] == len(frames)
     assert frames[0].shape == (128, 128, 3) and probe(out).has_audio
     assert np.abs(frames[10].astype(int) - frames[20].astype(int)).max() > 10
-    assert read_provenance(out)["validation_state"] == "Valid"
+    manifest = read_provenance(out)
+    assert (manifest["validation_state"], manifest["title"]) == ("Valid", "out.mp4")
 
 
 def test_lips_are_refined_with_the_models_of_the_workspace(home: Path, inputs: dict[str, Path], tmp_path: Path) -> None:
@@ -102,9 +103,9 @@ def test_lips_are_refined_with_the_models_of_the_workspace(home: Path, inputs: d
     ("change", "says"),
     [
         ({"portrait": "noise"}, "noise.png: no face found"),
-        ({"portrait": "speech"}, "speech.ogg: "),
-        ({"audio": "broken"}, "broken.wav: not readable as audio"),
-        ({"audio": "missing"}, "no such audio file"),
+        ({"portrait": "speech"}, "speech.ogg: not readable as a picture"),
+        ({"audio": "broken"}, "broken.wav: "),
+        ({"audio": "missing"}, "no such audio or video file"),
         ({"style": "bored"}, "unknown style `bored`: expected an emotion (happy, sad) or a training clip"),
         ({"out": "out.avi"}, "expected a file name that ends in .mp4"),
     ],

@@ -1,0 +1,90 @@
+"""What went wrong in a Dagster run, as one error of the class that the step raised: the class decides the exit code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from magictalk_core.errors import (
+    MachineError,
+    MagicTalkError,
+    PermanentError,
+    TransientError,
+    UserError,
+    machine_trouble,
+)
+from magictalk_core.workspace import Workspace
+from pipelines.console import write_traceback
+
+__all__ = ["failure_of"]
+
+_KINDS = (UserError, PermanentError, TransientError, MachineError)
+_ERRNO = re.compile(r"\[Errno (\d+)\] [^:']*(?:: '(.+)')?")
+
+
+def failure_of(result: Any, workspace: Workspace) -> MagicTalkError:
+    """The failure of what `dg.materialize` or a job's execution returned, with the step that raised it.
+
+    An error of ours speaks for itself. Of others the name of the type helps: they say that the machine is in trouble,
+    or are ours to mend and leave their traceback in the workspace's logs.
+    """
+    for event in result.all_events:
+        if event.is_step_failure:
+            return _of_step(str(event.step_key), event.step_failure_data.error, result.all_events, workspace)
+    return PermanentError("the run failed; see the run's page in `dagster dev` for its log")
+
+
+def _of_step(step: str, failed: Any, events: list[Any], workspace: Workspace) -> MagicTalkError:
+    where = step.replace("__", "/")
+    chain = list(_chain(failed))
+    # A training tells its exception through Pipes; the step that waits for it knows the exit code only.
+    told = [
+        event.engine_event_data.error
+        for event in events
+        if event.is_engine_event and event.step_key == step and event.engine_event_data.error is not None
+    ]
+    for error in (*chain, *told):
+        kind = _kind(error.cls_name)
+        if kind is not None:
+            return kind(f"{where}: {_text(error)}")
+    innermost = [*chain, *told][-1]
+    trouble = _machine_trouble(innermost)
+    if trouble is not None:
+        return MachineError(f"{where}: {trouble}")
+    text = f"{where}: {innermost.message.strip()}"
+    if str(innermost.cls_name).startswith("Dagster"):
+        return PermanentError(text)
+    return PermanentError(f"{text}; traceback: {write_traceback(failed.to_string(), workspace)}")
+
+
+def _chain(error: Any) -> Iterator[Any]:
+    """The error and its causes, outermost first."""
+    while error is not None:
+        yield error
+        error = error.cause
+
+
+def _text(error: Any) -> str:
+    """The message without the name of the class before it."""
+    return re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", error.message.strip())
+
+
+def _kind(name: str | None) -> type[MagicTalkError] | None:
+    """The class of `errors` that the class of this name is, or is derived from; Dagster keeps names only."""
+    found = next((each for each in _subclasses(MagicTalkError) if each.__name__ == name), None)
+    return found and next((kind for kind in _KINDS if issubclass(found, kind)), PermanentError)
+
+
+def _subclasses(of: type[MagicTalkError]) -> Iterator[type[MagicTalkError]]:
+    for each in of.__subclasses__():
+        yield each
+        yield from _subclasses(each)
+
+
+def _machine_trouble(error: Any) -> MachineError | None:
+    """As `errors.machine_trouble`, from what Dagster keeps of an exception: its class's name and its text."""
+    if error.cls_name == "MemoryError":
+        return machine_trouble(MemoryError())
+    told = _ERRNO.search(error.message)
+    return machine_trouble(OSError(int(told[1]), "", told[2])) if told else None
