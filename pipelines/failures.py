@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import dagster as dg
+
 from magictalk_core.errors import (
     MachineError,
     MagicTalkError,
@@ -23,39 +25,34 @@ _KINDS = (UserError, PermanentError, TransientError, MachineError)
 _ERRNO = re.compile(r"\[Errno (\d+)\] [^:']*(?:: '(.+)')?")
 
 
-def failure_of(result: Any, workspace: Workspace) -> MagicTalkError:
-    """The failure of what `dg.materialize` or a job's execution returned, with the step that raised it.
+def failure_of(result: Any, instance: dg.DagsterInstance, workspace: Workspace) -> MagicTalkError:
+    """The failure of what `dg.materialize` or a job's execution in `instance` returned, with the step that raised it.
 
     An error of ours speaks for itself. Of others the name of the type helps: they say that the machine is in trouble,
     or are ours to mend and leave their traceback in the workspace's logs.
     """
     for event in result.all_events:
         if event.is_step_failure:
-            return _of_step(str(event.step_key), event.step_failure_data.error, result.all_events, workspace)
+            step = str(event.step_key)
+            errors = [*_chain(event.step_failure_data.error), *_told_through_pipes(instance, result.run_id, step)]
+            return _of_step(step, errors, workspace)
     return PermanentError("the run failed; see the run's page in `dagster dev` for its log")
 
 
-def _of_step(step: str, failed: Any, events: list[Any], workspace: Workspace) -> MagicTalkError:
+def _of_step(step: str, errors: list[Any], workspace: Workspace) -> MagicTalkError:
     where = step.replace("__", "/")
-    chain = list(_chain(failed))
-    # A training tells its exception through Pipes; the step that waits for it knows the exit code only.
-    told = [
-        event.engine_event_data.error
-        for event in events
-        if event.is_engine_event and event.step_key == step and event.engine_event_data.error is not None
-    ]
-    for error in (*chain, *told):
+    for error in errors:
         kind = _kind(error.cls_name)
         if kind is not None:
             return kind(f"{where}: {_text(error)}")
-    innermost = [*chain, *told][-1]
+    innermost = errors[-1]
     trouble = _machine_trouble(innermost)
     if trouble is not None:
         return MachineError(f"{where}: {trouble}")
     text = f"{where}: {innermost.message.strip()}"
     if str(innermost.cls_name).startswith("Dagster"):
         return PermanentError(text)
-    return PermanentError(f"{text}; traceback: {write_traceback(failed.to_string(), workspace)}")
+    return PermanentError(f"{text}; traceback: {write_traceback(errors[0].to_string(), workspace)}")
 
 
 def _chain(error: Any) -> Iterator[Any]:
@@ -63,6 +60,14 @@ def _chain(error: Any) -> Iterator[Any]:
     while error is not None:
         yield error
         error = error.cause
+
+
+def _told_through_pipes(instance: dg.DagsterInstance, run_id: str, step: str) -> Iterator[Any]:
+    """Exceptions of a child process, such as a training; the step that waits for it knows the exit code only."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        event = entry.dagster_event
+        if event is not None and event.step_key == step and event.engine_event_data.error is not None:
+            yield from _chain(event.engine_event_data.error)
 
 
 def _text(error: Any) -> str:

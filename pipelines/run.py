@@ -89,7 +89,7 @@ class _Runner:
                     f"{evaluation.asset_key.to_user_string()}{shard} {evaluation.check_name}: {facts}"
                 )
         if not result.success:
-            raise failure_of(result, self.workspace)
+            raise failure_of(result, self.instance, self.workspace)
 
     def observe(self, corpus: str) -> None:
         job = self.definitions.resolve_job_def(f"{corpus}_observe")
@@ -97,7 +97,7 @@ class _Runner:
             instance=self.instance, run_config=QUIET_LOGS, raise_on_error=False, tags=COMMAND_TAG
         )
         if not result.success:
-            raise failure_of(result, self.workspace)
+            raise failure_of(result, self.instance, self.workspace)
 
     def _record(self, materialization: dg.AssetMaterialization, partition: str | None) -> None:
         values = {key: value.value for key, value in materialization.metadata.items()}

@@ -77,7 +77,7 @@ def test_a_file_without_sound_is_one_error_that_names_it(tmp_path: Path) -> None
     (tmp_path / "letter.wav").write_text("Dear all", encoding="utf-8")
     with pytest.raises(UserError, match=r"letter\.wav"):
         featurize_file(tmp_path / "letter.wav", tmp_path / "a.npy")
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="no such audio or video file"):
         featurize_file(tmp_path / "nothing.wav", tmp_path / "a.npy")
 
 
