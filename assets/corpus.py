@@ -228,9 +228,10 @@ def _speech_in_range(store: Store, corpus: str, shard: str) -> dg.AssetCheckResu
 
 
 def _silence_is_blank(feature: str) -> dg.AssetCheckResult:
+    from magictalk_core.preparation.preload import PRELOAD
     from magictalk_core.speech.checks import silence_problems_apart
 
-    problems = silence_problems_apart(feature)
+    problems = silence_problems_apart(feature, PRELOAD)
     return dg.AssetCheckResult(
         passed=not problems,
         check_name="silence_is_blank",

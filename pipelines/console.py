@@ -26,8 +26,9 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from typer.core import TyperGroup
 
-from magictalk_core.errors import MagicTalkError, UserError, machine_trouble
+from magictalk_core.errors import MagicTalkError, UserError
 from magictalk_core.workspace import Workspace
+from pipelines.machine import machine_error
 
 __all__ = [
     "OneLineErrors",
@@ -99,7 +100,7 @@ class OneLineErrors(TyperGroup):
         except (typer.TyperException, typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            known = error if isinstance(error, MagicTalkError) else machine_trouble(error)
+            known = error if isinstance(error, MagicTalkError) else machine_error(error)
             if known is None:
                 log = write_traceback(traceback.format_exc(), _workspace.get())
                 known = MagicTalkError(f"unexpected {type(error).__name__}: {error}; traceback: {log}")

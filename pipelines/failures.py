@@ -14,15 +14,14 @@ from magictalk_core.errors import (
     PermanentError,
     TransientError,
     UserError,
-    machine_trouble,
 )
 from magictalk_core.workspace import Workspace
 from pipelines.console import write_traceback
+from pipelines.machine import machine_error_of_text
 
 __all__ = ["failure_of"]
 
 _KINDS = (UserError, PermanentError, TransientError, MachineError)
-_ERRNO = re.compile(r"\[Errno (\d+)\] [^:']*(?:: '(.+)')?")
 
 
 def failure_of(result: Any, instance: dg.DagsterInstance, workspace: Workspace) -> MagicTalkError:
@@ -46,7 +45,7 @@ def _of_step(step: str, errors: list[Any], workspace: Workspace) -> MagicTalkErr
         if kind is not None:
             return kind(f"{where}: {_text(error)}")
     innermost = errors[-1]
-    trouble = _machine_trouble(innermost)
+    trouble = machine_error_of_text(innermost.cls_name, innermost.message)
     if trouble is not None:
         return MachineError(f"{where}: {trouble}")
     text = f"{where}: {innermost.message.strip()}"
@@ -85,11 +84,3 @@ def _subclasses(of: type[MagicTalkError]) -> Iterator[type[MagicTalkError]]:
     for each in of.__subclasses__():
         yield each
         yield from _subclasses(each)
-
-
-def _machine_trouble(error: Any) -> MachineError | None:
-    """As `errors.machine_trouble`, from what Dagster keeps of an exception: its class's name and its text."""
-    if error.cls_name == "MemoryError":
-        return machine_trouble(MemoryError())
-    told = _ERRNO.search(error.message)
-    return machine_trouble(OSError(int(told[1]), "", told[2])) if told else None

@@ -67,8 +67,12 @@ def _last_line(done: Result) -> str:
         (PermanentError("a broken table"), 1, "a broken table"),
         (MediaError(Reason.UNREADABLE, "a broken file"), 1, "a broken file"),
         (MachineError("the disk is gone"), 1, "the disk is gone"),
-        (OSError(errno.ENOSPC, "No space left on device", "/big/file"), 1, "/big/file: no space left on the disk"),
-        (MemoryError(), 1, "not enough memory"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/big/file"),
+            1,
+            "/big/file: No space left on device: make room",
+        ),
+        (MemoryError(), 1, "no memory left"),
     ],
     ids=["user", "data", "media", "machine", "disk", "memory"],
 )
@@ -132,7 +136,7 @@ def test_a_home_that_cannot_be_made_is_one_line(command: list[str]) -> None:
     # The kernel's own file system takes no folders, not even from root.
     done = runner.invoke(app, [*command, "--home", "/sys/magictalk"])
     (line,) = done.stderr.strip().splitlines()
-    assert done.exit_code == 1 and "/sys/magictalk" in line and "--home" in line
+    assert done.exit_code == 1 and "/sys/magictalk" in line
 
 
 def test_a_run_in_a_home_that_became_read_only_is_one_line(home: Path) -> None:
@@ -153,7 +157,7 @@ def test_a_run_in_a_home_that_became_read_only_is_one_line(home: Path) -> None:
             path.chmod(0o755)
         shutil.rmtree(outside)
     (line,) = done.stderr.strip().splitlines()
-    assert done.exit_code == 1 and ".run.lock: no permission" in line
+    assert done.exit_code == 1 and ".run.lock: Permission denied: make that folder writable" in line
 
 
 @pytest.mark.parametrize("command", [["run"], ["corpus", "list"], ["demo"]], ids=" ".join)

@@ -27,8 +27,8 @@ __all__ = ["Extracted", "extract_file"]
 _TRACKERS = ("auto", "mediapipe", "litert")
 _LONGEST_S = 24 * 3600.0
 """Of one tracking: hours of video take hours."""
-_TRACKING_GB = 16.0
-"""Address space of the tracking child: networks and EGL reserve far more than they use."""
+_TRACKING_GB = 8.0
+"""Memory of the tracking child. Half of it is enough on two processors; every processor has networks of its own."""
 
 
 @dataclass(frozen=True)

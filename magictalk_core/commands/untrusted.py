@@ -22,9 +22,10 @@ from magictalk_core.work.isolation import Crash, map_isolated
 __all__ = ["DECODING_GB", "made_apart", "picture_of", "sound_of"]
 
 DECODING_GB = 4.0
-"""Address space of a decoding child."""
+"""Memory of a decoding child."""
 
 _DECODING_S = 600.0
+_PRELOAD = (__name__,)
 
 
 def sound_of(path: Path, sample_rate: int) -> NDArray[np.float32]:
@@ -71,7 +72,8 @@ def made_apart(
     with tempfile.TemporaryDirectory(prefix="magictalk-") as folder:
         piece = Path(folder) / f"piece{suffix}"
         task = (source, *more, piece)
-        ((_, outcome),) = map_isolated(function, [task], workers=1, timeout_s=timeout_s, memory_gb=memory_gb)
+        limits = {"timeout_s": timeout_s, "memory_gb": memory_gb}
+        ((_, outcome),) = map_isolated(function, [task], workers=1, preload=_PRELOAD, **limits)
         if isinstance(outcome, Crash):
             if outcome.kind == "raised":
                 raise UserError(f"{source}: {outcome.detail}")

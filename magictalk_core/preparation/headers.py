@@ -14,6 +14,7 @@ from magictalk_core.media.container import MediaError
 from magictalk_core.media.keyframes import chunk_starts
 from magictalk_core.media.probe import MediaProbe, probe
 from magictalk_core.preparation.gates import Rejection
+from magictalk_core.preparation.preload import PRELOAD
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.vocabulary.clips import Reason
 from magictalk_core.work.isolation import Crash, default_workers, map_isolated
@@ -113,7 +114,7 @@ def _ask_batches(
     tasks = [([str(todo[md5]) for md5 in batch], media.max_side_px) for batch in batches]
     longest = _TIMEOUT_S * max((len(batch) for batch in batches), default=1) ** 0.5
     outcomes = map_isolated(
-        function, tasks, workers=default_workers(), timeout_s=longest, memory_gb=media.max_memory_gb
+        function, tasks, workers=default_workers(), timeout_s=longest, memory_gb=media.max_memory_gb, preload=PRELOAD
     )
     done, said = 0, 0
     for index, outcome in outcomes:

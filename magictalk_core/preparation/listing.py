@@ -18,6 +18,7 @@ from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame, read_table, table_metadata, write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
 from magictalk_core.vocabulary.clips import Reason, Status
+from magictalk_core.work.clip_steps import failed_clips
 from magictalk_core.work.isolation import default_workers
 from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
 from magictalk_core.workspace import Workspace
@@ -96,11 +97,16 @@ def read_index(workspace: Workspace, corpus: str, shard: str | None = None) -> p
 
 
 def frame_count_mismatches(workspace: Workspace, corpus: str, shard: str, table: str, needs: str) -> list[str]:
-    """Clips of a shard whose `table` has not one row per frame (within 1) of the standardized video."""
+    """Clips of a shard whose `table` has not one row per frame (within 1) of the standardized video.
+
+    A clip whose child crashed has a reason instead of rows (`complete_clips`).
+    """
     media = read_frame(MEDIA, workspace.shard_table(corpus, "media", shard))
     expected = media[media[needs].notna()].set_index("clip_id")["n_frames"]
     spec = FRAMES if table == "blendshapes" else SPEECH
-    rows = read_frame(spec, workspace.shard_table(corpus, table, shard), columns=["clip_id"])
+    path = workspace.shard_table(corpus, table, shard)
+    expected = expected.drop(list(failed_clips(path)), errors="ignore")
+    rows = read_frame(spec, path, columns=["clip_id"])
     found = rows["clip_id"].value_counts().reindex(expected.index, fill_value=0)
     return [str(clip) for clip in expected.index[(found - expected).abs() > 1]]
 
@@ -122,8 +128,8 @@ def speech_problems_of_shard(workspace: Workspace, corpus: str, shard: str) -> d
 def write_manifest(workspace: Workspace, corpus: str, quality: QualityConfig) -> Manifest:
     """Finish the clip table and hash the whole dataset directory."""
     shards = _shards(read_index(workspace, corpus))
-    media = [workspace.shard_table(corpus, "media", shard) for shard in shards]
-    complete_clips(workspace.index_table(corpus), media, quality, workspace.clips_table(corpus))
+    media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
+    complete_clips(workspace.index_table(corpus), media, quality, workspace.clips_table(corpus), tracked, heard)
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
     return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
 

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from magictalk_core.corpora.mead import clips as mead
 from magictalk_core.corpora.registry import CorpusEntry
 from magictalk_core.errors import PermanentError
+from magictalk_core.preparation.preload import PRELOAD
 from magictalk_core.sample_corpus.curves import Utterance, motion_curves
 from magictalk_core.storage.atomic import atomic_path, write_text
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
@@ -34,6 +35,7 @@ from magictalk_core.work.isolation import Crash, map_isolated
 __all__ = ["SAMPLE_VERSION", "build_sample_corpus", "truth_table", "utterances"]
 
 SAMPLE_VERSION = "4"
+_PRELOAD = (*PRELOAD, "magictalk_core.sample_corpus.build", "magictalk_core.portrait.animator", "moderngl")
 VIDEO_FPS = 30
 TRUTH_FPS = 25
 _IRREGULAR_ACTOR = "W902"
@@ -73,7 +75,7 @@ def build_sample_corpus(
     todo = [u for u in everything if not (root / video_path(u)).is_file() or not (root / _audio_path(u)).is_file()]
     done = len(everything) - len(todo)
     tasks = [(str(root), u.key) for u in todo]
-    for index, outcome in map_isolated(render_clip, tasks, workers=workers, timeout_s=300.0):
+    for index, outcome in map_isolated(render_clip, tasks, workers=workers, timeout_s=300.0, preload=_PRELOAD):
         if isinstance(outcome, Crash):
             raise PermanentError(f"sample clip {todo[index].key}: {outcome.kind}: {outcome.detail}")
         done += 1
