@@ -18,6 +18,8 @@ from PIL import Image
 from training_fixtures import build, lip_preset, preset
 from typer.testing import CliRunner
 
+from magictalk_core.commands import animate
+from magictalk_core.errors import PermanentError
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.media.probe import probe
@@ -87,6 +89,27 @@ def test_a_video_as_long_as_its_speech(home: Path, inputs: dict[str, Path], tmp_
     assert (manifest["validation_state"], manifest["title"]) == ("Valid", "out.mp4")
 
 
+def test_no_unsigned_video_ever_has_the_final_name(
+    home: Path, inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood there before stays, and nothing else is left, when signing fails."""
+    need_embedded_weights()
+    out = tmp_path / "made" / "out.mp4"
+    out.parent.mkdir()
+    out.write_bytes(b"an older video")
+    seen = []
+
+    def fail(path: Path, title: str) -> None:
+        seen.append((path.is_file(), path.name == title, out.read_bytes()))
+        raise PermanentError("the signer is broken")
+
+    monkeypatch.setattr(animate, "sign_video", fail)
+    done = runner.invoke(app, _animate(home, inputs["speech"], inputs["portrait"], "happy", out, "--size", "64"))
+    assert done.exit_code == 1 and "the signer is broken" in done.stderr
+    assert seen == [(True, False, b"an older video")]
+    assert [path.name for path in out.parent.iterdir()] == ["out.mp4"] and out.read_bytes() == b"an older video"
+
+
 def test_lips_are_refined_with_the_models_of_the_workspace(home: Path, inputs: dict[str, Path], tmp_path: Path) -> None:
     need_embedded_weights()
     out = tmp_path / "out.mp4"
@@ -151,6 +174,31 @@ def test_blendshapes_of_a_video(tmp_path: Path, suffix: str) -> None:
     table = pd.read_csv(out) if suffix == "csv" else pd.read_parquet(out)
     assert set(MOTION_NAMES) <= set(table.columns) and table["face_found"].tolist() == [True, True, False, True]
     assert table.loc[2, list(MOTION_NAMES)].isna().all() and table.loc[0, "mouthSmileLeft"] > 0.3
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_a_single_result_is_one_fact_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    out = tmp_path / ("a-folder-with-a-long-name" * 3) / "out.npy"
+    speech = resources.files("magictalk_core.sample_corpus").joinpath("speech/W901-happy-001.ogg").read_bytes()
+    (tmp_path / "speech.ogg").write_bytes(speech)
+    done = runner.invoke(app, ["speech", str(tmp_path / "speech.ogg"), "-o", str(out), "--feature", "logmel-29-1"])
+    assert done.exit_code == 0, done.output
+    facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(facts) == ["output", "feature", "layout", "shape"] and facts["output"] == str(out)
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "400", ""])
+def test_paths_stay_whole_in_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns) if columns else monkeypatch.delenv("COLUMNS", raising=False)
+    home, roots = tmp_path / "home", [tmp_path / f"raw[{n}]" / ("long" * 12) for n in range(2)]
+    for number, root in enumerate(roots):
+        root.mkdir(parents=True)
+        add = ["corpus", "add", f"c{number}", "--kind", "folder", "--root", str(root), "--home", str(home)]
+        assert runner.invoke(app, add).exit_code == 0
+    lines = runner.invoke(app, ["corpus", "list", "--home", str(home)]).stdout.splitlines()
+    assert all(any(str(root) in line.split() for line in lines) for root in roots)
+    assert len(lines) == (3 if columns in ("400", "") else 2 * 7 + 1), "a table where it fits, else facts"
 
 
 def test_extract_refuses_what_is_no_video(tmp_path: Path) -> None:
