@@ -67,15 +67,24 @@ def made_apart(
 ) -> Iterator[Path]:
     """Run `function(source, *more, piece)` in a child and yield the file `piece` that it wrote; it goes with the block.
 
-    What the child says about `source` is a `UserError`; when it dies or takes too long, a `PermanentError`.
+    What `function` says about `source` is a `UserError`; when the child breaks, that is a `PermanentError`.
     """
     with tempfile.TemporaryDirectory(prefix="magictalk-") as folder:
         piece = Path(folder) / f"piece{suffix}"
-        task = (source, *more, piece)
+        task = (function, source, *more, piece)
         limits = {"timeout_s": timeout_s, "memory_gb": memory_gb}
-        ((_, outcome),) = map_isolated(function, [task], workers=1, preload=_PRELOAD, **limits)
+        ((_, outcome),) = map_isolated(_refusal, [task], workers=1, preload=_PRELOAD, **limits)
         if isinstance(outcome, Crash):
-            if outcome.kind == "raised":
-                raise UserError(f"{source}: {outcome.detail}")
             raise PermanentError(f"{source}: reading it in a process of its own failed: {outcome.detail}")
+        if outcome is not None:
+            raise UserError(f"{source}: {outcome}")
         yield piece
+
+
+def _refusal(function: Callable[..., None], *arguments: Any) -> str | None:
+    """In the child: what is wrong with the input by our own words; anything else that is raised is a crash."""
+    try:
+        function(*arguments)
+    except PermanentError as error:
+        return str(error)
+    return None
