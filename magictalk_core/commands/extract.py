@@ -15,11 +15,12 @@ from magictalk_core.commands.untrusted import made_apart
 from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION, extract_video
 from magictalk_core.faces.tracker import open_tracker
-from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_weights
+from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_weights, weight_files
 from magictalk_core.rig.curve_files import output_format, write_frames
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.clips import safe_name
+from magictalk_core.weights.resolver import resolve
 from magictalk_core.work.isolation import default_workers
 
 __all__ = ["Extracted", "extract_file"]
@@ -50,13 +51,16 @@ def extract_file(
 ) -> Extracted:
     """Track `video` and write `output` in a format of `rig.curve_files`.
 
-    `progress` is called with the number of frames done. All processors work on it. Raises `UserError`.
+    `progress` is called with the number of frames done. All processors work on it. Raises `UserError`, and `PermanentError` where weights are
+    missing.
     """
     target = output_format(output, form)
     if tracker not in _TRACKERS:
         raise UserError(f"--tracker {tracker}: expected one of {', '.join(_TRACKERS)}")
     if not video.is_file():
         raise UserError(f"{video}: no such video file")
+    for name in weight_files(tracker_id(cast(TrackerChoice, tracker))):
+        resolve(name)  # fetched or missed here, not in the child
     limits = {"timeout_s": _LONGEST_S, "memory_gb": _TRACKING_GB}
     with (
         _counter(progress) as counter,
