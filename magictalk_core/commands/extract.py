@@ -51,8 +51,8 @@ def extract_file(
 ) -> Extracted:
     """Track `video` and write `output` in a format of `rig.curve_files`.
 
-    `progress` is called with the number of frames done. All processors work on it. Raises `UserError`, and `PermanentError` where weights are
-    missing.
+    `progress` is called with the number of frames done. All processors work on it. Raises `UserError`, and
+    `PermanentError` where weights are missing.
     """
     target = output_format(output, form)
     if tracker not in _TRACKERS:
