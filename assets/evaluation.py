@@ -14,7 +14,7 @@ from magictalk_core.storage.schema import MOTION, SCORES, SET_SCORES
 GROUP = "evaluation"
 OWNERS = ["team:magictalk"]
 EMODIFF_FAMILIES = ("emodiff", "emodiff_no_style", "emodiff_student")
-LIP_FAMILIES = ("audio2bs", "lip_residue", "lip_sync_expert", "lip_sync_expert_all_channels")
+LIP_FAMILIES = ("audio2bs", "lip_residue", "sync_expert", "sync_expert_all_channels")
 
 
 @dg.asset(
@@ -72,12 +72,12 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         from magictalk_core.evaluation.refine import refine_test_motion
 
         timer = Timer()
-        result = refine_test_motion(store.workspace, corpora, settings.load())
+        result = refine_test_motion(store.workspace, corpora)
         metadata = materialization(result.path, result.md5, timer, spec=MOTION, rows=result.rows, clips=result.clips)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
-        deps=["generated", "refined", "rig", dg.AssetKey(["models", "lip_sync_expert"])],
+        deps=["generated", "refined", "rig", dg.AssetKey(["models", "sync_expert"])],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},

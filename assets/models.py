@@ -11,8 +11,9 @@ import dagster as dg
 from assets.metadata import Timer, materialization
 from assets.resources import Settings, Store
 from assets.retries import retried_when_transient
-from magictalk_core.models.families import FAMILIES, ModelFamily
+from magictalk_core.models.families import FAMILIES
 from magictalk_core.storage.schema import ARKIT
+from magictalk_core.training.family import ModelFamily
 
 GROUP = "models"
 OWNERS = ["team:magictalk"]
@@ -33,10 +34,11 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
     )
     @retried_when_transient
     def training_set(store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.models.sync_expert.judge import open_judge
         from magictalk_core.training_set.assemble import assemble_training_set, split_leaks
 
         timer = Timer()
-        info = assemble_training_set(store.workspace, corpora, settings.load())
+        info = assemble_training_set(store.workspace, corpora, settings.load(), open_judge)
         leaks = split_leaks(store.workspace, settings.load().training_set.corpora or corpora)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(info.digest),
@@ -124,7 +126,7 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
         workspace, preset = store.workspace, settings.load()
         config = workspace.models(family) / "preset.yaml"
         write_text(config, yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
-        command = _launch(about.training(preset).processes)
+        command = _launch(about.settings_of(preset).training.processes)
         command += ["--family", family, "--config", str(config)]
         command += ["--data", str(workspace.training_set), "--out", str(workspace.models(family))]
         command += ["--tracking-uri", workspace.mlflow_uri]
@@ -137,6 +139,6 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
 def _launch(processes: int) -> list[str]:
     """The plain command, or the same under torchrun; only the first process reports to Dagster."""
     if processes == 1:
-        return [sys.executable, "-m", "magictalk_core.training"]
+        return [sys.executable, "-m", "magictalk_core.commands.train"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*torchrun, "-m", "magictalk_core.training"]
+    return [*torchrun, "-m", "magictalk_core.commands.train"]

@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from magictalk_core.config import Preset, load_preset
 from magictalk_core.errors import PermanentError
+from magictalk_core.presets.preset import Preset, load_preset
 from magictalk_core.workspace import Workspace
 
 

@@ -16,10 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from magictalk_core.config import load_preset
 from magictalk_core.corpora.mead.clips import VIEWS
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.preparation.listing import write_index
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.vocabulary.emotions import EMOTIONS
 from magictalk_core.workspace import Workspace
 

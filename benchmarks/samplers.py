@@ -24,9 +24,10 @@ from magictalk_core.evaluation.probes import Probes, collect_probes
 from magictalk_core.evaluation.set_scores import Judge
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.metrics.diversity import diversity
-from magictalk_core.models.emodiff.generate import EmoDiffModel, MotionRequest
+from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.training.run import current_model
 from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.workspace import Workspace
 
 SAMPLERS = {
@@ -54,7 +55,7 @@ def measure(model: EmoDiffModel, probes: Probes, judge: Judge, seeds: int) -> Fo
         requests = [MotionRequest(r.speech, r.style, r.initial, seed) for r in probes.own]
         made.append(model.generate_many(requests))
         seconds.append(time.perf_counter() - began)
-    length = sum(len(motion) for motion in made[0]) / model.fps
+    length = sum(len(motion) for motion in made[0]) / FRAME_RATE
     spread = [diversity([clips[i] for clips in made]) for i in range(len(probes.own))]
     jaws = [
         channel_correlation(to_motion(truth, model.channels), to_motion(motion, model.channels), "jawOpen")
@@ -82,11 +83,11 @@ def main() -> None:
     judge = Judge.fit(probes, TrainingSet.open(workspace.training_set))
     models = {
         name: dataclasses.replace(
-            teacher, config=teacher.config.model_copy(update={"sampler": sampler, "sampling_steps": steps})
+            teacher, sampling=teacher.sampling.model_copy(update={"sampler": sampler, "evaluations": steps})
         )
         for name, (sampler, steps) in SAMPLERS.items()
     }
-    models[f"student {student.config.sampling_steps}"] = student
+    models[f"student {student.sampling.evaluations}"] = student
     print(f"{len(probes.own)} clips, {arguments.seeds} seeds, {torch.get_num_threads()} threads, {arguments.device}\n")
     print(
         "| sampler | Frechet distance (range) | to DDPM 500 | diversity | jaw r | real time factor | time to DDPM 500 |"

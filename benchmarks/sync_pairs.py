@@ -27,19 +27,25 @@ from pathlib import Path
 
 import numpy as np
 
-from magictalk_core.config import Preset, SyncGateConfig, load_preset
-from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, longest_measured
+from magictalk_core.config import SyncGateConfig
+from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality
+from magictalk_core.models.sync_expert.family import SYNC_EXPERT
+from magictalk_core.models.sync_expert.judge import open_judge
 from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.models.sync_expert.offsets import MAX_OFFSET, distances_by_offset, scores_of
 from magictalk_core.preparation.reader import ClipData, CorpusReader, usable_clips
+from magictalk_core.presets.preset import Preset, load_preset
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.training_set.assemble import corpus_tables
-from magictalk_core.training_set.build import ClipSync, CorpusTables, build_training_set
-from magictalk_core.training_set.sync_gate import SyncGate
+from magictalk_core.training_set.build import Excluded, build_training_set
+from magictalk_core.training_set.gaps import longest_measured
+from magictalk_core.training_set.shard_clips import CorpusTables
+from magictalk_core.training_set.sync_gate import ClipSync, SyncGate
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.workspace import Workspace
 
 MOVED = 10
@@ -80,10 +86,10 @@ def verdicts(gate: SyncGate, clip: ClipData) -> dict[int, ClipSync]:
     return {n: gate(clip.motion[a], clip.speech[b], clip.feature_id) for n, (a, b) in cases.items()}
 
 
-def judged(gate: SyncGate, clip: ClipData, other: ClipData) -> Judged:
+def judged(gate: SyncGate, expert: SyncExpertModel, clip: ClipData, other: ClipData) -> Judged:
     length = min(len(clip.motion), len(other.motion))
-    own, strange = (scores(gate.expert, clip, voice, length) for voice in (clip, other))
-    accuracy = expert_quality(gate.expert, [HeldOutClip(clip.motion, clip.speech)]).accuracy
+    own, strange = (scores(expert, clip, voice, length) for voice in (clip, other))
+    accuracy = expert_quality(expert, [HeldOutClip(clip.motion, clip.speech)]).accuracy
     return Judged(clip.clip_id, own, strange, verdicts(gate, clip), accuracy)
 
 
@@ -105,10 +111,14 @@ def judge_pair(
         write_table(CLIPS, clips.assign(split="train"), out / "clips.parquet")
         everyone = {name: corpus_tables(workspace, name) for name in also}
         everyone[corpus] = CorpusTables(out / "clips.parquet", tables.frames, tables.speech, tables.digest)
-        build_training_set(everyone, preset.training_set, preset.speech.feature, out / "set", frozenset(pair))
-        trained = train("lip_sync_expert", preset, out / "set", out / "lip_sync_expert", MemoryTracker())
-        gate = SyncGate.load(SyncGateConfig(expert=str(trained.path), action="correct", threshold=threshold))
-        return judged(gate, first, second), judged(gate, second, first)
+        excluded = {clip: Excluded(clip, "copy", "judged, not learned from") for clip in pair}
+        build_training_set(everyone, preset.training_set, preset.speech.feature, out / "set", excluded)
+        trained = train(SYNC_EXPERT, preset, out / "set", out / "sync_expert", MemoryTracker())
+        gate = SyncGate.open(
+            SyncGateConfig(expert=str(trained.path), action="correct", threshold=threshold), open_judge
+        )
+        expert = SyncExpertModel.load(trained.path)
+        return judged(gate, expert, first, second), judged(gate, expert, second, first)
 
 
 def summary(pairs: Sequence[tuple[Judged, Judged]]) -> str:
@@ -161,11 +171,11 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=0, help="pairs to take, spread evenly over all; 0: all")
     arguments = parser.parse_args()
     preset = load_preset(arguments.preset)
-    training = preset.lip_sync_training.model_copy(update={"threads": 1, "device": "cpu"})
-    preset = preset.model_copy(update={"lip_sync_training": training})
+    training = preset.sync_expert.training.model_copy(update={"threads": 1, "device": "cpu"})
+    preset = preset.model_copy(update={"sync_expert": preset.sync_expert.model_copy(update={"training": training})})
     clips = usable_clips(CorpusReader(Workspace(arguments.home), arguments.corpus))
-    least = preset.lip_sync.frames + 2 * MAX_OFFSET + MOVED
-    long = clips[clips["duration_s"] * preset.media.fps >= least]
+    least = preset.sync_expert.network.frames + 2 * MAX_OFFSET + MOVED
+    long = clips[clips["duration_s"] * FRAME_RATE >= least]
     if len(long) < 3:
         parser.error(
             f"corpus {arguments.corpus}: expected 3 accepted clips of at least {least} frames, found {len(long)}"

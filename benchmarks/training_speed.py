@@ -2,7 +2,7 @@
 
     magictalk run --select "training_set"
     python benchmarks/training_speed.py [--home data] [--preset paper] [--epochs 1]
-                  [--runs cpu:fp32 cuda:fp32 cuda:bf16] [--families audio2bs lip_sync_expert lip_residue]
+                  [--runs cpu:fp32 cuda:fp32 cuda:bf16] [--families audio2bs sync_expert lip_residue]
 
 Every training is new, in a folder of its own, from the first step to the saved model; the families that another one
 needs come from the same run and must be named before it. With `--epochs 0` as many as the preset says. Prints Markdown;
@@ -19,10 +19,12 @@ from pathlib import Path
 
 import torch
 
-from magictalk_core.config import Preset, TrainingConfig, load_preset
+from magictalk_core.config import FamilySettings
 from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality
+from magictalk_core.models.families import family_named
 from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.preparation.reader import CorpusReader, usable_clips
+from magictalk_core.presets.preset import Preset, load_preset
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.vocabulary.clips import Split
@@ -32,10 +34,10 @@ from magictalk_core.workspace import Workspace
 def changed(preset: Preset, device: str, precision: str, epochs: int) -> Preset:
     """The preset with every training on that device; nothing else that a model depends on."""
     found = {}
-    for name, value in preset:
-        if isinstance(value, TrainingConfig):
-            update = {"device": device, "precision": precision, "epochs": epochs or value.epochs}
-            found[name] = TrainingConfig.model_validate(value.model_dump() | update)
+    for name, section in preset:
+        if isinstance(section, FamilySettings):
+            update = {"device": device, "precision": precision, "epochs": epochs or section.training.epochs}
+            found[name] = section.model_copy(update={"training": section.training.model_copy(update=update)})
     return preset.model_copy(update=found)
 
 
@@ -52,7 +54,7 @@ def main() -> None:
     parser.add_argument("--preset", default="paper")
     parser.add_argument("--epochs", type=int, default=1, help="of every training; 0: the preset's")
     parser.add_argument("--runs", nargs="+", default=["cpu:fp32"], metavar="DEVICE:PRECISION")
-    parser.add_argument("--families", nargs="+", default=["audio2bs", "lip_sync_expert", "lip_residue"])
+    parser.add_argument("--families", nargs="+", default=["audio2bs", "sync_expert", "lip_residue"])
     parser.add_argument("--corpora", nargs="+", default=["sample"])
     arguments = parser.parse_args()
     workspace, preset = Workspace(arguments.home), load_preset(arguments.preset)
@@ -66,10 +68,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             for family in arguments.families:
                 began = time.perf_counter()
-                made = train(family, settings, workspace.training_set, Path(folder) / family, MemoryTracker())
+                made = train(
+                    family_named(family), settings, workspace.training_set, Path(folder) / family, MemoryTracker()
+                )
                 seconds = time.perf_counter() - began
                 speed, memory = made.measured, made.measured.get("peak_gpu_memory_mib")
-                judged = quality(made.path, workspace, arguments.corpora) if family == "lip_sync_expert" else ""
+                judged = quality(made.path, workspace, arguments.corpora) if family == "sync_expert" else ""
                 print(
                     f"| {family} | {run} | {made.metrics['steps']:.0f} | {speed['steps_per_s']:.1f} | "
                     f"{speed['samples_per_s']:.0f} | {seconds:.1f} | {'' if memory is None else f'{memory:.0f}'} | "

@@ -1,37 +1,29 @@
-"""Settings of a run: frozen pydantic models, one YAML file per preset, unknown keys refused.
+"""Settings of the rooms below the models: frozen pydantic models, unknown keys refused.
 
-`sample` and `paper` differ in numbers only; no code asks which one is running.
+A model family's own settings lie in `models/<family>/config.py`, the whole of a run in `presets/preset.py`.
 """
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from magictalk_core.errors import UserError
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "AllChannelsConfig",
-    "EmoDiffConfig",
+    "DataSettings",
     "EvaluationConfig",
     "FacesConfig",
-    "LipSyncConfig",
-    "LipsConfig",
+    "FamilySettings",
     "MediaConfig",
-    "Preset",
     "QualityConfig",
     "SpeechConfig",
+    "SpeechRecipeConfig",
     "StrictModel",
-    "StudentConfig",
     "SyncGateConfig",
     "TrainingConfig",
     "TrainingSetConfig",
-    "load_preset",
-    "preset_names",
+    "algorithm_switch",
 ]
 
 
@@ -39,6 +31,11 @@ class StrictModel(BaseModel):
     """Frozen, and unknown keys fail."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def algorithm_switch(default: Any, description: str, **limits: Any) -> Any:
+    """A setting that changes what is computed, not only how much of it: presets that differ in one say so."""
+    return Field(default, description=description, json_schema_extra={"algorithm": True}, **limits)
 
 
 class MediaConfig(StrictModel):
@@ -101,7 +98,7 @@ class SpeechRecipeConfig(StrictModel):
 class SyncGateConfig(StrictModel):
     """Clips whose face does not move with the voice, found by a sync expert of an earlier run."""
 
-    expert: str = Field("", description="its folder, such as data/models/lip_sync_expert; empty: no gate")
+    expert: str = Field("", description="its folder, a copy outside of the workspace's models; empty: no gate")
     action: Literal["report", "reject", "correct"] = Field(
         "reject",
         description="report: judge and keep; reject: leave out what is shifted or fits at no shift; correct: move the "
@@ -127,92 +124,14 @@ class TrainingSetConfig(StrictModel):
     sync_gate: SyncGateConfig = SyncGateConfig()
 
 
-class EmoDiffConfig(StrictModel):
-    """Network and diffusion of EmoDiff; reference/models.md 1.3. The state size follows from the training set."""
+class DataSettings(StrictModel):
+    """All that a dataset and a training set depend on."""
 
-    hidden: int = Field(512, description="width of the transformer")
-    blocks: int = Field(8, description="pre-norm self-attention blocks")
-    heads: int = Field(8, description="attention heads")
-    mlp_ratio: int = Field(4, description="feed-forward width over hidden width")
-    time_code: Literal["sinusoidal", "beta"] = Field("sinusoidal", description="beta: the faithful (b, sin b, cos b)")
-    speech_context: int = Field(0, ge=0, description="speech frames on each side joined to every frame's own")
-    noise_skip: bool = Field(
-        False, description="eps = sigma_t x_t + alpha_t network(x_t): a small network need not copy its noisy input"
-    )
-    cross_attention: bool = Field(
-        False, description="attend to condition and speech in every block too, as the paper's text says"
-    )
-    style: Literal["frames", "none"] = Field(
-        "frames", description="frames: three style frames in the condition; none: the ablation without style embedding"
-    )
-    loss: Literal["noise", "velocity"] = Field(
-        "noise", description="noise: Eq. 4; velocity: Eq. 4 over abar_t, so that noisy steps, led by the speech, count"
-    )
-    steps: int = Field(500, description="diffusion steps T")
-    beta_start: float = Field(1e-4, description="linear schedule, first variance")
-    beta_end: float = Field(0.02, description="linear schedule, last variance")
-    condition_drop: float = Field(0.1, description="probability that the whole condition becomes the learned null")
-    condition_noise: float = Field(
-        0.0, ge=0, description="standard deviation of noise on the normalised conditions while training; small corpora"
-    )
-    level_noise: float = Field(
-        0.0,
-        ge=0,
-        description="standard deviation of an offset per window and channel, on motion and conditions alike while "
-        "training: levels are then taken from the style, not learned from few people",
-    )
-    around_style: bool = Field(
-        False,
-        description="motion is the difference to the mean of its style clip: levels are copied, not learned from few "
-        "people",
-    )
-    guidance: float = Field(0.15, description="w of Eq. 5")
-    hold_initial: bool = Field(
-        False, description="the initial state is frame 0, free of noise, in training and sampling: windows then join"
-    )
-    sampler: Literal["ddpm", "code65", "ddim", "dpmpp", "student"] = Field(
-        "ddpm",
-        description="ddpm: Eq. 2; code65: posterior variance and stabilizer; ddim, dpmpp: 20-50 evaluations; student: "
-        "of a distilled model alone",
-    )
-    sampling_steps: int = Field(500, description="network evaluations per window when generating")
-
-
-class StudentConfig(StrictModel):
-    """The few-step student of EmoDiff."""
-
-    legs: int = Field(4, ge=1, le=8, description="network evaluations per window")
-
-
-class LipsConfig(StrictModel):
-    """Audio2BS and the residue generator; reference/models.md 2. Channel counts follow from the training set."""
-
-    window: int = Field(8, ge=1, description="T: speech features that one frame's mouth is read from, centred on it")
-    feature_frames: int = Field(8, ge=1, description="video frames joined into one feature; 8 are 16 DeepSpeech steps")
-    encoder: int = Field(64, description="size of one encoded feature")
-    hidden: int = Field(256, description="width of the LSTM")
-    layers: int = Field(2, ge=1, description="layers of the LSTM")
-    head: int = Field(128, description="width between LSTM and mouth weights")
-    style_frames: int = Field(32, ge=8, description="frames of the style clip")
-    style_size: int = Field(128, description="size of the encoded style")
-    run: int = Field(5, ge=2, description="frames in a row per row of a batch")
-    stride: int = Field(5, ge=1, description="frames between the starts of runs")
-    audio2bs_clips: Literal["neutral", "all"] = Field(
-        "neutral", description="what Audio2BS learns from; all: emotional clips too, but only how their mouths move"
-    )
-    velocity_weight: float = Field(1.0, ge=0, description="weight of the L1 error of first differences")
-    sync_weight: float = Field(0.03, ge=0, description="weight of the expert's loss; 0: no expert")
-    sync_gate: float = Field(0.75, description="held-out expert loss of generated windows below which it counts")
-    residue_weight: float = Field(1e-3, ge=0, description="weight of the mean absolute residue")
-    speech_noise: float = Field(
-        0.0, ge=0, description="standard deviation of noise on the normalised features while training; small corpora"
-    )
-    style_noise: float = Field(0.0, ge=0, description="the same on the normalised style frames")
-    around_style: bool = Field(
-        False,
-        description="the refined mouth moves around the mean mouth of the style clip: how a person and a mood hold "
-        "their lips is copied, not learned from few people",
-    )
+    media: MediaConfig = MediaConfig()
+    quality: QualityConfig = QualityConfig()
+    faces: FacesConfig = FacesConfig()
+    speech: SpeechConfig = SpeechConfig()
+    training_set: TrainingSetConfig = TrainingSetConfig()
 
 
 class AllChannelsConfig(StrictModel):
@@ -221,33 +140,6 @@ class AllChannelsConfig(StrictModel):
     steps: int = Field(100, ge=1, description="gradient steps per clip")
     learning_rate: float = Field(0.01, gt=0, description="of Adam, on coefficients in 0..1")
     sync_weight: float = Field(0.03, gt=0, description="weight of the expert's loss beside the mean absolute change")
-
-
-class LipSyncConfig(StrictModel):
-    """The lip-sync expert; reference/models.md 2.1."""
-
-    frames: int = Field(5, ge=1, description="video frames of a window, 0.2 s")
-    channels: Literal["mouth", "all"] = Field("mouth", description="what it sees: jaw and mouth, or every blendshape")
-    widths: tuple[int, ...] = Field((64, 128, 256), min_length=1, description="channels of the convolutions")
-    embedding: int = Field(256, description="size of the two vectors that are compared")
-    around_window: bool = Field(
-        False,
-        description="motion is the difference to the mean of its window: how a face holds its lips tells nothing about "
-        "sync, and few people must not teach otherwise",
-    )
-    min_shift: int = Field(5, ge=1, description="least frames that an off-sync window is away")
-    negatives: int = Field(1, ge=1, description="off-sync windows per window in sync")
-    motion_noise: float = Field(0.0, ge=0, description="noise on the normalised motion while training; small corpora")
-    level_noise: float = Field(0.0, ge=0, description="offset per window and channel while training; small corpora")
-    speech_noise: float = Field(0.0, ge=0, description="noise on the normalised features while training; small corpora")
-
-    @model_validator(mode="after")
-    def _check_window(self) -> LipSyncConfig:
-        if self.around_window and self.frames < 2:
-            raise ValueError(
-                f"around_window needs a window of at least 2 frames to move in, found frames {self.frames}"
-            )
-        return self
 
 
 class TrainingConfig(StrictModel):
@@ -271,6 +163,13 @@ class TrainingConfig(StrictModel):
     sample_every: int = Field(0, ge=0, description="epochs between rendered samples in MLflow; 0: none")
 
 
+class FamilySettings(StrictModel):
+    """Settings of one model family. `training` is how its weights are found; a family adds its network, and where
+    using the model has settings too, `sampling`, which no training reads."""
+
+    training: TrainingConfig
+
+
 class EvaluationConfig(StrictModel):
     """Generation for the test clips, scores and videos."""
 
@@ -278,48 +177,3 @@ class EvaluationConfig(StrictModel):
     max_videos: int = Field(4, description="comparison videos to render")
     video_size: int = Field(256, description="side of one panel, pixels")
     seed: int = Field(0, description="seed of the generated motion")
-
-
-class Preset(StrictModel):
-    """All settings of a run."""
-
-    name: str
-    media: MediaConfig = MediaConfig()
-    quality: QualityConfig = QualityConfig()
-    faces: FacesConfig = FacesConfig()
-    speech: SpeechConfig = SpeechConfig()
-    speech_recipe: SpeechRecipeConfig = SpeechRecipeConfig()
-    training_set: TrainingSetConfig = TrainingSetConfig()
-    emodiff: EmoDiffConfig = EmoDiffConfig()
-    emodiff_training: TrainingConfig = TrainingConfig()
-    student: StudentConfig = StudentConfig()
-    student_training: TrainingConfig = TrainingConfig()
-    lip_sync: LipSyncConfig = LipSyncConfig()
-    lip_sync_training: TrainingConfig = TrainingConfig(batch=64, learning_rate=1e-4, epochs=50)
-    lips: LipsConfig = LipsConfig()
-    all_channels: AllChannelsConfig = AllChannelsConfig()
-    audio2bs_training: TrainingConfig = TrainingConfig(batch=32, learning_rate=1e-4, epochs=50)
-    lip_residue_training: TrainingConfig = TrainingConfig(batch=32, learning_rate=1e-4, epochs=50)
-    evaluation: EvaluationConfig = EvaluationConfig()
-
-
-def preset_names() -> tuple[str, ...]:
-    files = resources.files("magictalk_core.presets").iterdir()
-    return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
-
-
-def load_preset(name_or_path: str | Path) -> Preset:
-    """The preset of that name, or the YAML file at that path. Raises `UserError` naming the wrong key."""
-    if str(name_or_path) in preset_names():
-        text = resources.files("magictalk_core.presets").joinpath(f"{name_or_path}.yaml").read_text(encoding="utf-8")
-    elif Path(name_or_path).is_file():
-        text = Path(name_or_path).read_text(encoding="utf-8")
-    else:
-        known = ", ".join(preset_names())
-        raise UserError(f"no preset `{name_or_path}`: expected one of {known}, or the path of a YAML file")
-    values: Any = yaml.safe_load(text) or {}
-    try:
-        return Preset.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UserError(f"preset `{name_or_path}`: {problems}") from error

@@ -59,7 +59,7 @@ def _stages() -> dict[str, Any]:
         "refined": _stage(
             "refined", "refined", ["generated", "models/audio2bs", "models/lip_residue"], ["refined"], []
         ),
-        "scores": _stage("scores", "rig scores", ["generated", "refined", "models/lip_sync_expert"], ["scores"], []),
+        "scores": _stage("scores", "rig scores", ["generated", "refined", "models/sync_expert"], ["scores"], []),
         "lip_ablation": _stage(
             "lip_ablation",
             "lip_ablation",

@@ -17,9 +17,9 @@ import dagster as dg
 
 from assets.corpus import shard_partitions
 from assets.recipes import GROUP as RECIPES
-from magictalk_core.config import load_preset
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions

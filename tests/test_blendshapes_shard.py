@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from face_fixtures import astronaut, mirrored, need_embedded_weights, turned
 
-from magictalk_core.config import load_preset
 from magictalk_core.media.encode import write_video
 from magictalk_core.preparation.shards import blendshapes_shard
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import table_metadata, write_table
 from magictalk_core.storage.schema import MEDIA
@@ -26,7 +26,7 @@ KILLS = 20
 _RUN = """
 import sys
 from pathlib import Path
-from magictalk_core.config import load_preset
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.preparation.shards import blendshapes_shard
 from magictalk_core.workspace import Workspace
 if __name__ == "__main__":

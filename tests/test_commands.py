@@ -23,6 +23,7 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.media.probe import probe
+from magictalk_core.models.families import FAMILIES
 from magictalk_core.portrait.provenance import read_provenance
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
@@ -45,7 +46,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("commands")
     build(folder)
     workspace = Workspace(folder / "home")
-    train("emodiff", preset(noise_skip=True), folder / "set", workspace.models("emodiff"), MemoryTracker())
+    train(
+        FAMILIES["emodiff"],
+        preset(network={"noise_skip": True}),
+        folder / "set",
+        workspace.models("emodiff"),
+        MemoryTracker(),
+    )
     return workspace.home
 
 
@@ -117,8 +124,8 @@ def test_lips_are_refined_with_the_models_of_the_workspace(home: Path, inputs: d
     done = runner.invoke(app, command)
     assert done.exit_code == 2 and '--select "+models/lip_residue"`, or give --no-lips' in done.stderr
     workspace, data = Workspace(home), home.parent / "set"
-    for family in ("lip_sync_expert", "audio2bs", "lip_residue"):
-        train(family, lip_preset(epochs=1), data, workspace.models(family), MemoryTracker())
+    for family in ("sync_expert", "audio2bs", "lip_residue"):
+        train(FAMILIES[family], lip_preset(epochs=1), data, workspace.models(family), MemoryTracker())
     done = runner.invoke(app, command)
     assert done.exit_code == 0, done.output
     (summary,) = json.loads(done.stdout)

@@ -12,20 +12,22 @@ import torch
 from torch import Tensor
 from training_fixtures import FEATURES, build, preset
 
-from magictalk_core.config import EmoDiffConfig, load_preset
 from magictalk_core.errors import PermanentError, UserError
-from magictalk_core.models.emodiff.conditions import condition_matrix, speech_in_context, style_positions
+from magictalk_core.models.emodiff.conditions import STYLE_FRAMES, condition_matrix, style_positions
+from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig, EmoDiffSettings, SamplingConfig
 from magictalk_core.models.emodiff.diffusion import NoiseSchedule, draw_noise, guided, sample, stabilized
-from magictalk_core.models.emodiff.generate import EmoDiffModel, MotionRequest
+from magictalk_core.models.emodiff.family import EMODIFF
+from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.emodiff.network import Denoiser
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.emodiff.task import EmoDiffTask
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.training_set.speech_context import speech_around
 from magictalk_core.training_set.style_pool import StylePools
 from magictalk_core.vocabulary.arkit import STATE_SETS
-from magictalk_core.vocabulary.clips import Split
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training set and a model trained on it for a moment."""
     path = tmp_path_factory.mktemp("emodiff")
     build(path)
-    train("emodiff", preset(noise_skip=True, speech_context=1), path / "set", path / "models", MemoryTracker())
+    settings = preset(network={"noise_skip": True, "speech_context": 1})
+    train(EMODIFF, settings, path / "set", path / "models", MemoryTracker())
     return path
 
 
@@ -50,13 +53,13 @@ def model(folder: Path) -> EmoDiffModel:
 
 def test_the_network_of_the_paper_has_its_size() -> None:
     """Reference/models.md 1.3: 25.3-25.7 million with 57 state channels and 58 features."""
-    network = Denoiser(load_preset("paper").emodiff, 32, 57, 58)
+    network = Denoiser(load_preset("paper").emodiff.network, 32, 57, 58)
     assert 25.3e6 <= sum(p.numel() for p in network.parameters()) <= 25.7e6
 
 
 @pytest.mark.parametrize("settings", [{}, {"noise_skip": True}, {"time_code": "beta"}, {"speech_context": 2}])
 def test_the_network_maps_a_window_to_noise_of_its_shape(settings: dict[str, object]) -> None:
-    config = EmoDiffConfig.model_validate({"hidden": 32, "blocks": 1, "heads": 2, **settings})
+    config = EmoDiffNetworkConfig.model_validate({"hidden": 32, "blocks": 1, "heads": 2, **settings})
     network = Denoiser(config, 16, 5, 3)
     x, c, t = torch.randn(4, 16, 5), torch.randn(4, 16, 6), torch.tensor([0, 1, 250, 499])
     speech = torch.randn(4, 16, 3 * (2 * config.speech_context + 1))
@@ -67,7 +70,7 @@ def test_the_network_maps_a_window_to_noise_of_its_shape(settings: dict[str, obj
 
 
 def test_noise_is_added_by_equation_1() -> None:
-    config = EmoDiffConfig()
+    config = EmoDiffNetworkConfig()
     schedule = NoiseSchedule(config)
     betas = np.linspace(config.beta_start, config.beta_end, config.steps)
     assert schedule.alphas_cumprod[-1].item() == pytest.approx(np.prod(1 - betas), rel=1e-9)
@@ -79,7 +82,7 @@ def test_noise_is_added_by_equation_1() -> None:
 
 
 def test_velocity_weights_undo_the_factor_of_the_skip() -> None:
-    schedule = NoiseSchedule(EmoDiffConfig())
+    schedule = NoiseSchedule(EmoDiffNetworkConfig())
     assert torch.equal(schedule.loss_weights("noise"), torch.ones(500))
     x0, noise, t = torch.randn(1, 2, 3), torch.randn(1, 2, 3), torch.tensor([300])
     abar = schedule.alphas_cumprod[300].float()
@@ -96,7 +99,8 @@ def test_velocity_weights_undo_the_factor_of_the_skip() -> None:
 )
 def test_samplers_reach_a_gaussian_whose_noise_is_known(sampler: str, steps: int, tolerance: float) -> None:
     """For data N(mu, s^2) the best prediction of the noise has a closed form; sampling with it must give N(mu, s^2)."""
-    config = EmoDiffConfig.model_validate({"sampler": sampler, "sampling_steps": steps})
+    config = EmoDiffNetworkConfig()
+    sampling = SamplingConfig.model_validate({"sampler": sampler, "evaluations": steps})
     abars = NoiseSchedule(config).alphas_cumprod
     mu, s = torch.tensor([1.5, -0.5]), torch.tensor([0.3, 1.2])
 
@@ -106,7 +110,7 @@ def test_samplers_reach_a_gaussian_whose_noise_is_known(sampler: str, steps: int
 
     rows = 64
     generators = [torch.Generator().manual_seed(i) for i in range(rows)]
-    x = sample(predict, draw_noise((64, 2), generators), config, generators)
+    x = sample(predict, draw_noise((64, 2), generators), config, sampling, generators)
     np.testing.assert_allclose(x.mean(dim=(0, 1)), mu, atol=tolerance)
     if sampler == "code65":
         # Frames share their last noise: only the spread over the rows is free, and it is smaller.
@@ -142,14 +146,14 @@ def test_the_condition_matrix_holds_the_initial_state_and_three_styles() -> None
 
 def test_speech_of_neighbours_stays_inside_the_segment() -> None:
     features = torch.arange(20.0)[:, None]
-    joined = speech_in_context(features, torch.arange(5, 9)[None], torch.tensor([5]), torch.tensor([9]), 2)
+    joined = speech_around(features, torch.arange(5, 9)[None], torch.tensor([5]), torch.tensor([9]), 5).flatten(2)
     assert joined[0].tolist() == [[5, 5, 5, 6, 7], [5, 5, 6, 7, 8], [5, 6, 7, 8, 8], [6, 7, 8, 8, 8]]
 
 
 def test_styles_come_from_other_clips_of_the_same_speaker_and_emotion(data: TrainingSet) -> None:
     pools = StylePools(data.index, 16)
     starts = np.repeat(data.index["start"].to_numpy(), 20)
-    drawn = pools.draw(starts, torch.Generator().manual_seed(0))
+    drawn = pools.draw(starts, STYLE_FRAMES, torch.Generator().manual_seed(0))
     rows = data.index.loc[np.searchsorted(data.index["start"], starts, side="right") - 1].reset_index(drop=True)
     for column in range(3):
         of = data.index.loc[np.searchsorted(data.index["start"], drawn[:, column], side="right") - 1]
@@ -161,17 +165,17 @@ def test_styles_come_from_other_clips_of_the_same_speaker_and_emotion(data: Trai
 
 def test_a_lone_clip_gives_its_own_frames_outside_the_window(data: TrainingSet) -> None:
     lone = data.index.iloc[:1]
-    drawn = StylePools(lone, 16).draw(np.full(200, 10), torch.Generator().manual_seed(0))
+    drawn = StylePools(lone, 16).draw(np.full(200, 10), STYLE_FRAMES, torch.Generator().manual_seed(0))
     assert not ((drawn >= 10) & (drawn < 26)).any() and drawn.min() >= 0 and drawn.max() < 40
 
 
 def test_a_step_is_a_pure_function_of_its_number(data: TrainingSet) -> None:
-    task = EmoDiffTask(preset(condition_noise=0.3), data)
+    settings = preset(training={"condition_noise": 0.3}).emodiff
+    task, again = EmoDiffTask(settings, data), EmoDiffTask(settings, data)
     network = task.build_network()
-    again = EmoDiffTask(preset(condition_noise=0.3), data)
     assert torch.equal(task.training_loss(network, 5), again.training_loss(network, 5))
     assert not torch.equal(task.training_loss(network, 5), task.training_loss(network, 6))
-    epoch = np.concatenate([task.batch_starts(s) for s in range(task.steps_per_epoch())])
+    epoch = np.concatenate([task.windows.order.batch(s) for s in range(task.steps_per_epoch())])
     assert len(set(epoch.tolist())) == len(epoch)
 
 
@@ -221,7 +225,7 @@ def test_styles_are_found_by_emotion_and_by_clip(folder: Path) -> None:
 
 
 def _plain_ddpm(
-    predict: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, int, int], config: EmoDiffConfig
+    predict: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, int, int], config: EmoDiffNetworkConfig
 ) -> Tensor:
     """Eq. 2 written out in double precision, one step after the other."""
     betas = np.linspace(config.beta_start, config.beta_end, config.steps)
@@ -240,7 +244,7 @@ def _plain_ddpm(
 
 
 def test_sampling_is_equation_2_written_out() -> None:
-    config = EmoDiffConfig(steps=50, sampling_steps=50)
+    config, sampling = EmoDiffNetworkConfig(steps=50), SamplingConfig(evaluations=50)
     torch.manual_seed(0)
     mixing = torch.randn(4, 4) / 4
 
@@ -251,7 +255,7 @@ def test_sampling_is_equation_2_written_out() -> None:
         return (1 - abars[t])[:, None, None].sqrt() * x + 0.1 * torch.tanh(x @ mixing)
 
     generators = [torch.Generator().manual_seed(i) for i in range(3)]
-    ours = sample(predict, draw_noise((8, 4), generators), config, generators)
+    ours = sample(predict, draw_noise((8, 4), generators), config, sampling, generators)
     torch.testing.assert_close(ours, _plain_ddpm(predict, (3, 8, 4), config), atol=1e-5, rtol=1e-5)
 
 
@@ -269,7 +273,7 @@ def _plain_norm(x: Tensor, weights: dict[str, Tensor], name: str) -> Tensor:
 
 def test_the_network_is_its_description_written_out() -> None:
     """Reference/models.md 1.3 in matrix products, on the faithful time code."""
-    config = EmoDiffConfig(hidden=32, blocks=2, heads=4, time_code="beta")
+    config = EmoDiffNetworkConfig(hidden=32, blocks=2, heads=4, time_code="beta")
     torch.manual_seed(1)
     network = Denoiser(config, 16, 5, 3).eval()
     w = {name: value.double() for name, value in network.state_dict().items()}
@@ -290,9 +294,8 @@ def test_the_network_is_its_description_written_out() -> None:
 
 
 def test_the_loss_is_equation_4_written_out(data: TrainingSet) -> None:
-    preset = load_preset("paper").model_copy(update={"training_set": load_preset("sample").training_set})
-    task = EmoDiffTask(preset, data)
-    starts = task.starts[Split.TRAIN][:4]
+    task = EmoDiffTask(EmoDiffSettings(), data)
+    starts = task.windows.order.starts[:4]
     given: list[Tensor] = []
 
     class Recorder(torch.nn.Module):
@@ -307,8 +310,7 @@ def test_the_loss_is_equation_4_written_out(data: TrainingSet) -> None:
     found = task.loss(Recorder(), starts, seed=5, drop=0.0, blur=0.0)
     # A network that says 0 has the mean square of the noise as its loss: near 1, and exactly that of the noise added.
     assert found.item() == pytest.approx(1.0, abs=0.1)
-    x0 = task.states[torch.from_numpy(starts[:, None] + np.arange(task.window))]
-    assert given[0].shape == x0.shape
+    assert given[0].shape == task.windows.states(starts).shape
 
 
 def test_without_autoregression_windows_do_not_join(model: EmoDiffModel, data: TrainingSet) -> None:
@@ -327,7 +329,7 @@ def test_without_style_the_condition_holds_the_initial_state_alone() -> None:
 
 def test_cross_attention_sees_the_condition_and_costs_parameters() -> None:
     plain, crossed = (
-        Denoiser(EmoDiffConfig(hidden=32, blocks=1, heads=2, cross_attention=c), 16, 5, 3) for c in (False, True)
+        Denoiser(EmoDiffNetworkConfig(hidden=32, blocks=1, heads=2, cross_attention=c), 16, 5, 3) for c in (False, True)
     )
     assert sum(p.numel() for p in crossed.parameters()) > sum(p.numel() for p in plain.parameters())
     x, c, t, a = torch.randn(2, 16, 5), torch.randn(2, 16, 6), torch.tensor([3, 400]), torch.randn(2, 16, 3)
@@ -353,11 +355,11 @@ def test_the_state_of_the_paper_has_49_channels() -> None:
     assert len(STATE_SETS["full57"]) == 57 and len(STATE_SETS["paper49"]) == 49
 
 
-@pytest.mark.parametrize("around_style", [False, True])
+@pytest.mark.parametrize("relative", [False, True])
 def test_a_held_state_is_the_first_frame_and_windows_meet_in_it(
-    data: TrainingSet, model: EmoDiffModel, around_style: bool
+    data: TrainingSet, model: EmoDiffModel, relative: bool
 ) -> None:
-    config = model.config.model_copy(update={"hold_initial": True, "around_style": around_style})
+    config = model.config.model_copy(update={"fixed_initial_frame": True, "relative_to_style": relative})
     held = EmoDiffModel(**{**model.__dict__, "config": config})
     # The same sound all the time: what follows a window is nothing that the window hears.
     speech, style = np.repeat(data.features[5:6], 46, axis=0), np.asarray(data.states[:10])
@@ -374,7 +376,7 @@ def test_a_held_state_is_the_first_frame_and_windows_meet_in_it(
 
 def test_around_its_style_a_motion_has_the_level_of_the_style(data: TrainingSet, model: EmoDiffModel) -> None:
     """An untrained network, which knows nothing of levels, copies them all the same."""
-    config = model.config.model_copy(update={"around_style": True})
+    config = model.config.model_copy(update={"relative_to_style": True})
     around = EmoDiffModel(**{**model.__dict__, "config": config})
     channel = model.channels.index("browInnerUp")
     styles = np.repeat(data.states[:1], 6, axis=0), np.repeat(data.states[:1], 6, axis=0)
@@ -386,7 +388,7 @@ def test_around_its_style_a_motion_has_the_level_of_the_style(data: TrainingSet,
 
 def test_levels_are_moved_on_motion_and_conditions_alike(data: TrainingSet) -> None:
     """With the whole condition dropped an offset still moves what is to be denoised; without noise nothing moves."""
-    plain, moved = (EmoDiffTask(preset(level_noise=level), data) for level in (0.0, 0.7))
+    plain, moved = (EmoDiffTask(preset(training={"level_noise": level}).emodiff, data) for level in (0.0, 0.7))
     network = plain.build_network()
     assert not torch.equal(plain.training_loss(network, 3), moved.training_loss(network, 3))
-    assert torch.equal(plain.training_loss(network, 3), EmoDiffTask(preset(), data).training_loss(network, 3))
+    assert torch.equal(plain.training_loss(network, 3), EmoDiffTask(preset().emodiff, data).training_loss(network, 3))

@@ -11,17 +11,21 @@ import torch
 from torch import Tensor
 from training_fixtures import build, preset
 
-from magictalk_core.config import EmoDiffConfig
 from magictalk_core.errors import PermanentError
+from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig
 from magictalk_core.models.emodiff.diffusion import NoiseSchedule, draw_noise
-from magictalk_core.models.emodiff.generate import EmoDiffModel
-from magictalk_core.models.emodiff_student.distill import Leg, jump, leg_times, sample_legs, target_noise, teacher_legs
-from magictalk_core.models.emodiff_student.student import StudentTask
+from magictalk_core.models.emodiff.family import EMODIFF
+from magictalk_core.models.emodiff.legs import jump, leg_times, sample_legs
+from magictalk_core.models.emodiff.model import EmoDiffModel
+from magictalk_core.models.emodiff_student.distill import Leg, target_noise, teacher_legs
+from magictalk_core.models.emodiff_student.family import EMODIFF_STUDENT
+from magictalk_core.models.emodiff_student.task import StudentTask
+from magictalk_core.training.model_folder import write_model_folder
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.training_set.dataset import TrainingSet
 
-CONFIG = EmoDiffConfig()
+CONFIG = EmoDiffNetworkConfig()
 SCHEDULE = NoiseSchedule(CONFIG)
 
 
@@ -56,7 +60,7 @@ def test_a_perfect_student_gives_the_teachers_distribution_in_four_steps() -> No
         calls.append(int(t[0]))
         return by_time[int(t[0])]
 
-    x = sample_legs(perfect, noise, CONFIG.model_copy(update={"sampler": "student", "sampling_steps": 4}))
+    x = sample_legs(perfect, noise, CONFIG, 4)
     assert calls == [499, 374, 249, 124]
     torch.testing.assert_close(x, legs[-1].end, atol=1e-3, rtol=1e-3)
     assert x.mean().item() == pytest.approx(1.5, abs=0.05) and x.std().item() == pytest.approx(0.3, abs=0.05)
@@ -66,7 +70,7 @@ def test_a_perfect_student_gives_the_teachers_distribution_in_four_steps() -> No
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("student")
     build(path)
-    train("emodiff", preset(noise_skip=True), path / "set", path / "models", MemoryTracker())
+    train(EMODIFF, preset(network={"noise_skip": True}), path / "set", path / "models", MemoryTracker())
     return path
 
 
@@ -77,7 +81,7 @@ def _teacher(folder: Path) -> EmoDiffModel:
 
 def test_a_distilled_model_generates_with_four_evaluations(folder: Path, tmp_path: Path) -> None:
     data, teacher = TrainingSet.open(folder / "set"), _teacher(folder)
-    task = StudentTask(preset(noise_skip=True), data, teacher)
+    task = StudentTask(preset().emodiff_student, data, teacher)
     network = task.build_network()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     losses = []
@@ -90,9 +94,11 @@ def test_a_distilled_model_generates_with_four_evaluations(folder: Path, tmp_pat
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
     assert torch.equal(task.training_loss(network, 3), task.training_loss(network, 3))
     tmp_path.joinpath("model").mkdir()
-    task.save_model(dict(network.state_dict()), tmp_path / "model")
+    weights = dict(network.state_dict())
+    facts = task.describe_model(weights, tmp_path / "model")
+    write_model_folder(EMODIFF_STUDENT, weights, data, facts, tmp_path / "model")
     student = EmoDiffModel.load(tmp_path / "model")
-    assert (student.config.sampler, student.config.sampling_steps) == ("student", 4)
+    assert (student.sampling.sampler, student.sampling.evaluations) == ("student", 4)
     calls = []
     student.network.register_forward_hook(lambda *_: calls.append(1))
     motion = student.generate(np.asarray(data.features[: student.window]), np.asarray(data.states[:9]), seed=1)
@@ -103,4 +109,4 @@ def test_a_teacher_of_other_channels_is_refused(folder: Path) -> None:
     data, teacher = TrainingSet.open(folder / "set"), _teacher(folder)
     other = EmoDiffModel(**{**teacher.__dict__, "channels": teacher.channels[1:]})
     with pytest.raises(PermanentError, match="other channels"):
-        StudentTask(preset(), data, other)
+        StudentTask(preset().emodiff_student, data, other)

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from magictalk_core.config import load_preset
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.preparation.listing import write_index
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.sample_corpus.build import build_sample_corpus
 from magictalk_core.sample_corpus.listed import build_listed_samples
 from magictalk_core.storage.hashes import tree_md5
@@ -55,10 +55,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample preset with a training of seconds."""
     values = load_preset("sample").model_dump(mode="json")
     values["name"] = "tiny"
-    values["emodiff"] |= {"hidden": 32, "blocks": 1, "heads": 2, "sampling_steps": 4}
-    values["emodiff_training"] |= {"epochs": 4, "checkpoint_every": 5}
-    for training in ("lip_sync_training", "audio2bs_training", "lip_residue_training"):
-        values[training] |= {"epochs": 1}
+    values["emodiff"]["network"] |= {"hidden": 32, "blocks": 1, "heads": 2}
+    values["emodiff"]["sampling"] |= {"evaluations": 4}
+    values["emodiff"]["training"] |= {"epochs": 4, "checkpoint_every": 5}
+    for family in ("sync_expert", "audio2bs", "lip_residue"):
+        values[family]["training"] |= {"epochs": 1}
     values["evaluation"] |= {"max_clips": 4, "max_videos": 1, "video_size": 128}
     path = tmp_path_factory.mktemp("preset") / "tiny.yaml"
     path.write_text(yaml.safe_dump(values))

@@ -14,34 +14,37 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from training_fixtures import FEATURE_ID, build, lip_preset, preset, write_tables
 
-from magictalk_core.config import LipSyncConfig, Preset, TrainingSetConfig
+from magictalk_core.config import TrainingSetConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.all_channels import refine_all_channels
-from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, longest_measured, sync_values
+from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
+from magictalk_core.models.families import FAMILIES
+from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.lip_residue.network import ResidueGenerator
-from magictalk_core.models.lip_residue.refine import LipRefiner
 from magictalk_core.models.sync_expert.calibration import best_threshold
-from magictalk_core.models.sync_expert.model import SyncExpertModel, speaker_mismatch, sync_scores
+from magictalk_core.models.sync_expert.config import SyncExpertNetworkConfig
+from magictalk_core.models.sync_expert.model import SyncExpertModel, sync_scores
 from magictalk_core.models.sync_expert.network import SyncExpert, pair_errors, sync_probability
 from magictalk_core.models.sync_expert.offsets import distances_by_offset, scores_of
 from magictalk_core.models.sync_expert.task import SyncExpertTask
 from magictalk_core.training.run import current_model, train
 from magictalk_core.training.tracking import MemoryTracker
-from magictalk_core.training_set.build import build_training_set
+from magictalk_core.training_set.build import Excluded, build_training_set
 from magictalk_core.training_set.dataset import TrainingSet
-from magictalk_core.training_set.windows import LipFrames
+from magictalk_core.training_set.gaps import longest_measured
+from magictalk_core.training_set.sync_gate import verdict_of
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES, MOTION_NAMES
 from magictalk_core.vocabulary.clips import Split
 
-FAMILIES = ("lip_sync_expert", "lip_sync_expert_all_channels", "audio2bs", "lip_residue")
+LIPS = ("sync_expert", "sync_expert_all_channels", "audio2bs", "lip_residue")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("lips")
     build(path, frames_per_clip=80)
-    for family in FAMILIES:
-        train(family, lip_preset(), path / "set", path / family, MemoryTracker())
+    for family in LIPS:
+        train(FAMILIES[family], lip_preset(), path / "set", path / family, MemoryTracker())
     return path
 
 
@@ -57,7 +60,7 @@ def refiner(folder: Path) -> LipRefiner:
 
 @pytest.fixture(scope="module")
 def expert(folder: Path) -> SyncExpertModel:
-    return SyncExpertModel.load(current_model(folder / "lip_sync_expert"))
+    return SyncExpertModel.load(current_model(folder / "sync_expert"))
 
 
 def first_clip(data: TrainingSet, split: Split = Split.TEST) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +92,7 @@ def test_a_clip_too_short_to_slide_is_an_error_and_a_gap_is_cut_out() -> None:
 
 def test_the_threshold_separates_own_from_strange_speech() -> None:
     assert 0.3 < best_threshold([0.5, 0.6, 0.7], [0.1, 0.2, 0.3]) < 0.5
-    assert best_threshold([], [0.1]) == 0.0
+    assert best_threshold([], [0.1]) is None
 
 
 def test_the_expert_learns_what_belongs_together(data: TrainingSet, expert: SyncExpertModel) -> None:
@@ -115,12 +118,14 @@ def test_around_its_window_the_level_of_a_face_tells_the_expert_nothing() -> Non
     motion, speech, level = torch.randn(4, 7, 27), torch.randn(4, 7, 58), torch.randn(4, 1, 27)
     shown = {}
     for around in (True, False):
-        expert = SyncExpert(LipSyncConfig(frames=7, widths=(8,), embedding=16, around_window=around), 27, 58)
+        expert = SyncExpert(
+            SyncExpertNetworkConfig(frames=7, widths=(8,), embedding=16, relative_to_window=around), 27, 58
+        )
         before, after = (expert(m, speech)[0].detach() for m in (motion, motion + level))
         shown[around] = float((before - after).abs().max())
     assert shown[True] < 1e-5 and shown[False] > 0.01
     with pytest.raises(ValueError, match="at least 2 frames"):
-        LipSyncConfig(frames=1, around_window=True)
+        SyncExpertNetworkConfig(frames=1, relative_to_window=True)
 
 
 def test_the_loss_of_pairs_is_binary_cross_entropy_and_finite_in_bf16() -> None:
@@ -134,45 +139,45 @@ def test_the_loss_of_pairs_is_binary_cross_entropy_and_finite_in_bf16() -> None:
     assert torch.isfinite(pair_errors(sync_probability(same, same), torch.zeros(50, dtype=torch.bool))).all()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", LIPS)
 def test_lips_train_in_bf16_and_keep_float32_weights(family: str, folder: Path, tmp_path: Path) -> None:
-    for needed in ("audio2bs", "lip_sync_expert"):
+    for needed in ("audio2bs", "sync_expert"):
         (tmp_path / needed).symlink_to(folder / needed) if needed != family else None
-    values = lip_preset(epochs=1).model_dump()
-    for name in ("lip_sync_training", "audio2bs_training", "lip_residue_training"):
-        values[name] |= {"precision": "bf16"}
-    made = train(family, Preset.model_validate(values), folder / "set", tmp_path / family, MemoryTracker())
+    half = lip_preset(epochs=1, training={"precision": "bf16"})
+    made = train(FAMILIES[family], half, folder / "set", tmp_path / family, MemoryTracker())
     weights = load_file(made.path / "model.safetensors")
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in weights.values())
 
 
-def test_without_held_out_clips_the_expert_calls_nobody_a_stranger(tmp_path: Path) -> None:
+def test_without_held_out_clips_the_expert_knows_no_threshold(tmp_path: Path) -> None:
     """The threshold comes from clips it did not learn; what is left of one may be shorter than a window."""
     lost = {"toy/w2-happy/1": (20,)}
     tables = write_tables(tmp_path / "tables", frames_per_clip=80, lost=lost)
     thresholds = {}
     for name, left_out in (
-        ("all", frozenset()),
-        ("none", frozenset(f"toy/w2-{e}/{n}" for e in ("happy", "sad") for n in (1, 2))),
+        ("all", []),
+        ("none", [f"toy/w2-{e}/{n}" for e in ("happy", "sad") for n in (1, 2)]),
     ):
         config = TrainingSetConfig(window=16, stride=4)
-        build_training_set({"toy": tables}, config, FEATURE_ID, tmp_path / name, left_out)
-        lip = lip_preset(epochs=2)
-        wide = lip.model_copy(update={"lip_sync": lip.lip_sync.model_copy(update={"frames": 21})})
-        made = train("lip_sync_expert", wide, tmp_path / name, tmp_path / f"{name}-expert", MemoryTracker())
+        excluded = {clip: Excluded(clip, "copy", "of another") for clip in left_out}
+        build_training_set({"toy": tables}, config, FEATURE_ID, tmp_path / name, excluded)
+        wide = lip_preset(epochs=2, expert={"frames": 21})
+        made = train(FAMILIES["sync_expert"], wide, tmp_path / name, tmp_path / f"{name}-expert", MemoryTracker())
         thresholds[name] = SyncExpertModel.load(made.path).threshold
-    assert thresholds["none"] == 0 and thresholds["all"] != 0
+    assert thresholds["none"] is None and thresholds["all"]
 
 
 def test_a_late_mouth_is_shifted_and_a_stranger_is_a_mismatch(data: TrainingSet, expert: SyncExpertModel) -> None:
     states, features = first_clip(data)
-    feature_id = data.info["feature_id"]
-    own = speaker_mismatch(expert, states, data.channels, features, feature_id, threshold=0.0)
-    late = speaker_mismatch(expert, states[:-8], data.channels, features[8:], feature_id, threshold=0.0)
-    assert own.verdict == "matched"
-    assert late.verdict == "shifted" and abs(late.scores.sync_expert_offset - 8) <= 1
-    frozen = np.repeat(states[:1], len(states), axis=0)
-    assert speaker_mismatch(expert, frozen, data.channels, features, feature_id, threshold=0.3).verdict == "mismatch"
+
+    def judged(motion: np.ndarray, speech: np.ndarray, threshold: float = 0.0) -> str:
+        found = sync_scores(expert, motion, data.channels, speech, data.info["feature_id"])
+        return verdict_of(found.sync_expert_confidence, found.sync_expert_offset, threshold, tolerance=2)
+
+    assert judged(states, features) == "matched"
+    late = sync_scores(expert, states[:-8], data.channels, features[8:], data.info["feature_id"])
+    assert judged(states[:-8], features[8:]) == "shifted" and abs(late.sync_expert_offset - 8) <= 1
+    assert judged(np.repeat(states[:1], len(states), axis=0), features, threshold=0.3) == "mismatch"
 
 
 def test_refinement_replaces_the_mouth_and_not_one_bit_more(data: TrainingSet, refiner: LipRefiner) -> None:
@@ -195,7 +200,7 @@ def test_refinement_replaces_the_mouth_and_not_one_bit_more(data: TrainingSet, r
 def test_around_its_style_a_mouth_has_the_level_of_the_style(data: TrainingSet, refiner: LipRefiner) -> None:
     states, features = first_clip(data)
     style = np.clip(states[:20], 0.3, 0.6)
-    config = refiner.config.model_copy(update={"around_style": True})
+    config = refiner.config.model_copy(update={"relative_to_style": True})
     around = replace(refiner, config=config).mouth_of(features, style, data.channels)
     plain = refiner.mouth_of(features, style, data.channels)
     columns = [data.channels.index(name) for name in refiner.mouth]
@@ -219,13 +224,13 @@ def test_what_refinement_refuses(data: TrainingSet, refiner: LipRefiner) -> None
 
 
 def test_a_residue_is_nothing_before_training() -> None:
-    config = lip_preset().lips
-    residue = ResidueGenerator(config, 27, 51)(torch.randn(2, 5, config.hidden), torch.randn(2, 16, 51))
+    config = lip_preset().lip_residue.network
+    residue = ResidueGenerator(config, 24, 27, 51)(torch.randn(2, 5, 24), torch.randn(2, 16, 51))
     assert torch.equal(residue, torch.zeros(2, 5, 27))
 
 
 def test_without_separated_mouth_every_channel_moves(data: TrainingSet, folder: Path) -> None:
-    name = "lip_sync_expert_all_channels"
+    name = "sync_expert_all_channels"
     expert = SyncExpertModel.load(current_model(folder / name), name)
     states, features = first_clip(data)
     moved = refine_all_channels(
@@ -239,20 +244,20 @@ def test_without_separated_mouth_every_channel_moves(data: TrainingSet, folder: 
         for m in (states, moved)
     )
     assert after < before
-    with pytest.raises(PermanentError, match="expected a model of family"):
+    with pytest.raises(PermanentError, match="expected a model of sync_expert, found"):
         SyncExpertModel.load(current_model(folder / name))
 
 
 def test_negatives_are_of_the_same_clip_and_far_enough(data: TrainingSet) -> None:
-    config = lip_preset()
-    task = SyncExpertTask("lip_sync_expert", config.lip_sync, config.lip_sync_training, data)
-    starts = np.repeat(task.starts[Split.TRAIN], 5)
+    config = lip_preset().sync_expert
+    task = SyncExpertTask(config, data)
+    starts = np.repeat(task.order.starts, 5)
     others = task._shifted(starts, torch.Generator().manual_seed(0))
-    assert (np.abs(others - starts[:, None]) >= config.lip_sync.min_shift).all()
-    frames = LipFrames(data)
+    assert (np.abs(others - starts[:, None]) >= config.training.min_shift).all()
+    frames = task.frames
     rows = frames.segment_of(starts)
     assert (others >= frames.starts[rows][:, None]).all()
-    assert (others + config.lip_sync.frames <= frames.ends[rows][:, None]).all()
+    assert (others + config.network.frames <= frames.ends[rows][:, None]).all()
 
 
 class _Unplugged(MemoryTracker):
@@ -268,20 +273,20 @@ class _Unplugged(MemoryTracker):
             raise ConnectionError
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", LIPS)
 def test_an_interrupted_training_ends_with_the_same_bits(family: str, folder: Path, tmp_path: Path) -> None:
     whole = current_model(folder / family)
-    for needed in ("audio2bs", "lip_sync_expert"):
+    for needed in ("audio2bs", "sync_expert"):
         (tmp_path / needed).symlink_to(folder / needed) if needed != family else None
     out = tmp_path / family
     with pytest.raises(ConnectionError):
-        train(family, lip_preset(), folder / "set", out, _Unplugged(11))
-    resumed = train(family, lip_preset(), folder / "set", out, MemoryTracker())
+        train(FAMILIES[family], lip_preset(), folder / "set", out, _Unplugged(11))
+    resumed = train(FAMILIES[family], lip_preset(), folder / "set", out, MemoryTracker())
     first, second = (load_file(p / "model.safetensors") for p in (whole, resumed.path))
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
 def test_a_residue_of_another_audio2bs_is_refused(folder: Path, tmp_path: Path) -> None:
-    other = train("audio2bs", lip_preset(epochs=1), folder / "set", tmp_path / "audio2bs", MemoryTracker())
+    other = train(FAMILIES["audio2bs"], lip_preset(epochs=1), folder / "set", tmp_path / "audio2bs", MemoryTracker())
     with pytest.raises(PermanentError, match="trained on another Audio2BS"):
         LipRefiner.load(other.path, current_model(folder / "lip_residue"))

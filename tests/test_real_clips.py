@@ -17,11 +17,12 @@ import pytest
 import yaml
 
 from benchmarks.sync_pairs import judge_pair
-from magictalk_core.config import MediaConfig, QualityConfig, load_preset
+from magictalk_core.config import MediaConfig, QualityConfig
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.faces.detection import load_face_detector
 from magictalk_core.media.signature import signature_distance
 from magictalk_core.media.standardize import standardize_clip
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 from tests.media_fixtures import ffmpeg
@@ -63,10 +64,11 @@ def finished(shared: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
         writer.writerows([name, speaker(name), emotion(name), split(name)] for name in names)
     values = load_preset("sample").model_dump(mode="json")
     values["name"] = "tiny"
-    values["emodiff"] |= {"hidden": 32, "blocks": 1, "heads": 2, "sampling_steps": 4}
-    values["emodiff_training"] |= {"epochs": 2}
-    for training in ("lip_sync_training", "audio2bs_training", "lip_residue_training"):
-        values[training] |= {"epochs": 1}
+    values["emodiff"]["network"] |= {"hidden": 32, "blocks": 1, "heads": 2}
+    values["emodiff"]["sampling"] |= {"evaluations": 4}
+    values["emodiff"]["training"] |= {"epochs": 2}
+    for family in ("sync_expert", "audio2bs", "lip_residue"):
+        values[family]["training"] |= {"epochs": 1}
     values["evaluation"] |= {"max_videos": 2, "video_size": 128}
     (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
     workspace = Workspace(folder / "home")

@@ -253,7 +253,9 @@ def test_missing_weights_name_the_file_its_checksum_its_source_and_the_command(c
 
 def test_a_missing_shipped_file_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "SMALL_FILE", "not_there.safetensors")
-    with pytest.raises(PermanentError, match=r"not_there.*install magictalk again.*magictalk_core\.speech\.recipe"):
+    with pytest.raises(
+        PermanentError, match=r"not_there.*install magictalk again.*magictalk_core\.recipes\.deepspeech_small"
+    ):
         load_model("deepspeech-small-1")
 
 

@@ -19,6 +19,7 @@ from magictalk_core.recipes.deepspeech_small import data, run, synthesis, weight
 from magictalk_core.recipes.deepspeech_small.ctc import TrainingNetwork
 from magictalk_core.recipes.deepspeech_small.evaluate import chance_rate, error_rate, greedy_text
 from magictalk_core.recipes.deepspeech_small.texts import spelled
+from magictalk_core.speech import published
 from magictalk_core.speech.deepspeech import (
     BLANK,
     DEEPSPEECH_SMALL,
@@ -28,7 +29,7 @@ from magictalk_core.speech.deepspeech import (
 )
 from magictalk_core.speech.mfcc import context_windows, mfcc_093
 
-FILE = Path(run.__file__).parents[1] / run.WEIGHTS_NAME
+FILE = Path(published.__file__).parent / run.WEIGHTS_NAME
 SPEECH = Path(magictalk_core.sample_corpus.__file__).parent / "speech"
 
 # What the two read clips say: mozilla/DeepSpeech's own tests name both sentences.

@@ -12,10 +12,13 @@ from training_fixtures import FEATURE_ID, lip_preset, preset, write_tables
 
 from magictalk_core.config import SyncGateConfig, TrainingSetConfig
 from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.models.sync_expert.family import SYNC_EXPERT
+from magictalk_core.models.sync_expert.judge import open_judge
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
-from magictalk_core.training_set.build import CorpusTables, TrainingSetInfo, build_training_set
+from magictalk_core.training_set.build import Excluded, TrainingSetInfo, build_training_set
 from magictalk_core.training_set.dataset import TrainingSet, out_of_sync
+from magictalk_core.training_set.shard_clips import CorpusTables
 from magictalk_core.training_set.sync_gate import SyncGate
 
 FRAMES, LATE = 80, 10
@@ -36,15 +39,15 @@ def expert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("before")
     sound = write_tables(folder / "tables", frames_per_clip=FRAMES)
     build_training_set({"toy": sound}, preset().training_set, FEATURE_ID, folder / "set")
-    train("lip_sync_expert", lip_preset(epochs=10), folder / "set", folder / "lip_sync_expert", MemoryTracker())
-    return folder / "lip_sync_expert"
+    train(SYNC_EXPERT, lip_preset(epochs=10), folder / "set", folder / "sync_expert", MemoryTracker())
+    return folder / "sync_expert"
 
 
 def gated(tables: CorpusTables, expert: Path, out: Path, **gate: object) -> TrainingSetInfo:
     # Own speech has a confidence above 0.5 here, strange speech about 0.1: the threshold is far from both.
     settings = SyncGateConfig.model_validate({"expert": str(expert), "threshold": 0.3, **gate})
     config = TrainingSetConfig.model_validate({**preset().training_set.model_dump(), "sync_gate": settings})
-    return build_training_set({"toy": tables}, config, FEATURE_ID, out, judge=SyncGate.load(settings))
+    return build_training_set({"toy": tables}, config, FEATURE_ID, out, gate=SyncGate.open(settings, open_judge))
 
 
 def verdicts(out: Path) -> pd.DataFrame:
@@ -105,3 +108,20 @@ def test_errors_name_the_setting(tables: CorpusTables, expert: Path, tmp_path: P
     with pytest.raises(PermanentError, match=r"passes the sync gate"):
         gated(tables, expert, tmp_path / "set", threshold=2.0)
     assert not (tmp_path / "set").exists()
+
+
+def test_an_expert_of_the_own_workspace_is_refused(expert: Path) -> None:
+    """Each run would change the training set, which would train the expert again, which would change the set."""
+    with pytest.raises(UserError, match=r"every run would change both: copy it"):
+        SyncGate.open(SyncGateConfig(expert=str(expert)), open_judge, own_models=expert.parent)
+
+
+def test_an_expert_without_a_threshold_says_so(tables: CorpusTables, tmp_path: Path) -> None:
+    """Trained without validation clips it knows no threshold; 0 would find nothing, silently."""
+    held_out = [f"toy/w2-{e}/{n}" for e in ("happy", "sad") for n in (1, 2)]
+    excluded = {clip: Excluded(clip, "copy", "of another") for clip in held_out}
+    build_training_set({"toy": tables}, preset().training_set, FEATURE_ID, tmp_path / "set", excluded)
+    made = train(SYNC_EXPERT, lip_preset(epochs=1), tmp_path / "set", tmp_path / "sync_expert", MemoryTracker())
+    with pytest.raises(UserError, match=r"knows no threshold: set training_set\.sync_gate\.threshold"):
+        SyncGate.open(SyncGateConfig(expert=str(made.path)), open_judge)
+    assert SyncGate.open(SyncGateConfig(expert=str(made.path), threshold=0.2), open_judge).threshold == 0.2

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from training_fixtures import BLIND, FEATURES, build, preset, write_tables
 
 from magictalk_core.errors import MagicTalkError, PermanentError, UserError
-from magictalk_core.models.emodiff.generate import EmoDiffModel
-from magictalk_core.training.fit import learning_rate
+from magictalk_core.models.emodiff.family import EMODIFF
+from magictalk_core.models.emodiff.model import EmoDiffModel
+from magictalk_core.models.emodiff.task import EmoDiffTask
+from magictalk_core.models.families import family_named
+from magictalk_core.training.fit import average_decay, learning_rate
 from magictalk_core.training.run import current_run, run_digest, train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.training_set.build import build_training_set
@@ -80,44 +85,71 @@ def test_different_trackers_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_ends_with_the_bytes_of_an_unbroken_one(data: Path, tmp_path: Path) -> None:
-    whole = train("emodiff", preset(), data, tmp_path / "whole", MemoryTracker())
+    whole = train(EMODIFF, preset(), data, tmp_path / "whole", MemoryTracker())
     with pytest.raises(_Interrupted):
-        train("emodiff", preset(), data, tmp_path / "broken", _Unplugged(10))
+        train(EMODIFF, preset(), data, tmp_path / "broken", _Unplugged(10))
     (run,) = (p for p in (tmp_path / "broken").iterdir())
     assert (run / "step-00000010").is_dir() and not (run / "model").exists()
     with pytest.raises(UserError, match="no trained model"):
         current_run(tmp_path / "broken")
     tracker = MemoryTracker()
-    resumed = train("emodiff", preset(), data, tmp_path / "broken", tracker)
+    resumed = train(EMODIFF, preset(), data, tmp_path / "broken", tracker)
     assert tracker.logged["metrics"][0][0] == 20, "the second start begins at the checkpoint"
     assert resumed.weights_md5 == whole.weights_md5 and resumed.curves.read_bytes() == whole.curves.read_bytes()
     assert (run / "mlflow_run.json").is_file() and tracker.finished
 
 
 def test_finished_work_is_not_done_again_and_other_work_is(data: Path, tmp_path: Path) -> None:
-    first = train("emodiff", preset(), data, tmp_path, MemoryTracker())
+    first = train(EMODIFF, preset(), data, tmp_path, MemoryTracker())
     untouched = MemoryTracker()
-    assert train("emodiff", preset(), data, tmp_path, untouched) == first
+    assert train(EMODIFF, preset(), data, tmp_path, untouched) == first
     assert untouched.logged["metrics"] == []
-    other = train("emodiff", preset(guidance=0.5), data, tmp_path, MemoryTracker())
+    other = train(EMODIFF, preset(network={"hidden": 16}), data, tmp_path, MemoryTracker())
     assert other.path != first.path and current_run(tmp_path) == other
 
 
 def test_the_identity_of_a_run_leaves_out_what_changes_nothing(data: Path) -> None:
-    opened, base = TrainingSet.open(data), preset()
-    kept = base.model_copy(
-        update={"emodiff_training": base.emodiff_training.model_copy(update={"keep_checkpoints": 9})}
-    )
-    assert run_digest("emodiff", kept, opened) == run_digest("emodiff", base, opened)
-    assert run_digest("emodiff", preset(hidden=64), opened) != run_digest("emodiff", base, opened)
+    opened = TrainingSet.open(data)
+
+    def digest(**sections: dict[str, object]) -> str:
+        return run_digest(EMODIFF, preset(**sections).emodiff, opened)
+
+    base = digest()
+    assert digest(training={"keep_checkpoints": 9}) == base
+    assert digest(sampling={"guidance": 0.7, "sampler": "ddim", "evaluations": 9}) == base
+    assert digest(network={"hidden": 64}) != base and digest(training={"epochs": 3}) != base
+
+
+def test_another_guidance_trains_nothing_again(data: Path, tmp_path: Path) -> None:
+    first = train(EMODIFF, preset(), data, tmp_path, MemoryTracker())
+    untouched = MemoryTracker()
+    again = train(EMODIFF, preset(sampling={"guidance": 0.9}), data, tmp_path, untouched)
+    assert again == first and untouched.logged["metrics"] == []
+    asked = preset(sampling={"guidance": 0.9}).emodiff.sampling
+    assert EmoDiffModel.load(again.path, sampling=asked).sampling.guidance == 0.9
+    assert EmoDiffModel.load(again.path).sampling.guidance == preset().emodiff.sampling.guidance
+
+
+def test_the_running_average_forgets_the_random_start(data: Path, tmp_path: Path) -> None:
+    """A decay of 0.9999 without a warm-up leaves the start in the average of a short training."""
+    settings = preset(training={"ema": 0.9999, "epochs": 10})
+    trained = train(EMODIFF, settings, data, tmp_path, MemoryTracker())
+    task = EmoDiffTask(settings.emodiff, TrainingSet.open(data))
+    torch.manual_seed(settings.emodiff.training.seed)
+    start = task.build_network().state_dict()
+    last = load_file(max(trained.path.parent.glob("step-*")) / "model.safetensors")
+    shipped = load_file(trained.path / "model.safetensors")
+    distances = [
+        sum(float((shipped[name] - other[name]).square().sum()) for name in shipped) for other in (start, last)
+    ]
+    assert distances[1] < 0.2 * distances[0]
+    assert average_decay(0.9999, 0) == 0.1 and average_decay(0.9999, 10**6) == 0.9999
 
 
 def test_training_learns_what_the_speech_says(data: Path, tmp_path: Path) -> None:
-    longer = preset(noise_skip=True, loss="velocity", sampling_steps=8)
-    training = longer.emodiff_training.model_copy(update={"epochs": 30, "batch": 16, "learning_rate": 5e-3})
-    trained = train(
-        "emodiff", longer.model_copy(update={"emodiff_training": training}), data, tmp_path, MemoryTracker()
-    )
+    training = {"epochs": 30, "batch": 16, "learning_rate": 5e-3, "loss": "velocity"}
+    longer = preset(network={"noise_skip": True}, training=training, sampling={"evaluations": 8})
+    trained = train(EMODIFF, longer, data, tmp_path, MemoryTracker())
     model, opened = EmoDiffModel.load(trained.path), TrainingSet.open(data)
     start, length = opened.index[opened.index["split"] == "test"].iloc[0][["start", "length"]]
     truth = np.asarray(opened.states[start : start + length])
@@ -128,13 +160,13 @@ def test_training_learns_what_the_speech_says(data: Path, tmp_path: Path) -> Non
 
 def test_errors_name_the_remedy(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no model family `lips`"):
-        train("lips", preset(), data, tmp_path, MemoryTracker())
+        family_named("lips")
     with pytest.raises(MagicTalkError, match="magictalk run --select training_set"):
-        train("emodiff", preset(), tmp_path / "nothing", tmp_path, MemoryTracker())
+        train(EMODIFF, preset(), tmp_path / "nothing", tmp_path, MemoryTracker())
 
 
 def test_the_learning_rate_falls_by_a_cosine() -> None:
-    config = preset().emodiff_training
+    config = preset().emodiff.training
     assert learning_rate(config, 70, 100) == config.learning_rate
     cosine = config.model_copy(update={"decay": "cosine"})
     rates = [learning_rate(cosine, step, 100) / config.learning_rate for step in (0, 50, 100)]

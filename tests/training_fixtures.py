@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from magictalk_core.config import Preset
+from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES, SPEECH
-from magictalk_core.training_set.build import CorpusTables, TrainingSetInfo, build_training_set
+from magictalk_core.training_set.build import TrainingSetInfo, build_training_set
+from magictalk_core.training_set.shard_clips import CorpusTables
 from magictalk_core.vocabulary.arkit import STATE_NAMES
 
 FEATURE_ID, FEATURES = "logmel-29-1", 29
@@ -20,27 +21,37 @@ SPEAKERS = {"m1": "train", "m2": "train", "w1": "train", "w2": "val", "w3": "tes
 BLIND = "cheekPuff"
 
 
-def preset(**emodiff: Any) -> Preset:
-    """Seconds of training."""
+Section = dict[str, Any]
+
+
+def preset(network: Section | None = None, training: Section | None = None, sampling: Section | None = None) -> Preset:
+    """Seconds of training; the arguments change EmoDiff's settings."""
+    learning = {"batch": 8, "epochs": 2, "checkpoint_every": 10, "learning_rate": 2e-3, "ema": 0.9}
     values: dict[str, Any] = {
         "name": "tiny",
-        "emodiff": {"hidden": 32, "blocks": 1, "heads": 2, "sampler": "dpmpp", "sampling_steps": 4, **emodiff},
+        "emodiff": {
+            "network": {"hidden": 32, "blocks": 1, "heads": 2, **(network or {})},
+            "training": {**learning, **(training or {})},
+            "sampling": {"sampler": "dpmpp", "evaluations": 4, **(sampling or {})},
+        },
+        "emodiff_student": {"training": learning},
         "training_set": {"window": 16, "stride": 4},
-        "emodiff_training": {"batch": 8, "epochs": 2, "checkpoint_every": 10, "learning_rate": 2e-3, "ema": 0.9},
     }
     return Preset.model_validate(values)
 
 
-def lip_preset(epochs: int = 6, **lips: Any) -> Preset:
-    """Seconds of training for the lip models."""
-    training = {"batch": 16, "epochs": epochs, "checkpoint_every": 5, "learning_rate": 3e-3, "ema": 0.9}
-    sync = {"widths": [16, 32], "embedding": 32, "negatives": 2}
+def lip_preset(epochs: int = 6, training: Section | None = None, expert: Section | None = None) -> Preset:
+    """Seconds of training for the lip models; `training` changes all of their trainings, `expert` the expert's
+    network."""
+    learning = {"batch": 16, "epochs": epochs, "checkpoint_every": 5, "learning_rate": 3e-3, "ema": 0.9}
+    learning |= training or {}
     values = preset().model_dump() | {
-        "lip_sync": sync,
-        "lips": {"encoder": 16, "hidden": 24, "layers": 1, "head": 16, "style_frames": 16, "style_size": 16, **lips},
-        "lip_sync_training": training,
-        "audio2bs_training": training,
-        "lip_residue_training": training,
+        "sync_expert": {
+            "network": {"widths": [16, 32], "embedding": 32, **(expert or {})},
+            "training": {**learning, "negatives": 2},
+        },
+        "audio2bs": {"network": {"encoder": 16, "hidden": 24, "layers": 1, "head": 16}, "training": learning},
+        "lip_residue": {"network": {"head": 16, "style_frames": 16, "style_size": 16}, "training": learning},
     }
     return Preset.model_validate(values)
 

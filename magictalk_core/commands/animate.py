@@ -18,9 +18,9 @@ from magictalk_core.evaluation.generate import EMODIFF, to_motion
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.faces.landmarks import portrait_landmarks
 from magictalk_core.media.encode import write_video
-from magictalk_core.models.emodiff.generate import EmoDiffModel
+from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
-from magictalk_core.models.lip_residue.refine import LipRefiner
+from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.label import provenance_metadata, stamp
 from magictalk_core.portrait.provenance import sign_video
@@ -28,12 +28,12 @@ from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.features import speech_features
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.training.run import current_model
+from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 from magictalk_core.workspace import Workspace
 
 __all__ = ["LABEL", "Animated", "animate_file"]
 
 LABEL = "SYNTHETIC"
-SAMPLE_RATE = 16_000
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,15 @@ def animate_file(
     model_dir = model or current_model(workspace.models("emodiff"))
     emodiff = EmoDiffModel.load(model_dir)
     refiner = _refiner(workspace) if lips else None
-    frames = max(1, round(len(samples) / SAMPLE_RATE * emodiff.fps))
+    frames = max(1, round(len(samples) / SAMPLE_RATE * FRAME_RATE))
     frames_of_style = StyleBank.load(model_dir).at_intensity(style, intensity)
     speech = speech_features(samples, frames, emodiff.feature_id)
     state = emodiff.generate(speech, frames_of_style, None, seed)
     if refiner is not None:
         state = refiner.refine(state, emodiff.channels, speech, emodiff.feature_id, frames_of_style)
     method = EMODIFF if refiner is None else MAGICTALK
-    _render(picture, landmarks, to_motion(state, emodiff.channels), samples, emodiff.fps, size, output, style, method)
-    duration = round(frames / emodiff.fps, 3)
+    _render(picture, landmarks, to_motion(state, emodiff.channels), samples, size, output, style, method)
+    duration = round(frames / FRAME_RATE, 3)
     return Animated(str(output), frames, duration, style, intensity, method, str(model_dir))
 
 
@@ -104,7 +104,6 @@ def _render(
     landmarks: NDArray[np.float32],
     motion: NDArray[np.float32],
     samples: NDArray[np.float32],
-    fps: int,
     size: int,
     output: Path,
     style: str,
@@ -115,7 +114,7 @@ def _render(
         stamped = (stamp(frame, LABEL) for frame in animator.render(motion))
         # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.
         with atomic_path(output) as unsigned:
-            write_video(unsigned, stamped, fps, samples, metadata=provenance_metadata(model=method, style=style))
+            write_video(unsigned, stamped, FRAME_RATE, samples, metadata=provenance_metadata(model=method, style=style))
             sign_video(unsigned, title=output.name)
     finally:
         animator.close()

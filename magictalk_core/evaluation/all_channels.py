@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from magictalk_core.config import AllChannelsConfig
 from magictalk_core.errors import PermanentError
-from magictalk_core.models.shared.channels import columns_of
 from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.models.sync_expert.network import in_sync_loss, sync_probability
+from magictalk_core.training_set.channels import columns_of
 
 __all__ = ["refine_all_channels"]
 
@@ -32,7 +32,7 @@ def refine_all_channels(
     feature_id: str,
     config: AllChannelsConfig,
 ) -> Motion:
-    """A copy of `motion` (L, D) whose coefficients please `expert`, of the family `lip_sync_expert_all_channels`.
+    """A copy of `motion` (L, D) whose coefficients please `expert`, of the family `sync_expert_all_channels`.
 
     Arguments and errors as in `LipRefiner.refine`; the head pose keeps its bits. Deterministic.
     """
@@ -48,7 +48,7 @@ def refine_all_channels(
     values = given.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([values], lr=config.learning_rate)
     for _ in range(config.steps):
-        moved, spoken = expert.embed((values.clamp(0, 1) - expert.mean) / expert.std, heard)
+        moved, spoken = expert.embed(expert.motion.normal(values.clamp(0, 1)), heard)
         away = (values - given).abs().mean()
         loss = config.sync_weight * in_sync_loss(sync_probability(moved, spoken)) + away
         optimizer.zero_grad()

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from magictalk_core.config import Preset
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.evaluation.sync_scores import SYNC_METRICS, sync_values
 from magictalk_core.evaluation.table import GROUND_TRUTH, METRICS_VERSION, score_clip, score_ground_truth, summary
@@ -18,6 +17,7 @@ from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.preparation.reader import CorpusReader
+from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.rig import Rig, load_rig
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.hashes import file_md5, tree_md5
@@ -47,7 +47,7 @@ def score_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Pres
     """Score every generated clip against its tracked motion."""
     path = workspace.scores / "scores.parquet"
     motions = [folder / "motion.parquet" for folder in (workspace.generated("test"), workspace.refined("test"))]
-    rig_file, expert = workspace.rig / "rig.npz", current_model(workspace.models("lip_sync_expert"))
+    rig_file, expert = workspace.rig / "rig.npz", current_model(workspace.models("sync_expert"))
     inputs = {
         "motion": [file_md5(motion) for motion in motions],
         "rig": file_md5(rig_file),

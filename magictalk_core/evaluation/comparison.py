@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.config import Preset
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.generate import test_clips
 from magictalk_core.evaluation.refine import MAGICTALK
@@ -25,12 +24,14 @@ from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.label import provenance_metadata
 from magictalk_core.portrait.provenance import sign_video
 from magictalk_core.preparation.reader import CorpusReader
+from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.render import RigRenderer
 from magictalk_core.rig.rig import Rig, load_rig
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.stamps import output_md5, stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 
@@ -123,7 +124,7 @@ def _render(
         ]
         frames = side_by_side(panels, size)
         metadata = provenance_metadata(model=METHOD, style=style, source=clip_id)
-        write_video(target, frames, preset.media.fps, audio, metadata=metadata)
+        write_video(target, frames, FRAME_RATE, audio, metadata=metadata)
     finally:
         renderer.close()
         animator.close()

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from magictalk_core.config import Preset
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH, NearestSpeech, constant_motion
-from magictalk_core.models.emodiff.generate import EmoDiffModel, MotionRequest
+from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.preparation.reader import CorpusReader, pick_style_clip, usable_clips
+from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame, write_table
@@ -25,6 +25,7 @@ from magictalk_core.training.run import current_model
 from magictalk_core.training_set.dataset import TrainingSet, out_of_sync
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.work.stamps import stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
@@ -36,10 +37,11 @@ __all__ = [
     "GeneratedMotion",
     "generate_test_motion",
     "motion_rows",
+    "sampling_stamp",
     "test_clips",
 ]
 
-GENERATED_VERSION = "2"
+GENERATED_VERSION = "3"
 EMODIFF = "emodiff"
 INDEPENDENT_WINDOWS = "emodiff_independent_windows"
 """The ablation without autoregression: Algorithm 1 with windows that know nothing of each other."""
@@ -74,13 +76,18 @@ def test_clips(workspace: Workspace, corpora: Sequence[str], limit: int = 0) -> 
     return mixed[:limit] if limit else mixed
 
 
-def motion_rows(clip_id: str, method: str, motion: NDArray[np.float32], fps: int) -> pd.DataFrame:
+def sampling_stamp(model: EmoDiffModel) -> dict[str, str]:
+    """How the model was asked, for the metadata of a table of what it made."""
+    return {"sampling": model.sampling.model_dump_json()}
+
+
+def motion_rows(clip_id: str, method: str, motion: NDArray[np.float32]) -> pd.DataFrame:
     """MOTION rows of one clip; `motion` is (n, 58) in MOTION_NAMES order."""
     frame = pd.DataFrame(motion, columns=list(MOTION_NAMES))
     frame.insert(0, "clip_id", clip_id)
     frame.insert(1, "method", method)
     frame.insert(2, "frame_index", np.arange(len(motion), dtype=np.int32))
-    frame.insert(3, "time_s", np.arange(len(motion)) / fps)
+    frame.insert(3, "time_s", np.arange(len(motion)) / FRAME_RATE)
     return frame
 
 
@@ -103,14 +110,14 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
         "model": file_md5(model_dir / "model.safetensors"),
         "training_set": TrainingSet.open(workspace.training_set).info["digest"],
         "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
-        "sampling": preset.emodiff.model_dump(),
+        "sampling": preset.emodiff.sampling.model_dump(),
         "evaluation": preset.evaluation.model_dump(exclude={"max_videos", "video_size"}),
     }
     if not stamp_is_valid(path, inputs):
-        model = EmoDiffModel.load(model_dir)
+        model = EmoDiffModel.load(model_dir, sampling=preset.emodiff.sampling)
         tables, styles = _generate(workspace, model, clips, preset)
         write_text(out / "styles.json", json.dumps(styles, indent=1, sort_keys=True))
-        write_table(MOTION, pd.concat(tables, ignore_index=True), path)
+        write_table(MOTION, pd.concat(tables, ignore_index=True), path, sampling_stamp(model))
         write_stamp(path, inputs)
     rows = len(read_frame(MOTION, path, columns=["clip_id"]))
     return GeneratedMotion(path, file_md5(path), rows, len(clips))
@@ -136,7 +143,7 @@ def _generate(
             MEAN_MOTION: to_motion(constant_motion(model.mean_state, len(request.speech)), model.channels),
         }
         for method, motion in results.items():
-            tables.append(motion_rows(clip_id, method, motion, preset.media.fps))
+            tables.append(motion_rows(clip_id, method, motion))
     return tables, styles
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from magictalk_core.config import Preset
 from magictalk_core.evaluation.all_channels import refine_all_channels
 from magictalk_core.evaluation.generate import EMODIFF, test_clips, to_motion
 from magictalk_core.evaluation.probes import Probes, collect_probes
@@ -25,10 +24,11 @@ from magictalk_core.evaluation.set_scores import Judge
 from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.coefficients import channel_correlation, group_error
-from magictalk_core.models.emodiff.generate import EmoDiffModel, MotionRequest
-from magictalk_core.models.lip_residue.refine import LipRefiner
+from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
+from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.preparation.reader import ClipData, CorpusReader
+from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.hashes import file_md5, tree_md5
 from magictalk_core.training.run import current_model
@@ -40,10 +40,10 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["ALL_CHANNELS", "LIP_FAMILIES", "NEUTRAL_LIPS", "LipAblation", "ablate_lips"]
 
-ABLATION_VERSION = "1"
+ABLATION_VERSION = "2"
 NEUTRAL_LIPS, ALL_CHANNELS = "magictalk_neutral_lips", "emodiff_all_channels"
-EXPERT = "lip_sync_expert"
-LIP_FAMILIES = ("audio2bs", "lip_residue", EXPERT, "lip_sync_expert_all_channels")
+EXPERT = "sync_expert"
+LIP_FAMILIES = ("audio2bs", "lip_residue", EXPERT, "sync_expert_all_channels")
 _COLUMNS = ("method", "metric", "n", "mean", "difference", "low", "high")
 _RESAMPLES = 5000
 
@@ -70,9 +70,9 @@ class _Methods:
 
     @classmethod
     def load(cls, folders: Mapping[str, Path], preset: Preset) -> _Methods:
-        everything = "lip_sync_expert_all_channels"
+        everything = "sync_expert_all_channels"
         return cls(
-            EmoDiffModel.load(folders[EMODIFF]),
+            EmoDiffModel.load(folders[EMODIFF], sampling=preset.emodiff.sampling),
             LipRefiner.load(folders["audio2bs"], folders["lip_residue"]),
             SyncExpertModel.load(folders[EXPERT]),
             SyncExpertModel.load(folders[everything], everything),
@@ -99,6 +99,7 @@ def ablate_lips(workspace: Workspace, corpora: Sequence[str], preset: Preset) ->
         "version": ABLATION_VERSION,
         "models": {name: tree_md5(folder) for name, folder in folders.items()},
         "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
+        "sampling": preset.emodiff.sampling.model_dump(),
         "all_channels": preset.all_channels.model_dump(),
         "max_clips": preset.evaluation.max_clips,
     }

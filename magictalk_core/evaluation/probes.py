@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from magictalk_core.models.emodiff.generate import EmoDiffModel, MotionRequest
+from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.preparation.reader import ClipData, CorpusReader, pick_style_clip, usable_clips
 from magictalk_core.vocabulary.arkit import MOTION_NAMES, POSE_NAMES
 from magictalk_core.vocabulary.clips import Split

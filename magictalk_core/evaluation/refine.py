@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from magictalk_core.config import Preset
 from magictalk_core.evaluation.generate import EMODIFF, GeneratedMotion, motion_rows
-from magictalk_core.models.lip_residue.refine import LipRefiner
+from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.storage.hashes import file_md5, tree_md5
-from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.parquet import read_frame, table_metadata, write_table
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.training.run import current_model
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
@@ -23,12 +22,12 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["MAGICTALK", "REFINED_VERSION", "refine_test_motion"]
 
-REFINED_VERSION = "1"
+REFINED_VERSION = "2"
 MAGICTALK = "magictalk"
 """EmoDiff and lip refinement: the method of the paper."""
 
 
-def refine_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> GeneratedMotion:
+def refine_test_motion(workspace: Workspace, corpora: Sequence[str]) -> GeneratedMotion:
     """A MOTION table of the method `magictalk`, or the finished one when motion and models are unchanged."""
     generated = workspace.generated("test")
     path = workspace.refined("test") / "motion.parquet"
@@ -49,8 +48,10 @@ def refine_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Pre
             clip, style = reader.clip(str(clip_id)), reader.motion(styles[str(clip_id)])[0]
             made = table.sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
             refined = refiner.refine(made, MOTION_NAMES, clip.speech[: len(made)], clip.feature_id, style)
-            tables.append(motion_rows(str(clip_id), MAGICTALK, refined, preset.media.fps))
-        write_table(MOTION, pd.concat(tables, ignore_index=True), path)
+            tables.append(motion_rows(str(clip_id), MAGICTALK, refined))
+        # Refined from the motion of a model that was asked in some way: the stamp goes on.
+        asked = table_metadata(generated / "motion.parquet")["sampling"]
+        write_table(MOTION, pd.concat(tables, ignore_index=True), path, {"sampling": asked})
         write_stamp(path, inputs)
     found = read_frame(MOTION, path, columns=["clip_id"])
     return GeneratedMotion(path, file_md5(path), len(found), found["clip_id"].nunique())

@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from magictalk_core.config import Preset
-from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, test_clips, to_motion
+from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, sampling_stamp, test_clips, to_motion
 from magictalk_core.evaluation.probes import INTENSITIES, Probes, collect_probes
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.catalogue import SET_METRICS
@@ -21,7 +20,8 @@ from magictalk_core.metrics.diversity import diversity
 from magictalk_core.metrics.emotion import EmotionClassifier
 from magictalk_core.metrics.frechet import WindowFeatures, frechet_distance
 from magictalk_core.metrics.seams import seam_ratio
-from magictalk_core.models.emodiff.generate import EmoDiffModel
+from magictalk_core.models.emodiff.model import EmoDiffModel
+from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.hashes import file_md5, tree_md5
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION, SET_SCORES
@@ -45,7 +45,7 @@ __all__ = [
     "style_gain",
 ]
 
-SET_SCORES_VERSION = "1"
+SET_SCORES_VERSION = "2"
 NO_STYLE, STUDENT = "emodiff_no_style", "emodiff_student"
 MODELS = (EMODIFF, NO_STYLE, STUDENT)
 
@@ -187,12 +187,14 @@ def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> 
     inputs: dict[str, Any] = {
         "version": SET_SCORES_VERSION,
         "models": {name: tree_md5(folder) for name, folder in folders.items()},
+        "sampling": preset.emodiff.sampling.model_dump(),
         "motion": file_md5(generated),
         "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
         "evaluation": preset.evaluation.model_dump(exclude={"max_videos", "video_size"}),
     }
     if not stamp_is_valid(path, inputs):
-        models = {name: EmoDiffModel.load(folder) for name, folder in folders.items()}
+        sampling = preset.emodiff.sampling
+        models = {name: EmoDiffModel.load(folder, sampling=sampling) for name, folder in folders.items()}
         probes = collect_probes(workspace, test_clips(workspace, corpora, preset.evaluation.max_clips), models[EMODIFF])
         data = TrainingSet.open(workspace.training_set)
         judge = Judge.fit(probes, data)
@@ -200,7 +202,7 @@ def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> 
         if judge.emotion is not None:
             judge.emotion.save(judge_path)
         rows = rows_of_models(judge, models, data) + frechet_rows(judge, read_frame(MOTION, generated))
-        write_table(SET_SCORES, rows, path)
+        write_table(SET_SCORES, rows, path, sampling_stamp(models[EMODIFF]))
         write_stamp(path, inputs)
     return SetScores(path, file_md5(path), len(read_frame(SET_SCORES, path, columns=["metric"])))
 

@@ -14,9 +14,10 @@ from scipy.stats import rankdata
 from magictalk_core.errors import PermanentError
 from magictalk_core.models.sync_expert.model import SyncExpertModel, sync_scores
 from magictalk_core.models.sync_expert.offsets import MAX_OFFSET, distances_by_offset, scores_of
+from magictalk_core.training_set.gaps import longest_measured
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
-__all__ = ["SYNC_METRICS", "ExpertQuality", "HeldOutClip", "expert_quality", "longest_measured", "sync_values"]
+__all__ = ["SYNC_METRICS", "ExpertQuality", "HeldOutClip", "expert_quality", "sync_values"]
 
 SYNC_METRICS = ("sync_expert_distance", "sync_expert_confidence", "sync_expert_offset_error")
 
@@ -24,17 +25,6 @@ _TOLERANCE = 1
 """Frames by which a found shift may be wrong."""
 
 Motion = NDArray[Any]
-
-
-def longest_measured(values: Motion) -> slice:
-    """The longest stretch of rows without NaN; empty when every row has one."""
-    whole = np.concatenate([[False], np.isfinite(values).all(axis=1), [False]])
-    edges = np.flatnonzero(np.diff(whole.astype(np.int8)))
-    begins, ends = edges[::2], edges[1::2]
-    if not len(begins):
-        return slice(0, 0)
-    best = int((ends - begins).argmax())
-    return slice(int(begins[best]), int(ends[best]))
 
 
 def sync_values(expert: SyncExpertModel, motion: Motion, speech: Motion, feature_id: str) -> dict[str, float | None]:
@@ -87,7 +77,7 @@ def expert_quality(expert: SyncExpertModel, clips: Sequence[HeldOutClip]) -> Exp
             continue
         moved, heard = embedded
         fit = (moved @ heard.T).numpy()
-        away = np.abs(np.subtract.outer(np.arange(len(fit)), np.arange(len(fit)))) >= expert.config.min_shift
+        away = np.abs(np.subtract.outer(np.arange(len(fit)), np.arange(len(fit)))) >= expert.min_shift
         own = np.diag(fit)[:, None]
         accuracies.append(float(((own > fit) + 0.5 * (own == fit))[away].mean()))
         same.append(np.diag(fit))

@@ -45,7 +45,7 @@ _SAID = "coefficient metrics of SAiD (yunik1004/SAiD, said/metric)"
 _LMD = "LMD of EAT (yuangan/evaluation_eat, test_lmd.py), on rig vertices instead of detected landmarks"
 _BLINK = "blink rate of the field, from coefficients instead of the eye aspect ratio"
 _OURS = "this project"
-_EXPERT = "this project's `lip_sync_expert`, scored as SyncNet's evaluation slides (joonson/syncnet_python)"
+_EXPERT = "this project's `sync_expert`, scored as SyncNet's evaluation slides (joonson/syncnet_python)"
 
 
 def _error(group: str, title: str, section: str) -> tuple[MetricSpec, MetricSpec]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from magictalk_core.config import QualityConfig
 from magictalk_core.media.signature import signature_distance
-from magictalk_core.vocabulary.clips import Split, Status
+from magictalk_core.vocabulary.clips import Split
 
-__all__ = ["find_duplicates", "leaking_copies", "near_pairs"]
+__all__ = ["find_duplicates", "near_pairs"]
 
 _DURATION_S = 0.5
 """Clips whose lengths differ by more are not the same cut; this also keeps the comparison of large corpora small."""
@@ -65,11 +65,13 @@ def find_duplicates(
 ) -> list[tuple[dict[Any, Any], Mapping[Any, Any]]]:
     """(copy, original) of CLIPS rows that show the same recording.
 
-    Of several equal ones the original is the one in test, then val, then train, and the first by id: what is kept apart
-    for evaluation stays, and its copies leave the training data. Rows without a signature are nobody's copy.
+    Of several equal ones the original is the one in test, then val, then train, then one with a label, and the first by
+    id: what is kept apart for evaluation stays, and its copies leave the training data. Rows without a signature are
+    nobody's copy.
     """
     known = sorted(
-        (row for row in rows if row["signature"]), key=lambda row: (_KEEP_FIRST[Split(row["split"])], row["clip_id"])
+        (row for row in rows if row["signature"]),
+        key=lambda row: (_KEEP_FIRST[Split(row["split"])], row["emotion"] is None, row["clip_id"]),
     )
     pairs = near_pairs(
         [row["signature"] for row in known],
@@ -86,10 +88,3 @@ def find_duplicates(
 def _are_views(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> bool:
     """Whether two clips are cameras on one performance: the same sound, and no copies of each other."""
     return bool(a["corpus"] == b["corpus"] and a["view"] and b["view"] and a["view"] != b["view"])
-
-
-def leaking_copies(rows: Sequence[dict[Any, Any]], quality: QualityConfig) -> dict[str, str]:
-    """Copy -> original for accepted CLIPS rows, of any corpora, whose original is in another split: what a model would
-    learn by heart before it is tested on it."""
-    pairs = find_duplicates([row for row in rows if row["status"] == Status.OK], quality)
-    return {str(copy["clip_id"]): str(kept["clip_id"]) for copy, kept in pairs if copy["split"] != kept["split"]}

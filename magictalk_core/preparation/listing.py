@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from magictalk_core.config import Preset, QualityConfig
+from magictalk_core.config import DataSettings, QualityConfig
 from magictalk_core.corpora.registry import list_corpora, load_corpus
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import PermanentError
@@ -60,7 +60,7 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
     return directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
 
 
-def write_index(workspace: Workspace, corpus: str, preset: Preset) -> IndexResult:
+def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> IndexResult:
     """Turn the listing into CLIPS rows, header probes included; the same listing and settings are not read again."""
     version = observe_source(workspace, corpus)
     entry, path = load_corpus(workspace, corpus), workspace.index_table(corpus)

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from magictalk_core.config import MediaConfig, Preset
+from magictalk_core.config import DataSettings, MediaConfig
 from magictalk_core.corpora.source import raw_file
 from magictalk_core.errors import MachineError, PermanentError
 from magictalk_core.preparation.gates import decide
@@ -163,7 +163,7 @@ def media_shard(
     root: Path,
     shard: str,
     index: pd.DataFrame,
-    preset: Preset,
+    preset: DataSettings,
     workers: int = 0,
 ) -> ShardResult:
     """25 fps video with a fixed square crop and 16 kHz audio for the clips of `shard` that are `WORTH_DECODING`.
@@ -248,7 +248,9 @@ def _media_rows(workspace: Workspace, corpus: str, shard: str, needs: str) -> li
     return _none_for_nan(media[media[needs].notna()])
 
 
-def blendshapes_shard(workspace: Workspace, corpus: str, shard: str, preset: Preset, workers: int = 0) -> ShardResult:
+def blendshapes_shard(
+    workspace: Workspace, corpus: str, shard: str, preset: DataSettings, workers: int = 0
+) -> ShardResult:
     """ARKit coefficients of every clip of the shard that has a video, rejected clips included."""
     from magictalk_core.faces.extract import BLENDSHAPES_VERSION
     from magictalk_core.faces.tracker_ids import tracker_id, tracker_weights
@@ -266,7 +268,7 @@ def blendshapes_shard(workspace: Workspace, corpus: str, shard: str, preset: Pre
     )
 
 
-def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: Preset, workers: int = 0) -> ShardResult:
+def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSettings, workers: int = 0) -> ShardResult:
     """Speech features of every clip of the shard that has audio, one row per video frame.
 
     Raises `PermanentError` when the weights of the feature are not here, before any clip is touched.

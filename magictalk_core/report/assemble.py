@@ -15,13 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core import __version__
-from magictalk_core.config import Preset
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.evaluation.generate import EMODIFF
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.faces.tracker_ids import tracker_id
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.preparation.reader import CorpusReader
+from magictalk_core.presets.preset import Preset
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import Command, CorpusSource, JawTrace, Provenance, StandIn, VideoEntry
 from magictalk_core.report.report import write_report
@@ -136,7 +136,7 @@ def _provenance(workspace: Workspace, corpora: Sequence[str], preset: Preset, tr
         mlflow_run_id=trained.run_id,
         training_set_digest=info.get("digest"),
         rig_md5=file_md5(workspace.rig / "rig.npz"),
-        seed=preset.emodiff_training.seed,
+        seed=preset.evaluation.seed,
         git_commit=_git_commit(),
         software=f"magictalk {__version__}",
     )

@@ -20,11 +20,11 @@ from magictalk_core.config import TrainingConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.training.checkpoint import Best, TrainerState, latest_checkpoint, load_checkpoint, save_checkpoint
 from magictalk_core.training.processes import Processes
-from magictalk_core.training.samples import log_samples
+from magictalk_core.training.samples import Sampler
 from magictalk_core.training.task import TrainingTask
 from magictalk_core.training.tracking import RunTracker
 
-__all__ = ["Fitted", "Progress", "fit", "learning_rate"]
+__all__ = ["Fitted", "Progress", "average_decay", "fit", "learning_rate"]
 
 logger = logging.getLogger("magictalk.training")
 
@@ -85,6 +85,7 @@ def fit(
     tracker: RunTracker,
     progress: Progress,
     processes: Processes,
+    sampler: Sampler | None = None,
 ) -> Fitted:
     """Train `task` from the last checkpoint in `run`, or from the beginning, to its end or its early stop."""
     torch.set_num_threads(config.threads)
@@ -104,8 +105,9 @@ def fit(
             progress(state.step, steps, loss, clock.left(state.step, steps))
         if state.step % config.validate_every == 0 or is_last:
             _validate(task, state, config, tracker, processes)
-        if config.sample_every and state.step % (per_epoch * config.sample_every) == 0 and processes.is_first:
-            log_samples(run.parent.name, task, state.average, state.step, tracker)
+        is_sampled = config.sample_every and state.step % (per_epoch * config.sample_every) == 0
+        if sampler is not None and is_sampled and processes.is_first:
+            sampler.log(state.average, state.step)
         if state.step % config.checkpoint_every == 0 and not is_last and processes.is_first:
             save_checkpoint(run, state, config.keep_checkpoints)
     if processes.is_first:
@@ -138,9 +140,18 @@ def _step(task: TrainingTask, state: TrainerState, config: TrainingConfig, steps
     processes.average_gradients(state.network)
     nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
     state.optimizer.step()
-    _update_average(state.average, state.network, config.ema)
+    _update_average(state.average, state.network, average_decay(config.ema, state.step))
     state.step += 1
     return float(loss.detach())
+
+
+def average_decay(decay: float, step: int) -> float:
+    """Decay of the running average after `step` optimizer steps: min(decay, (1 + step) / (10 + step)).
+
+    Without the warm-up, a decay of 0.9999 leaves 81 % of the random start in the average after 2,100 steps. Source:
+    the `num_updates` of TensorFlow's ExponentialMovingAverage.
+    """
+    return min(decay, (1 + step) / (10 + step))
 
 
 def _update_average(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:

@@ -21,22 +21,21 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from magictalk_core.config import Preset
+from magictalk_core.config import FamilySettings, StrictModel
 from magictalk_core.errors import UserError
-from magictalk_core.models.families import family_named
 from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_text
-from magictalk_core.storage.hashes import digest_of, file_md5, tree_md5
+from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
+from magictalk_core.training.family import ModelFamily
 from magictalk_core.training.fit import Fitted, Progress, fit
+from magictalk_core.training.model_folder import write_model_folder
 from magictalk_core.training.processes import Processes
+from magictalk_core.training.samples import Sampler, SampleRenderer
 from magictalk_core.training.task import TrainingTask
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet
 
 __all__ = ["TrainedModel", "current_model", "current_run", "run_digest", "train"]
-
-_WITHOUT_EFFECT = ("keep_checkpoints", "sample_every")
-"""Settings that change nothing of the weights."""
 
 
 @dataclass(frozen=True)
@@ -52,48 +51,47 @@ class TrainedModel:
     """Speed and memory of the machine that finished it; see `fit.Fitted`."""
 
 
-def run_digest(family: str, preset: Preset, data: TrainingSet, models: Mapping[str, Path] | None = None) -> str:
+def run_digest(
+    family: ModelFamily, settings: FamilySettings, data: TrainingSet, models: Mapping[str, Path] | None = None
+) -> str:
     """The identity of a training: family, version, the settings that matter, the data, the models it learns from."""
-    found = family_named(family)
-    settings = {name: value.model_dump() for name, value in found.settings(preset).items()}
-    for value in settings.values():
-        for name in _WITHOUT_EFFECT:
-            value.pop(name, None)
-    # The whole folder: settings of the model, such as guidance, are part of what it teaches.
-    needed = {name: tree_md5(path) for name, path in (models or {}).items()}
-    work = {"family": family, "version": found.version, "data": data.info["digest"], "needs": needed, **settings}
-    return digest_of({**work, "stride": preset.training_set.stride})
+    needed = {name: file_md5(path / "model.safetensors") for name, path in (models or {}).items()}
+    work = {"family": family.name, "version": family.version, "data": data.info["digest"], "needs": needed}
+    return digest_of({**work, "settings": family.learned_from(settings)})
 
 
 def train(
-    family: str,
-    preset: Preset,
+    family: ModelFamily,
+    preset: StrictModel,
     data_dir: Path,
     out: Path,
     tracker: RunTracker,
     tags: Mapping[str, str] | None = None,
     progress: Progress = lambda step, steps, loss, left: None,
+    render: SampleRenderer | None = None,
 ) -> TrainedModel:
     """Train `family`, or return the finished run of the same work. Bit for bit repeatable on one kind of machine.
 
-    The models that a family learns from are the current ones of the folders beside `out`.
+    `preset` has the family's section; it is laid beside the run as a whole. The models that a family learns from are
+    the current ones of the folders beside `out`. `render` makes a video of what the model makes while it is trained.
     """
-    found = family_named(family)
+    settings = family.settings_of(preset)
     data = TrainingSet.open(data_dir)
-    models = {name: current_model(out.parent / name) for name in found.needs}
-    run = out / run_digest(family, preset, data, models)
-    processes = Processes.of(found.training(preset))
+    models = {name: current_model(out.parent / name) for name in family.needs}
+    run = out / run_digest(family, settings, data, models)
+    processes = Processes.of(settings.training)
     lock = held_or_refused(run / ".lock", f"the training {run}") if processes.is_first else nullcontext()
     with lock:
         if not processes.agreed((run / "result.json").is_file()):
-            task = found.build(preset, data, models)
+            task = family.build(settings, data, models)
             run_id = ""
             if processes.is_first:
                 write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
-                run_id = _open_tracking(run, family, preset, data, tracker, tags or {})
-            fitted = fit(task, found.training(preset), run, tracker, progress, processes)
+                run_id = _open_tracking(run, family, settings, data, tracker, tags or {})
+            sampler = None if render is None else Sampler(task, render, family.name, tracker)
+            fitted = fit(task, settings.training, run, tracker, progress, processes, sampler)
             if processes.is_first:
-                _finish(task, run, fitted, tracker, run_id)
+                _finish(family, task, data, run, fitted, tracker, run_id)
         if processes.is_first:
             write_text(out / "current.json", json.dumps({"run": run.name}))
         # The others read what the first has written.
@@ -102,17 +100,22 @@ def train(
 
 
 def _open_tracking(
-    run: Path, family: str, preset: Preset, data: TrainingSet, tracker: RunTracker, tags: Mapping[str, str]
+    run: Path,
+    family: ModelFamily,
+    settings: FamilySettings,
+    data: TrainingSet,
+    tracker: RunTracker,
+    tags: Mapping[str, str],
 ) -> str:
     """Start the tracked run, or go on with the one that this directory began."""
     note = run / "mlflow_run.json"
     known = json.loads(note.read_text(encoding="utf-8"))["run_id"] if note.is_file() else None
-    run_id = tracker.start(f"magictalk/{family}", run.name[:12], known)
+    run_id = tracker.start(f"magictalk/{family.name}", run.name[:12], known)
     write_text(note, json.dumps({"run_id": run_id}))
-    tracker.tags({"code_version": family_named(family).version, "config_digest": run.name, **tags})
+    tracker.tags({"code_version": family.version, "config_digest": run.name, **tags})
     if known is None:
-        settings = family_named(family).settings(preset)
-        tracker.params({f"{k}.{n}": v for k, m in settings.items() for n, v in m.model_dump().items()})
+        values = settings.model_dump(mode="json").items()
+        tracker.params({f"{part}.{name}": value for part, section in values for name, value in section.items()})
         tracker.params({"feature_id": data.info["feature_id"], "tracker_kind": data.info["tracker_kind"]})
         tracker.artifact(run / "preset.yaml")
         for corpus, digest in data.info["corpora"].items():
@@ -120,10 +123,19 @@ def _open_tracking(
     return run_id
 
 
-def _finish(task: TrainingTask, run: Path, fitted: Fitted, tracker: RunTracker, run_id: str) -> None:
+def _finish(
+    family: ModelFamily,
+    task: TrainingTask,
+    data: TrainingSet,
+    run: Path,
+    fitted: Fitted,
+    tracker: RunTracker,
+    run_id: str,
+) -> None:
     """Write the model, the curves and, last of all, the result."""
     with atomic_directory(run / "model") as folder:
-        task.save_model(fitted.weights, folder)
+        facts = task.describe_model(fitted.weights, folder)
+        write_model_folder(family, fitted.weights, data, facts, folder)
     with atomic_path(run / "curves.csv") as temporary:
         pd.DataFrame(fitted.state.curves, columns=["step", "metric", "value"]).to_csv(temporary, index=False)
     network = fitted.state.network

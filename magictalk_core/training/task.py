@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -39,6 +39,10 @@ class TrainingTask(Protocol):
         """The same number for the same weights every time; None without validation data."""
         ...
 
-    def save_model(self, weights: dict[str, Tensor], folder: Path) -> None:
-        """Write `model.safetensors`, `config.json` and whatever else using the model needs."""
+    def describe_model(self, weights: dict[str, Tensor], folder: Path) -> dict[str, Any]:
+        """What this family says of the model with these weights: JSON values for its `config.json`.
+
+        The trainer writes weights, family, version, channels and normalisation; what else using the model needs is
+        written to `folder` here.
+        """
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,8 +53,14 @@ class MemoryTracker:
         self.finished = True
 
 
+_SQLITE = "sqlite:///"
+
+
 class MlflowTracker:
-    """Explicit logging to an MLflow store or server; no autologging, no process-wide state."""
+    """Explicit logging to an MLflow store or server; no autologging, no process-wide state.
+
+    A relative path in `sqlite:///data/mlflow.db` counts from the current folder, as SQLAlchemy has it.
+    """
 
     def __init__(self, uri: str) -> None:
         # Imported here: MLflow takes seconds and only a training process needs it.
@@ -62,9 +69,11 @@ class MlflowTracker:
         # That import sets up its loggers; what it says about its tables is not for our users.
         for noisy in ("alembic", "mlflow"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        self._artifacts = Path(uri.removeprefix("sqlite:///")).parent / "artifacts" if "sqlite" in uri else None
+        self._artifacts: Path | None = None
+        if uri.startswith(_SQLITE):
+            database = Path(uri.removeprefix(_SQLITE)).resolve()
+            database.parent.mkdir(parents=True, exist_ok=True)
+            self._artifacts, uri = database.parent / "artifacts", f"{_SQLITE}{database}"
         self._client = MlflowClient(uri)
         self._run_id = ""
 
@@ -83,12 +92,14 @@ class MlflowTracker:
         return self._run_id
 
     def params(self, values: Mapping[str, Any]) -> None:
-        for key, value in values.items():
-            self._client.log_param(self._run_id, key, value)
+        from mlflow.entities import Param
+
+        self._batch(params=[Param(key, str(value)) for key, value in values.items()])
 
     def tags(self, values: Mapping[str, str]) -> None:
-        for key, value in values.items():
-            self._client.set_tag(self._run_id, key, value)
+        from mlflow.entities import RunTag
+
+        self._batch(tags=[RunTag(key, value) for key, value in values.items()])
 
     def dataset(self, name: str, digest: str) -> None:
         """`digest` is the `<md5>.dir` that DVC and Dagster know: 36 characters, MLflow's limit."""
@@ -100,8 +111,14 @@ class MlflowTracker:
         self._client.log_inputs(self._run_id, datasets=[DatasetInput(dataset=entry, tags=tags)])
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        for key, value in values.items():
-            self._client.log_metric(self._run_id, key, value, step=step)
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._batch(metrics=[Metric(key, value, now, step) for key, value in values.items()])
+
+    def _batch(self, **entries: Any) -> None:
+        """One call for all: a call per value is a transaction per value."""
+        self._client.log_batch(self._run_id, **entries)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         self._client.log_artifact(self._run_id, str(path), folder)

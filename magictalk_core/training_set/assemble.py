@@ -8,13 +8,15 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import pyarrow.parquet as pq
 
-from magictalk_core.config import Preset, SyncGateConfig
+from magictalk_core.config import DataSettings
 from magictalk_core.corpora.splits import check_disjoint
 from magictalk_core.errors import UserError
-from magictalk_core.preparation.duplicates import leaking_copies
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS
-from magictalk_core.training_set.build import ClipJudge, CorpusTables, TrainingSetInfo, build_training_set
+from magictalk_core.training_set.build import TrainingSetInfo, build_training_set
+from magictalk_core.training_set.copies import excluded_copies
+from magictalk_core.training_set.shard_clips import CorpusTables
+from magictalk_core.training_set.sync_gate import OpenJudge, SyncGate
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
@@ -36,28 +38,23 @@ def corpus_tables(workspace: Workspace, corpus: str) -> CorpusTables:
     )
 
 
-def assemble_training_set(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> TrainingSetInfo:
-    """Pack the corpora that the preset asks for, or all of them."""
-    wanted = preset.training_set.corpora or tuple(corpora)
+def assemble_training_set(
+    workspace: Workspace, corpora: Sequence[str], settings: DataSettings, open_judge: OpenJudge
+) -> TrainingSetInfo:
+    """Pack the corpora that the preset asks for, or all of them; `open_judge` opens the expert of the sync gate."""
+    config = settings.training_set
+    wanted = config.corpora or tuple(corpora)
     unknown = sorted(set(wanted) - set(corpora))
     if unknown:
         raise UserError(f"training_set.corpora names {unknown}, which are not registered: see `magictalk corpus list`")
     tables = {corpus: corpus_tables(workspace, corpus) for corpus in wanted}
-    copies = leaking_copies(_clips(tables.values()).to_dict("records"), preset.quality)
-    for copy, original in copies.items():
-        logger.warning("%s is left out: the same recording is held out as %s", copy, original)
-    judge = _sync_gate(preset.training_set.sync_gate)
-    feature = preset.speech.feature
-    return build_training_set(tables, preset.training_set, feature, workspace.training_set, frozenset(copies), judge)
-
-
-def _sync_gate(config: SyncGateConfig) -> ClipJudge | None:
-    if not config.expert:
-        return None
-    # torch is loaded for a gate only.
-    from magictalk_core.training_set.sync_gate import SyncGate
-
-    return SyncGate.load(config)
+    # All corpora are looked at: evaluation uses the held-out clips of every one.
+    everywhere = _clips(corpus_tables(workspace, corpus) for corpus in corpora)
+    excluded = excluded_copies(everywhere.to_dict("records"), frozenset(wanted), settings.quality)
+    for one in excluded.values():
+        logger.info("%s is left out of the training set: %s", one.clip_id, one.detail)
+    gate = SyncGate.open(config.sync_gate, open_judge, workspace.home / "models") if config.sync_gate.expert else None
+    return build_training_set(tables, config, settings.speech.feature, workspace.training_set, excluded, gate)
 
 
 def _clips(tables: Iterable[CorpusTables]) -> pd.DataFrame:

@@ -7,6 +7,7 @@
       states.npy        (frames, D) motion in natural units, channels as in info.json
       index.parquet     one row per segment: clip, speaker, emotion, split, start, length
       normalizer.json   mean and standard deviation per channel and per feature, of the training split
+      left_out.csv      accepted clips that are not in it, and why
       info.json         channels, feature id, tracker kinds, window, corpus digests, counts, digest of all this
       sync_gate.csv     with a sync gate only: the verdict on every clip, `speaker_mismatch` where it was left out
 
@@ -27,10 +28,11 @@ from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
 
-__all__ = ["SYNC_GATE", "TRAINING_SET_VERSION", "TrainingSet", "out_of_sync"]
+__all__ = ["LEFT_OUT", "SYNC_GATE", "TRAINING_SET_VERSION", "TrainingSet", "out_of_sync"]
 
-TRAINING_SET_VERSION = "1"
+TRAINING_SET_VERSION = "2"
 SYNC_GATE = "sync_gate.csv"
+LEFT_OUT = "left_out.csv"
 
 
 @dataclass(frozen=True, eq=False)

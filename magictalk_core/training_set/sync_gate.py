@@ -1,29 +1,69 @@
 """The sync gate of the training set: clips whose face does not move with the voice.
 
-The expert judges the clips that the next one learns from, so it comes from outside of the run: a model folder of an
-earlier run, named in the preset. No training set then depends on itself.
+The expert judges the clips that the next one learns from, so it comes from outside of the workspace: a model folder of
+an earlier run, copied away and named in the preset. No training set then depends on itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.config import SyncGateConfig
 from magictalk_core.errors import UserError
-from magictalk_core.evaluation.sync_scores import longest_measured
-from magictalk_core.models.sync_expert.model import SyncExpertModel, speaker_mismatch
-from magictalk_core.storage.hashes import tree_md5
-from magictalk_core.training.run import current_model
-from magictalk_core.training_set.build import ClipSync
+from magictalk_core.training_set.gaps import longest_measured
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
-__all__ = ["SyncGate"]
+__all__ = ["ClipSync", "OpenJudge", "SpeakerJudge", "SyncGate", "verdict_of"]
 
 Motion = NDArray[np.float32]
+Verdict = Literal["matched", "shifted", "mismatch", "unjudged"]
+
+
+class SpeakerJudge(Protocol):
+    """A sync expert as the gate needs it: `names` are the channels it sees, `threshold` the least confidence of a match
+    that it measured for itself, `digest` its identity."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def threshold(self) -> float | None: ...
+    @property
+    def digest(self) -> str: ...
+
+    def __call__(
+        self, motion: Motion, channels: Sequence[str], speech: Motion, feature_id: str, /
+    ) -> tuple[float, float, int]:
+        """(distance, confidence, offset in frames) of motion (n, D) with its speech (n, F)."""
+        ...
+
+
+OpenJudge = Callable[[Path], SpeakerJudge]
+
+
+@dataclass(frozen=True)
+class ClipSync:
+    """What a sync gate found in a clip. `shift`: frames by which its speech is moved later before packing; offset,
+    distance and confidence are None without a verdict."""
+
+    verdict: Verdict
+    kept: bool
+    shift: int
+    offset: int | None
+    distance: float | None
+    confidence: float | None
+
+
+def verdict_of(confidence: float, offset: int, threshold: float, tolerance: int) -> Verdict:
+    """`matched`: in sync; `shifted`: in sync at another offset, which can be corrected; `mismatch`: at none."""
+    if confidence < threshold:
+        return "mismatch"
+    return "shifted" if abs(offset) > tolerance else "matched"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +71,37 @@ class SyncGate:
     """Judges clips one by one, as `SyncGateConfig` says."""
 
     config: SyncGateConfig
-    expert: SyncExpertModel
-    digest: str
-    """md5 of the expert's model folder: it goes into the training set's info."""
+    judge: SpeakerJudge
+    threshold: float
 
     @classmethod
-    def load(cls, config: SyncGateConfig) -> SyncGate:
-        """Raises `UserError` when the preset names no expert that is there."""
+    def open(cls, config: SyncGateConfig, open_judge: OpenJudge, own_models: Path | None = None) -> SyncGate:
+        """Raises `UserError` when the preset names no expert that is there, one below `own_models`, or one that knows
+        no threshold where the preset gives none."""
         path = Path(config.expert).expanduser()
         if not path.is_dir():
             raise UserError(
-                f"training_set.sync_gate.expert: no folder {path}: name models/lip_sync_expert of an earlier run, or "
-                "leave it empty for no gate"
+                f"training_set.sync_gate.expert: no folder {path}: copy the model folder of a sync expert of an "
+                "earlier run there, or leave it empty for no gate"
             )
-        folder = path if (path / "model.safetensors").is_file() else current_model(path)
-        return cls(config, SyncExpertModel.load(folder), tree_md5(folder))
+        if own_models is not None and path.resolve().is_relative_to(own_models.resolve()):
+            raise UserError(
+                f"training_set.sync_gate.expert: {path} is trained in this workspace on the training set that it would "
+                f"judge, so that every run would change both: copy it (cp -rL {path} sync_expert) and name the copy"
+            )
+        judge = open_judge(path)
+        threshold = judge.threshold if config.threshold is None else config.threshold
+        if threshold is None:
+            raise UserError(
+                f"training_set.sync_gate: the expert {path} was trained without two validation clips and knows no "
+                "threshold: set training_set.sync_gate.threshold, for example to 0.2"
+            )
+        return cls(config, judge, threshold)
+
+    @property
+    def digest(self) -> str:
+        """Of the expert: it goes into the training set's info."""
+        return self.judge.digest
 
     def __call__(self, motion: Motion, speech: Motion, feature_id: str) -> ClipSync:
         """motion (n, 58) in MOTION_NAMES order with NaN where no face was, speech (n, F) -> what to do with the clip.
@@ -54,14 +110,11 @@ class SyncGate:
         Raises `PermanentError` for features other than the expert's.
         """
         n = min(len(motion), len(speech))
-        part = longest_measured(motion[:n, [MOTION_NAMES.index(name) for name in self.expert.names]])
+        part = longest_measured(motion[:n, [MOTION_NAMES.index(name) for name in self.judge.names]])
         if part.stop - part.start < self.config.least_frames:
             return ClipSync("unjudged", True, 0, None, None, None)
-        limit, tolerance = self.config.threshold, self.config.tolerance
-        found = speaker_mismatch(self.expert, motion[part], MOTION_NAMES, speech[part], feature_id, limit, tolerance)
-        corrected = self.config.action == "correct" and found.verdict == "shifted"
-        kept = self.config.action == "report" or corrected or found.verdict == "matched"
-        offset = found.scores.sync_expert_offset
-        shift = offset if corrected else 0
-        distance, confidence = found.scores.sync_expert_distance, found.scores.sync_expert_confidence
-        return ClipSync(found.verdict, kept, shift, offset, distance, confidence)
+        distance, confidence, offset = self.judge(motion[part], MOTION_NAMES, speech[part], feature_id)
+        verdict = verdict_of(confidence, offset, self.threshold, self.config.tolerance)
+        corrected = self.config.action == "correct" and verdict == "shifted"
+        kept = self.config.action == "report" or corrected or verdict == "matched"
+        return ClipSync(verdict, kept, offset if corrected else 0, offset, distance, confidence)

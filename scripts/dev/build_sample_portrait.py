@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from magictalk_core.faces.landmarks import portrait_landmarks
 from magictalk_core.faces.mesh import FACE_OVAL
 
-OUT = Path(__file__).parents[2] / "magictalk_core" / "corpora" / "sample" / "astronaut.npz"
+OUT = Path(__file__).parents[2] / "magictalk_core" / "sample_corpus" / "astronaut.npz"
 ROWS = 330
 S = 2
 """Segmentation runs at twice the size, so that the mattes have soft borders."""

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from scipy.signal import resample_poly
 
-OUT = Path(__file__).parents[2] / "magictalk_core" / "corpora" / "sample" / "speech"
+OUT = Path(__file__).parents[2] / "magictalk_core" / "sample_corpus" / "speech"
 
 SPEAKERS = {
     # name: (espeak voice, base pitch 0-99, words per minute)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from magictalk_core.config import LipsConfig
-from magictalk_core.models.shared.speech import steps_per_frame, to_steps
+from magictalk_core.models.audio2bs.config import Audio2BSNetworkConfig
+from magictalk_core.models.shared.speech_steps import steps_per_frame, to_steps
 
 __all__ = ["Audio2BS"]
 
@@ -51,7 +51,7 @@ class Audio2BS(nn.Module):
     window alone, so clips of any length, batches and streams give the same values.
     """
 
-    def __init__(self, config: LipsConfig, channels: int, feature_size: int) -> None:
+    def __init__(self, config: Audio2BSNetworkConfig, channels: int, feature_size: int) -> None:
         super().__init__()
         self.window = config.window
         self.encoder = SpeechEncoder(feature_size, config.encoder)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["STYLE_FRAMES", "condition_matrix", "draw_style", "speech_in_context", "style_positions"]
+__all__ = ["STYLE_FRAMES", "condition_matrix", "draw_style", "style_positions"]
 
 STYLE_FRAMES = 3
 
@@ -39,14 +39,3 @@ def condition_matrix(initial: Tensor, style: Tensor | None, window: int) -> Tens
 def draw_style(frames: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """`count` random frames of a style clip, with replacement: frames (k, D) -> (count, D)."""
     return frames[torch.randint(len(frames), (count,), generator=generator)]
-
-
-def speech_in_context(features: Tensor, frames: Tensor, low: Tensor, high: Tensor, context: int) -> Tensor:
-    """Each frame's features joined with those of `context` frames on both sides, the nearest repeated at an end.
-
-    features (L, F); frames (B, N) indices into it; low, high (B,) bounds [low, high) of the stretch that each row may
-    see -> (B, N, F * (2 * context + 1)).
-    """
-    around = frames[:, :, None] + torch.arange(-context, context + 1)
-    around = torch.minimum(torch.maximum(around, low[:, None, None]), high[:, None, None] - 1)
-    return features[around].flatten(2)

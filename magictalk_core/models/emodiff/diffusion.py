@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from magictalk_core.config import EmoDiffConfig
+from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig, SamplingConfig
 
 __all__ = ["NoiseSchedule", "Predict", "draw_noise", "guided", "hold_first", "make_scheduler", "sample", "stabilized"]
 
@@ -30,7 +30,7 @@ _STABILIZED_STEPS = 25
 class NoiseSchedule:
     """Linear variances beta_1..beta_T and their cumulative products (Eq. 1); t counts from 0 here."""
 
-    def __init__(self, config: EmoDiffConfig) -> None:
+    def __init__(self, config: EmoDiffNetworkConfig) -> None:
         self.betas = torch.linspace(config.beta_start, config.beta_end, config.steps, dtype=torch.float64)
         self.alphas_cumprod = torch.cumprod(1 - self.betas, dim=0)
 
@@ -53,8 +53,8 @@ def guided(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tenso
     return (1 + guidance) * conditional - guidance * unconditional
 
 
-def make_scheduler(config: EmoDiffConfig) -> Any:
-    """The diffusers scheduler that the config names, on the paper's linear variances."""
+def make_scheduler(config: EmoDiffNetworkConfig, sampler: str) -> Any:
+    """The diffusers scheduler of `sampler` (`SamplingConfig.sampler`), on the paper's linear variances."""
     from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
     common = {
@@ -64,9 +64,9 @@ def make_scheduler(config: EmoDiffConfig) -> Any:
         "beta_schedule": "linear",
         "timestep_spacing": "trailing",
     }
-    if config.sampler == "ddpm":
+    if sampler == "ddpm":
         scheduler: Any = DDPMScheduler(**common, variance_type="fixed_large", clip_sample=False)
-    elif config.sampler in ("ddim", "code65"):
+    elif sampler in ("ddim", "code65"):
         # The last step goes to abar = 1, clean data.
         scheduler = DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
     else:
@@ -94,24 +94,25 @@ def draw_noise(shape: Sequence[int], generators: Sequence[torch.Generator]) -> T
 def sample(
     predict: Predict,
     noise: Tensor,
-    config: EmoDiffConfig,
+    config: EmoDiffNetworkConfig,
+    sampling: SamplingConfig,
     generators: Sequence[torch.Generator],
     first: Tensor | None = None,
 ) -> Tensor:
-    """x_0 (B, N, D) from `noise` of that shape in `sampling_steps` calls of `predict`.
+    """x_0 (B, N, D) from `noise` of that shape in `sampling.evaluations` calls of `predict`.
 
     Whatever is drawn on the way for row i comes from `generators[i]` (CPU). `first` (B, D), where it is given, is
-    frame 0 of everything that `predict` sees and of the result, free of noise, as in training with `hold_initial`.
+    frame 0 of everything that `predict` sees and of the result, free of noise: `fixed_initial_frame` in training.
     """
-    scheduler = make_scheduler(config)
-    scheduler.set_timesteps(config.sampling_steps)
+    scheduler = make_scheduler(config, sampling.sampler)
+    scheduler.set_timesteps(sampling.evaluations)
     rows, *shape = noise.shape
     x: Tensor = noise * scheduler.init_noise_sigma
-    extra: dict[str, Any] = {"generator": list(generators)} if config.sampler == "ddpm" else {}
+    extra: dict[str, Any] = {"generator": list(generators)} if sampling.sampler == "ddpm" else {}
     for step in scheduler.timesteps:
         t = torch.full((rows,), int(step), dtype=torch.long)
         x = hold_first(x, first)
-        if config.sampler == "code65":
+        if sampling.sampler == "code65":
             fresh, shared = draw_noise(shape, generators), draw_noise((1, shape[-1]), generators)
             extra = {"eta": 1.0, "variance_noise": stabilized(fresh, shared, int(step) + 1)}
         x = scheduler.step(predict(scheduler.scale_model_input(x, step), t), step, x, **extra).prev_sample

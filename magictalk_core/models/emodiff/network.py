@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from magictalk_core.config import EmoDiffConfig
+from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig
 
 __all__ = ["Denoiser"]
 
@@ -78,7 +78,7 @@ class Denoiser(nn.Module):
 
     alphas_cumprod: Tensor
 
-    def __init__(self, config: EmoDiffConfig, window: int, state_size: int, feature_size: int) -> None:
+    def __init__(self, config: EmoDiffNetworkConfig, window: int, state_size: int, feature_size: int) -> None:
         super().__init__()
         betas = torch.linspace(config.beta_start, config.beta_end, config.steps, dtype=torch.float64)
         self.noise_skip = config.noise_skip

@@ -11,20 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from magictalk_core.config import EmoDiffConfig
+from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig
 from magictalk_core.models.emodiff.diffusion import NoiseSchedule, Predict, hold_first, make_scheduler
+from magictalk_core.models.emodiff.legs import remaining_signal
 
-__all__ = ["Leg", "jump", "jump_gain", "leg_times", "sample_legs", "target_noise", "teacher_legs"]
-
-
-def leg_times(config: EmoDiffConfig, legs: int) -> list[int]:
-    """Diffusion steps (counted from 0, falling) at which the legs begin; the last leg ends in clean motion."""
-    return [round(config.steps * (legs - i) / legs) - 1 for i in range(legs)]
+__all__ = ["Leg", "jump_gain", "target_noise", "teacher_legs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,48 +33,22 @@ class Leg:
     """-1: clean motion."""
 
 
-def _abar(schedule: NoiseSchedule, t: int) -> float:
-    return 1.0 if t < 0 else float(schedule.alphas_cumprod[t])
-
-
-def jump(x: Tensor, noise: Tensor, schedule: NoiseSchedule, t: int, t_end: int) -> Tensor:
-    """One DDIM step (eta 0) from step `t` to `t_end` with the predicted `noise`."""
-    here, there = _abar(schedule, t), _abar(schedule, t_end)
-    clean = (x - (1 - here) ** 0.5 * noise) / here**0.5
-    landed: Tensor = clean * there**0.5 + noise * (1 - there) ** 0.5
-    return landed
-
-
 def jump_gain(schedule: NoiseSchedule, t: int, t_end: int) -> float:
     """How much an error of the predicted noise moves the place where `jump` lands."""
-    here, there = _abar(schedule, t), _abar(schedule, t_end)
+    here, there = remaining_signal(schedule, t), remaining_signal(schedule, t_end)
     return float((1 - there) ** 0.5 - (there / here) ** 0.5 * (1 - here) ** 0.5)
 
 
 def target_noise(leg: Leg, schedule: NoiseSchedule) -> Tensor:
     """The noise with which `jump` goes exactly from the beginning of the leg to its end."""
-    ratio = (_abar(schedule, leg.t_end) / _abar(schedule, leg.t)) ** 0.5
+    ratio = (remaining_signal(schedule, leg.t_end) / remaining_signal(schedule, leg.t)) ** 0.5
     noise: Tensor = (leg.end - ratio * leg.start) / jump_gain(schedule, leg.t, leg.t_end)
     return noise
 
 
-def sample_legs(predict: Predict, noise: Tensor, config: EmoDiffConfig, first: Tensor | None = None) -> Tensor:
-    """Motion from `noise` (B, N, D) in `config.sampling_steps` jumps, one call of `predict` each.
-
-    `first` (B, D), where it is given, is held as frame 0.
-    """
-    schedule, x = NoiseSchedule(config), noise
-    times = [*leg_times(config, config.sampling_steps), -1]
-    for t, t_end in pairwise(times):
-        x = hold_first(x, first)
-        noise = predict(x, torch.full((len(x),), t, dtype=torch.long))
-        x = jump(x, noise, schedule, t, t_end)
-    return hold_first(x, first)
-
-
 def teacher_legs(
     predict: Predict,
-    config: EmoDiffConfig,
+    config: EmoDiffNetworkConfig,
     legs: int,
     noise: Tensor,
     steps_per_leg: int,
@@ -90,8 +59,7 @@ def teacher_legs(
     Each leg is solved by DPM-Solver++ of second order in `steps_per_leg` steps. `first` (B, D) is held as frame 0 where
     it is given; what then happens to that frame is nothing to learn.
     """
-    solver = config.model_copy(update={"sampler": "dpmpp"})
-    scheduler = make_scheduler(solver)
+    scheduler = make_scheduler(config, "dpmpp")
     scheduler.set_timesteps(legs * steps_per_leg)
     times = [int(t) for t in scheduler.timesteps]
     found, x = [], noise

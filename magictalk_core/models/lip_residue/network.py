@@ -5,12 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from magictalk_core.config import LipsConfig
+from magictalk_core.models.lip_residue.config import LipResidueNetworkConfig
 
-__all__ = ["ResidueGenerator"]
+__all__ = ["ResidueGenerator", "style_clip"]
 
 _WIDTHS = (64, 128, 128)
 _GROUPS = 8
+
+
+def style_clip(style: Tensor, frames: int) -> Tensor:
+    """(k, C) style frames -> (frames, C): the middle of a longer clip, a shorter one from its start again and again."""
+    if len(style) >= frames:
+        start = (len(style) - frames) // 2
+        return style[start : start + frames]
+    return style[torch.arange(frames) % len(style)]
 
 
 class EmotionEncoder(nn.Module):
@@ -37,10 +45,11 @@ class EmotionEncoder(nn.Module):
 class ResidueGenerator(nn.Module):
     """tanh residue per frame and mouth channel; zero before training, since its last layer begins at zero."""
 
-    def __init__(self, config: LipsConfig, mouth: int, coefficients: int) -> None:
+    def __init__(self, config: LipResidueNetworkConfig, state: int, mouth: int, coefficients: int) -> None:
+        """`state` is the width of Audio2BS's LSTM."""
         super().__init__()
         self.emotion = EmotionEncoder(coefficients, config.style_size)
-        joined = config.hidden + config.style_size
+        joined = state + config.style_size
         self.hidden = nn.Sequential(nn.Linear(joined, 256), nn.ReLU(), nn.Linear(256, config.head), nn.ReLU())
         self.last = nn.Linear(config.head, mouth)
         nn.init.zeros_(self.last.weight)

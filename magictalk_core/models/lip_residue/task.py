@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from magictalk_core.config import LipsConfig, TrainingConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.models.audio2bs.model import Audio2BSModel
 from magictalk_core.models.audio2bs.task import speech_of_runs
+from magictalk_core.models.lip_residue.config import LipResidueSettings
 from magictalk_core.models.lip_residue.network import ResidueGenerator
 from magictalk_core.models.shared.losses import motion_errors
-from magictalk_core.models.shared.model_folder import save_lip_model
-from magictalk_core.models.shared.style_clips import StyleClips
 from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.models.sync_expert.network import in_sync_loss, sync_probability
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.task import WHOLE_BATCH, BatchPart
+from magictalk_core.training_set.batches import BatchOrder, evenly
 from magictalk_core.training_set.dataset import TrainingSet
-from magictalk_core.training_set.windows import LipFrames, batch_of, evenly
+from magictalk_core.training_set.style_pool import StylePools
+from magictalk_core.training_set.windows import UNLABELLED, TrainingFrames
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.emotions import NEUTRAL
 
@@ -30,7 +31,7 @@ __all__ = ["ResidueTask"]
 
 _VALIDATION_SEED = 2**31 - 1
 _VALIDATION_RUNS = 128
-_GATE_RUNS = 32
+_ASKED_RUNS = 32
 _SEEDS_PER_RUN = 1_000_003
 
 Indices = NDArray[np.int64]
@@ -43,49 +44,45 @@ class ResidueTask:
     """
 
     def __init__(
-        self,
-        config: LipsConfig,
-        training: TrainingConfig,
-        data: TrainingSet,
-        audio2bs: Audio2BSModel,
-        expert: SyncExpertModel,
+        self, settings: LipResidueSettings, data: TrainingSet, audio2bs: Audio2BSModel, expert: SyncExpertModel
     ) -> None:
+        self.config, self.training = settings.network, settings.training
         audio2bs.folder.must_fit(data)
         expert.folder.must_fit(data)
-        if config.sync_weight > 0 and config.run < expert.config.frames:
+        if self.training.sync_weight > 0 and self.training.run < expert.config.frames:
             raise PermanentError(
-                f"lips.run is {config.run} frames, the sync expert looks at {expert.config.frames}: raise lips.run"
+                f"lip_residue.training.run is {self.training.run} frames, the sync expert looks at "
+                f"{expert.config.frames}: raise it"
             )
-        # The states that the generator reads are those of the trained Audio2BS, whatever the preset says of it now.
-        shape = {name: getattr(audio2bs.config, name) for name in ("window", "feature_frames", "hidden", "layers")}
-        self.config = config.model_copy(update=shape)
-        self.training, self.data, self.audio2bs, self.expert = training, data, audio2bs, expert
-        self.frames = LipFrames(data)
-        self.mouth = self.frames.motion[:, self.frames.mouth]
-        self.style = self.frames.normal[:, self.frames.coefficients]
-        self.styles = StyleClips(self.frames, config.style_frames)
-        labelled = frozenset(set(self.frames.emotions.tolist()) - {""}) or None
+        self.data, self.audio2bs, self.expert = data, audio2bs, expert
+        self.frames = TrainingFrames(data)
+        self.mouth = self.frames.motion[:, self.frames.columns(self.frames.mouth_names)]
+        self.style = self.frames.normal[:, self.frames.columns(self.frames.coefficient_names)]
+        self.styles = StylePools(data.index, self.config.style_frames)
+        labelled = frozenset(set(self.frames.emotions.tolist()) - {UNLABELLED}) or None
         train, val = (self.frames.segments(split, labelled) for split in (Split.TRAIN, Split.VAL))
-        self.starts = self.frames.training_runs(train, config.run, config.stride)
-        self.held_out = self.frames.runs(val, config.run, config.stride)
+        starts = self.frames.training_windows(train, self.training.run, self.training.stride)
+        self.order = BatchOrder(starts, self.training.batch, self.training.seed)
+        self.held_out = self.frames.windows(val, self.training.run, self.training.stride)
 
     def build_network(self) -> nn.Module:
-        return ResidueGenerator(self.config, self.mouth.shape[1], self.style.shape[1])
+        state = self.audio2bs.config.hidden
+        return ResidueGenerator(self.config, state, self.mouth.shape[1], self.style.shape[1])
 
     def steps_per_epoch(self) -> int:
-        return max(1, len(self.starts) // self.training.batch)
+        return self.order.steps_per_epoch
 
     def _frames(self, starts: Indices) -> Tensor:
-        return torch.from_numpy(starts[:, None] + np.arange(self.config.run))
+        return torch.from_numpy(starts[:, None] + np.arange(self.training.run))
 
     def _inputs(self, starts: Indices, seed: int, disturb: bool) -> tuple[Tensor, Tensor]:
         """The speech (B, run + T - 1, k, F) and the style clips (B, S, C) of runs, with their noise."""
         generator = torch.Generator().manual_seed(seed)
-        speech = speech_of_runs(self.frames, starts, self.config)
-        style = self.style[torch.from_numpy(self.styles.draw(self.frames.segment_of(starts), generator))]
+        speech = speech_of_runs(self.frames, starts, self.training.run, self.audio2bs.config)
+        style = self.style[torch.from_numpy(self.styles.draw_clips(starts, self.config.style_frames, generator))]
         if disturb:
-            speech = speech + self.config.speech_noise * torch.randn(speech.shape, generator=generator)
-            style = style + self.config.style_noise * torch.randn(style.shape, generator=generator)
+            speech = speech + self.training.speech_noise * torch.randn(speech.shape, generator=generator)
+            style = style + self.training.style_noise * torch.randn(style.shape, generator=generator)
         return speech, style
 
     def _refined(self, network: nn.Module, speech: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,22 +98,21 @@ class ResidueTask:
         """L_sync of all the expert's windows inside the runs."""
         self.expert.network.to(mouth.device)
         columns = [self.frames.mouth_names.index(name) for name in self.expert.names]
-        mean, std = self.expert.mean.to(mouth.device), self.expert.std.to(mouth.device)
-        normal = (mouth.clamp(0, 1)[..., columns] - mean) / std
+        normal = self.expert.motion.to(mouth.device).normal(mouth.clamp(0, 1)[..., columns])
         moved, heard = self.expert.embed(normal, self.frames.speech[self._frames(starts)])
         return in_sync_loss(sync_probability(moved, heard))
 
     @torch.no_grad()
     def sync_counts(self, network: nn.Module) -> bool:
-        """Whether the expert understands what is generated: its loss on held-out runs is below the gate.
+        """Whether the expert understands what is generated: its loss on held-out runs is low enough.
 
         Asked at every step, on the same runs: a function of the weights alone, so a resumed run gets the same answer.
         """
-        if self.config.sync_weight == 0:
+        if self.training.sync_weight == 0:
             return False
-        starts = evenly(self.held_out if len(self.held_out) else self.starts, _GATE_RUNS)
+        starts = evenly(self.held_out if len(self.held_out) else self.order.starts, _ASKED_RUNS)
         mouth, _ = self._refined(network, *self._inputs(starts, _VALIDATION_SEED, False))
-        return float(self._sync_loss(mouth, starts)) < self.config.sync_gate
+        return float(self._sync_loss(mouth, starts)) < self.training.sync_counts_below
 
     def loss(
         self,
@@ -135,30 +131,31 @@ class ResidueTask:
         wanted = self.mouth[self._frames(mine)].to(mouth.device)
         size = residue.abs().mean(dim=(1, 2))
         neutral = torch.from_numpy(self.frames.emotions[self.frames.segment_of(mine)] == NEUTRAL).to(mouth.device)
-        errors = motion_errors(mouth, wanted, self.config.velocity_weight)
-        errors = torch.where(neutral, size, errors) + self.config.residue_weight * size
+        errors = motion_errors(mouth, wanted, self.training.velocity_weight)
+        errors = torch.where(neutral, size, errors) + self.training.residue_weight * size
         total = errors.sum() * (processes / len(starts))
         if sync and len(mine):
-            total = total + self.config.sync_weight * self._sync_loss(mouth, mine) * len(mine) * processes / len(starts)
+            total = total + self.training.sync_weight * self._sync_loss(mouth, mine) * len(mine) * processes / len(
+                starts
+            )
         return total
 
     def training_loss(self, network: nn.Module, step: int, part: BatchPart = WHOLE_BATCH) -> Tensor:
-        starts = batch_of(self.starts, self.training.batch, self.training.seed, step)
+        starts = self.order.batch(step)
         seed = self.training.seed * _SEEDS_PER_RUN + step
         return self.loss(network, starts, seed, True, self.sync_counts(network), part)
 
     @torch.no_grad()
     def validation_loss(self, network: nn.Module) -> float | None:
-        """Without the expert, whose share comes and goes with the gate."""
+        """Without the expert, whose share comes and goes."""
         if not len(self.held_out):
             return None
         return float(self.loss(network, evenly(self.held_out, _VALIDATION_RUNS), _VALIDATION_SEED, False, False))
 
-    def save_model(self, weights: dict[str, Tensor], folder: Path) -> None:
-        settings = {
-            "lips": self.config.model_dump(mode="json"),
+    def describe_model(self, weights: dict[str, Tensor], folder: Path) -> dict[str, Any]:
+        return {
+            "network": self.config.model_dump(mode="json"),
             "mouth": list(self.frames.mouth_names),
             "coefficients": list(self.frames.coefficient_names),
             "audio2bs": file_md5(self.audio2bs.folder.path / "model.safetensors"),
         }
-        save_lip_model("lip_residue", weights, self.data, settings, folder)

@@ -28,17 +28,17 @@ def _confidence(motion: Tensor, speech: Tensor) -> float:
     return scores_of(distances_by_offset(motion[:n], speech[:n], MAX_OFFSET)).sync_expert_confidence
 
 
-def best_threshold(own: list[float], strange: list[float]) -> float:
-    """The threshold that calls fewest clips wrong, in the middle of the best interval; 0 without clips.
+def best_threshold(own: list[float], strange: list[float]) -> float | None:
+    """The threshold that calls fewest clips wrong, in the middle of the best interval; None where nothing tells it.
 
     own: confidences of true pairs, which should lie above; strange: of swapped ones, which should lie below.
     """
     if not own or not strange:
-        return 0.0
+        return None
     values = torch.tensor(sorted({*own, *strange}), dtype=torch.float64)
     middles = (values[1:] + values[:-1]) / 2
     if not len(middles):
-        return 0.0
+        return None
     wrong = torch.tensor([sum(c < m for c in own) + sum(c >= m for c in strange) for m in middles.tolist()])
     best = middles[wrong == wrong.min()]
     return float((best[0] + best[-1]) / 2)

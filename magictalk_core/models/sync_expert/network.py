@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from magictalk_core.config import LipSyncConfig
-from magictalk_core.models.shared.speech import steps_per_frame, to_steps
+from magictalk_core.models.shared.speech_steps import steps_per_frame, to_steps
+from magictalk_core.models.sync_expert.config import SyncExpertNetworkConfig
 
 __all__ = ["SyncExpert", "in_sync_loss", "pair_errors", "sync_probability"]
 
@@ -28,15 +28,15 @@ def _encoder(channels: int, steps: int, widths: tuple[int, ...], size: int) -> n
 class SyncExpert(nn.Module):
     """(B, frames, M) normalised motion and (B, frames, F) normalised speech to two unit vectors (B, embedding)."""
 
-    def __init__(self, config: LipSyncConfig, channels: int, feature_size: int) -> None:
+    def __init__(self, config: SyncExpertNetworkConfig, channels: int, feature_size: int) -> None:
         super().__init__()
         steps, values = steps_per_frame(feature_size)
-        self.around_window = config.around_window
+        self.relative_to_window = config.relative_to_window
         self.motion = _encoder(channels, config.frames, config.widths, config.embedding)
         self.speech = _encoder(values, config.frames * steps, config.widths, config.embedding)
 
     def forward(self, motion: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:
-        if self.around_window:
+        if self.relative_to_window:
             motion = motion - motion.mean(dim=1, keepdim=True)
         moved = self.motion(motion.transpose(1, 2))
         heard = self.speech(to_steps(speech).transpose(1, 2))

@@ -1,4 +1,4 @@
-"""`python -m magictalk_core.training`: trains one model family; started by Dagster, it also reports there."""
+"""`python -m magictalk_core.commands.train`: trains one model family; started by Dagster, it also reports there."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from magictalk_core.config import load_preset
+import numpy as np
+from numpy.typing import NDArray
+
 from magictalk_core.errors import MagicTalkError, UserError
-from magictalk_core.models.families import FAMILIES
+from magictalk_core.models.families import FAMILIES, family_named
+from magictalk_core.presets.preset import load_preset
 
 EPILOG = """examples:
-  python -m magictalk_core.training --family emodiff --config sample --data data/training_set --out data/models/emodiff
-  torchrun --nproc-per-node 4 -m magictalk_core.training --family emodiff --config paper --data ... --out ...
+  python -m magictalk_core.commands.train --family emodiff --config sample --data data/training_set \\
+      --out data/models/emodiff
+  torchrun --nproc-per-node 4 -m magictalk_core.commands.train --family emodiff --config paper ...
 """
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m magictalk_core.training",
+        prog="python -m magictalk_core.commands.train",
         description="Train a model family. The same command again goes on from the last checkpoint.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -74,6 +78,13 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG
 
 
+def _render_sample(motion: NDArray[np.float32], path: Path, family: str, caption: str) -> None:
+    # Imported here: OpenGL and FFmpeg, for trainings that ask for samples.
+    from magictalk_core.evaluation.sample_video import render_sample
+
+    render_sample(motion, path, family, caption)
+
+
 def _run(options: argparse.Namespace) -> None:
     from magictalk_core.training.run import train
     from magictalk_core.training.tracking import MemoryTracker, MlflowTracker
@@ -87,7 +98,8 @@ def _run(options: argparse.Namespace) -> None:
         preset = load_preset(options.config)
         first = os.environ.get("RANK", "0") == "0"
         progress = _Progress() if first else lambda step, steps, loss, left: None
-        trained = train(options.family, preset, options.data, options.out, tracker, tags, progress)
+        family = family_named(options.family)
+        trained = train(family, preset, options.data, options.out, tracker, tags, progress, _render_sample)
         if not first:
             return
         sys.stderr.write(f"model {trained.path} md5 {trained.weights_md5}\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +9,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from magictalk_core.config import EmoDiffConfig
 from magictalk_core.errors import PermanentError
-from magictalk_core.models.emodiff.conditions import STYLE_FRAMES, condition_matrix, draw_style, speech_in_context
+from magictalk_core.models.emodiff.conditions import STYLE_FRAMES, condition_matrix, draw_style
+from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig, SamplingConfig
 from magictalk_core.models.emodiff.diffusion import Predict, draw_noise, guided, sample
+from magictalk_core.models.emodiff.legs import sample_legs
 from magictalk_core.models.emodiff.network import Denoiser
-from magictalk_core.models.emodiff_student.distill import sample_legs
+from magictalk_core.training.model_folder import ModelFolder
+from magictalk_core.training_set.normalizer import Normalizer
+from magictalk_core.training_set.speech_context import speech_around
 from magictalk_core.vocabulary.arkit import POSE_NAMES
 
-__all__ = ["EmoDiffModel", "MotionRequest", "guided_by", "unguided"]
+__all__ = ["SAMPLING_FILE", "EmoDiffModel", "MotionRequest", "guided_by", "unguided"]
+
+SAMPLING_FILE = "sampling.json"
+"""How the preset of the training asked its models: the default of whoever brings no preset of their own."""
 
 Motion = NDArray[np.float32]
 
@@ -51,20 +55,20 @@ class _Clip:
             )
         self.length, step = len(request.speech), model.window - 1
         self.windows = max(1, -(-(self.length - 1) // step))
-        self.speech = (torch.tensor(request.speech) - model.feature_mean) / model.feature_std
-        self.style = (torch.tensor(request.style) - model.mean) / model.std
+        self.speech = model.features.normal(torch.tensor(request.speech))
+        self.style = model.states.normal(torch.tensor(request.style))
         self.generator = torch.Generator().manual_seed(request.seed)
-        around = model.config.around_style and model.config.style != "none"
-        self.level = self.style.mean(dim=0) if around else torch.zeros(len(model.channels))
+        self.level = self.style.mean(dim=0) if model.config.is_relative else torch.zeros(len(model.channels))
         self.state = draw_style(self.style, 1, self.generator)[0]
         if request.initial is not None:
-            self.state = (torch.tensor(request.initial) - model.mean) / model.std
+            self.state = model.states.normal(torch.tensor(request.initial))
         self.motion = torch.zeros(self.windows * step + 1, len(model.channels))
 
     def window_speech(self, start: int, window: int, context: int) -> Tensor:
         """(1, window, F'); beyond the end the last feature is repeated."""
         frames = torch.arange(start, start + window).clamp(max=self.length - 1)[None]
-        return speech_in_context(self.speech, frames, torch.tensor([0]), torch.tensor([self.length]), context)
+        low, high = torch.tensor([0]), torch.tensor([self.length])
+        return speech_around(self.speech, frames, low, high, 2 * context + 1).flatten(2)
 
 
 def unguided(network: nn.Module, condition: Tensor, speech: Tensor) -> Predict:
@@ -95,46 +99,43 @@ def guided_by(network: nn.Module, guidance: float, condition: Tensor, speech: Te
 
 @dataclass(frozen=True, eq=False)
 class EmoDiffModel:
-    """Weights and everything needed to use them. `channels` names the D columns of states, styles and results."""
+    """A network and everything needed to use it. `channels` names the D columns of states, styles and results.
+
+    `sampling` is how this model is asked: the preset's where one was given to `load`, else the folder's own.
+    """
 
     network: Denoiser
-    config: EmoDiffConfig
+    config: EmoDiffNetworkConfig
+    sampling: SamplingConfig
     channels: tuple[str, ...]
     feature_id: str
     feature_size: int
     window: int
-    fps: int
-    mean: Tensor
-    std: Tensor
-    feature_mean: Tensor
-    feature_std: Tensor
+    states: Normalizer
+    features: Normalizer
 
     @classmethod
-    def load(cls, path: Path, device: str = "cpu") -> EmoDiffModel:
+    def load(cls, path: Path, device: str = "cpu", sampling: SamplingConfig | None = None) -> EmoDiffModel:
         """Load a model folder as training leaves it (safetensors and JSON). `device` is torch's name, `cpu` or `cuda`.
 
-        Noise is drawn on the CPU either way, so that a seed means the same motion up to rounding.
+        Without `sampling` the model is asked as its own `sampling.json` says. Noise is drawn on the CPU either way, so
+        that a seed means the same motion up to rounding. Raises `PermanentError` when there is no EmoDiff at `path`.
         """
-        if not (path / "model.safetensors").is_file():
-            raise PermanentError(f"no EmoDiff model at {path}: type `magictalk run --select models/emodiff`")
-        info, channels, normalizer = (
-            json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
-            for name in ("config", "channels", "normalizer")
-        )
-        config = EmoDiffConfig.model_validate(info["emodiff"])
-        network = Denoiser(config, info["window"], len(channels), info["feature_size"])
-        network.load_state_dict(load_file(path / "model.safetensors"))
+        folder = ModelFolder.open(path, ("emodiff", "emodiff_no_style", "emodiff_student"))
+        config = EmoDiffNetworkConfig.model_validate(folder.config["network"])
+        window = int(folder.config["window"])
+        network = Denoiser(config, window, len(folder.channels), folder.feature_size)
+        network.load_state_dict(folder.weights())
         network.eval().requires_grad_(False).to(device)
-        numbers = [
-            torch.tensor(normalizer[a][b], dtype=torch.float32) for a in ("states", "features") for b in ("mean", "std")
-        ]
-        sizes = info["feature_id"], info["feature_size"], info["window"], info["fps"]
-        return cls(network, config, tuple(channels), *sizes, *numbers)
+        own = SamplingConfig.model_validate_json((path / SAMPLING_FILE).read_text(encoding="utf-8"))
+        chosen = own if sampling is None or own.sampler == "student" else sampling
+        sizes = folder.feature_id, folder.feature_size, window
+        return cls(network, config, chosen, folder.channels, *sizes, folder.states, folder.features)
 
     @property
     def mean_state(self) -> Motion:
         """(D,) mean of the training split, the baseline that every method must beat."""
-        return self.mean.numpy()
+        return self.states.mean.numpy()
 
     def generate(
         self,
@@ -187,14 +188,17 @@ class EmoDiffModel:
         speech = torch.cat([clip.window_speech(start, self.window, self.config.speech_context) for clip in clips])
         noise = draw_noise((self.window, len(self.channels)), [clip.generator for clip in clips])
         with torch.inference_mode():
-            held = initial if self.config.hold_initial else None
-            if self.config.sampler == "student":
-                return level[:, None] + sample_legs(unguided(self.network, condition, speech), noise, self.config, held)
-            predict = guided_by(self.network, self.config.guidance, condition, speech)
-            return level[:, None] + sample(predict, noise, self.config, [clip.generator for clip in clips], held)
+            held = initial if self.config.fixed_initial_frame else None
+            if self.sampling.sampler == "student":
+                jumps = self.sampling.evaluations
+                ask = unguided(self.network, condition, speech)
+                return level[:, None] + sample_legs(ask, noise, self.config, jumps, held)
+            ask = guided_by(self.network, self.sampling.guidance, condition, speech)
+            generators = [clip.generator for clip in clips]
+            return level[:, None] + sample(ask, noise, self.config, self.sampling, generators, held)
 
     def _natural(self, motion: Tensor) -> Motion:
-        values = (motion * self.std + self.mean).numpy().astype(np.float32)
+        values = self.states.natural(motion).numpy().astype(np.float32)
         coefficients = [i for i, name in enumerate(self.channels) if name not in POSE_NAMES]
         values[:, coefficients] = values[:, coefficients].clip(0.0, 1.0)
         return values

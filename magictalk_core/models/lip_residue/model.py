@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from magictalk_core.config import LipsConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.models.audio2bs.model import Audio2BSModel
-from magictalk_core.models.lip_residue.network import ResidueGenerator
-from magictalk_core.models.shared.channels import columns_of
-from magictalk_core.models.shared.model_folder import LipFolder
-from magictalk_core.models.shared.style_clips import style_clip
+from magictalk_core.models.lip_residue.config import LipResidueNetworkConfig
+from magictalk_core.models.lip_residue.network import ResidueGenerator, style_clip
 from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.model_folder import ModelFolder
+from magictalk_core.training_set.channels import columns_of
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES
 
 __all__ = ["LipRefiner", "RefinedMouth"]
@@ -30,7 +29,7 @@ Motion = NDArray[np.float32]
 class RefinedMouth:
     """mouth (L, M) = clip(neutral + residue, 0, 1); neutral and residue (L, M). Columns as `LipRefiner.mouth`.
 
-    With `around_style` the mean of neutral + residue over the clip gives way to that of the style frames.
+    With `relative_to_style` the mean of neutral + residue over the clip gives way to that of the style frames.
     """
 
     mouth: Motion
@@ -43,22 +42,23 @@ class LipRefiner:
     """Audio2BS, and the residue generator that was trained on it."""
 
     audio2bs: Audio2BSModel
-    folder: LipFolder
-    config: LipsConfig
+    folder: ModelFolder
+    config: LipResidueNetworkConfig
     coefficients: tuple[str, ...]
     network: ResidueGenerator
 
     @classmethod
     def load(cls, audio2bs: Path, residue: Path, device: str = "cpu") -> LipRefiner:
         """Load both model folders. Raises `PermanentError` when the residue was trained on another Audio2BS."""
-        neutral, folder = Audio2BSModel.load(audio2bs, device), LipFolder.open(residue, "lip_residue")
+        neutral, folder = Audio2BSModel.load(audio2bs, device), ModelFolder.open(residue, ("lip_residue",))
         if folder.config["audio2bs"] != file_md5(audio2bs / "model.safetensors"):
             raise PermanentError(
                 f"{residue}: trained on another Audio2BS than {audio2bs}: type `magictalk run --select "
                 "models/lip_residue`"
             )
-        config, coefficients = LipsConfig.model_validate(folder.config["lips"]), tuple(folder.config["coefficients"])
-        network = ResidueGenerator(config, len(neutral.mouth), len(coefficients))
+        config = LipResidueNetworkConfig.model_validate(folder.config["network"])
+        coefficients = tuple(folder.config["coefficients"])
+        network = ResidueGenerator(config, neutral.config.hidden, len(neutral.mouth), len(coefficients))
         network.load_state_dict(folder.weights())
         network.eval().requires_grad_(False).to(device)
         return cls(neutral, folder, config, coefficients, network)
@@ -88,7 +88,7 @@ class LipRefiner:
             style_of = style_clip(self._normal_style(frames), self.config.style_frames)[None].to(device)
             residue = self.network(state, style_of)
             mouth = neutral + residue
-            if self.config.around_style:
+            if self.config.relative_to_style:
                 own = columns_of(self.mouth, self.coefficients, str(self.folder.path))
                 mouth = mouth - mouth.mean(dim=1, keepdim=True) + frames[:, own].mean(dim=0).to(device)
             mouth = mouth.clamp(0, 1)
@@ -96,7 +96,7 @@ class LipRefiner:
 
     def _normal_style(self, frames: Tensor) -> Tensor:
         columns = columns_of(self.coefficients, self.folder.channels, str(self.folder.path))
-        return (frames - self.folder.mean[columns]) / self.folder.std[columns]
+        return self.folder.states.columns(columns).normal(frames)
 
     def refine(self, motion: Motion, channels: Sequence[str], speech: Motion, feature_id: str, style: Motion) -> Motion:
         """A copy of `motion` (L, D) with another mouth; every other column, the head pose too, keeps its bits.

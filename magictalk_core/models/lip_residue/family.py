@@ -1,0 +1,33 @@
+"""The residue generator, as model family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from magictalk_core.models.lip_residue.config import LipResidueSettings
+from magictalk_core.training.family import ModelFamily, Models
+
+if TYPE_CHECKING:
+    from magictalk_core.training.task import TrainingTask
+    from magictalk_core.training_set.dataset import TrainingSet
+
+__all__ = ["LIP_RESIDUE"]
+
+
+def _build(settings: LipResidueSettings, data: TrainingSet, models: Models) -> TrainingTask:
+    from magictalk_core.models.audio2bs.model import Audio2BSModel
+    from magictalk_core.models.lip_residue.task import ResidueTask
+    from magictalk_core.models.sync_expert.model import SyncExpertModel
+
+    audio2bs, expert = Audio2BSModel.load(models["audio2bs"]), SyncExpertModel.load(models["sync_expert"])
+    return ResidueTask(settings, data, audio2bs, expert)
+
+
+LIP_RESIDUE = ModelFamily(
+    name="lip_residue",
+    version="2",
+    description="The residue generator of section 3.3: what an emotional style adds to the neutral mouth.",
+    section="lip_residue",
+    build=_build,
+    needs=("audio2bs", "sync_expert"),
+)
