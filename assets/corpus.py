@@ -13,6 +13,7 @@ import dagster as dg
 
 from assets.metadata import Timer, materialization
 from assets.resources import DvcRepository, Settings, Store
+from assets.retries import retried_when_transient
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SPEECH
 
 GROUP = "corpora"
@@ -53,6 +54,7 @@ def _source(corpus: str) -> Any:
         group_name=GROUP,
         description=f"The raw files of `{corpus}` as they lie on disk; observed, never changed.",
     )
+    @retried_when_transient
     def source(store: Store) -> dg.DataVersion:
         from magictalk_core.preparation.listing import observe_source
 
@@ -73,6 +75,7 @@ def _index(corpus: str) -> dg.AssetsDefinition:
         code_version="1",
         description="Every clip before decoding: labels, shard, split, and what a file header already rejects.",
     )
+    @retried_when_transient
     def index(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.preparation.listing import write_index
 
@@ -117,6 +120,7 @@ def _media(corpus: str) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec("some_clips_accepted", asset=_key(corpus, "media"))],
         description="25 fps face crops and 16 kHz mono audio; the table lists every file with its md5.",
     )
+    @retried_when_transient
     def media(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.corpora.registry import load_corpus
         from magictalk_core.preparation.listing import read_index
@@ -157,6 +161,7 @@ def _blendshapes(corpus: str) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec("frames_match_media", asset=_key(corpus, "blendshapes"), blocking=True)],
         description="52 ARKit coefficients and the head pose of every frame.",
     )
+    @retried_when_transient
     def blendshapes(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.preparation.shards import blendshapes_shard
 
@@ -190,6 +195,7 @@ def _speech(corpus: str) -> dg.AssetsDefinition:
         ],
         description="Speech features, one vector per video frame.",
     )
+    @retried_when_transient
     def speech(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.preparation.shards import speech_shard
 
@@ -284,6 +290,7 @@ def _manifest(corpus: str) -> dg.AssetsDefinition:
         code_version="2",
         description="Every file of the dataset with its md5, and one digest over them, as DVC computes it.",
     )
+    @retried_when_transient
     def manifest(store: Store) -> dg.MaterializeResult:
         from magictalk_core.preparation.listing import write_manifest
 
@@ -310,6 +317,7 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec("equals_manifest", asset=_key(corpus, "snapshot"), blocking=True)],
         description="The dataset directory recorded in `dvc.lock`; must be the manifest's digest.",
     )
+    @retried_when_transient
     def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
         from magictalk_core.work.manifest import read_manifest
 
@@ -342,6 +350,7 @@ def _card(corpus: str) -> dg.AssetsDefinition:
         code_version="2",
         description="Dataset card: counts, hours, splits, licences, what was left out and why, the funnel as a plot.",
     )
+    @retried_when_transient
     def card(store: Store) -> dg.MaterializeResult:
         from magictalk_core.report.corpus_card import write_card
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+INDEX = "index"
 SHARD_STAGES = ("media", "blendshapes", "speech")
 RECORD_STAGES = ("clips", "manifest", "snapshot", "card")
 
@@ -22,7 +23,7 @@ def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
         )
         jobs[f"{corpus}_index"] = dg.define_asset_job(
             f"{corpus}_index",
-            dg.AssetSelection.assets([corpus, "index"]),
+            dg.AssetSelection.assets([corpus, INDEX]),
             description=f"List and probe the raw files of {corpus}; registers its shards.",
         )
         jobs[f"{corpus}_shards"] = dg.define_asset_job(

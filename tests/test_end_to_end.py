@@ -38,7 +38,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(workspace: Workspace, preset: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipelines.run", "--home", str(workspace.home), "--preset", str(preset), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        "run",
+        "--home",
+        str(workspace.home),
+        "--preset",
+        str(preset),
+        "--json",
+    ]
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
 
 
@@ -136,7 +146,7 @@ def test_killed_in_extraction_and_in_training_gives_the_bytes_of_an_unbroken_run
 ) -> None:
     workspace = Workspace(tmp_path / "home")
     add_corpus(workspace, new_entry(name="sample", kind="sample", root=corpus))
-    command = [sys.executable, "-m", "pipelines.run", "--home", str(workspace.home), "--preset", str(tiny)]
+    command = [sys.executable, "-m", "pipelines.cli", "run", "--home", str(workspace.home), "--preset", str(tiny)]
 
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
