@@ -6,7 +6,7 @@ Packing: a corpus of random clips of 100 frames in 20 shards (made as in `benchm
 memory of the process. Batches: milliseconds of choosing the 64 windows of a step, the mean of 200 steps in a row,
 against shuffling all windows in every step, which is what was done before the order of an epoch was kept.
 
-On two busy cores: 200 clips 9.4 s (most of it imports) and 156 MiB, 2,000 clips 26.6 s and 229 MiB; of 3,000,000 windows
+On two busy cores: 200 clips 9.4 s (mostly imports) and 156 MiB, 2,000 clips 26.6 s and 229 MiB; of 3,000,000 windows
 11 ms a step against 1,286.
 """
 
