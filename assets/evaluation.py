@@ -81,7 +81,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
-        code_version="2",
+        code_version="3",
         check_specs=[dg.AssetCheckSpec("mouth_follows_speech", asset="scores")],
         description="One row per test clip, method and metric.",
     )
@@ -112,7 +112,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="gpu",
-        code_version="1",
+        code_version="2",
         check_specs=[dg.AssetCheckSpec("style_is_shown", asset="set_scores")],
         description="Scores over the whole test set, ablation and student too: emotion, intensity, distributions.",
     )
@@ -144,7 +144,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "csv"},
         pool="gpu",
-        code_version="1",
+        code_version="2",
         description="Table 4 of the paper: what lip refinement changes, and what all channels at once would.",
     )
     @retried_when_transient
@@ -162,7 +162,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"csv"},
-        code_version="1",
+        code_version="2",
         description="Mean and 95 % bootstrap interval per method and metric.",
     )
     @retried_when_transient
@@ -182,7 +182,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"ffmpeg"},
         pool="cpu_heavy",
-        code_version="1",
+        code_version="2",
         description="Real clip, rig and animated portrait side by side, with sound, labelled synthetic.",
     )
     @retried_when_transient
@@ -191,7 +191,8 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
 
         timer = Timer()
         result = render_comparisons(store.workspace, corpora, settings.load())
-        metadata = materialization(result.path, result.md5, timer, videos=result.videos)
+        skipped = len(result.comparisons) - result.videos
+        metadata = materialization(result.path, result.md5, timer, videos=result.videos, skipped=skipped)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
@@ -199,7 +200,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"html"},
-        code_version="1",
+        code_version="2",
         description="One page: videos, table, loss curves, data funnel, what was made from what.",
     )
     @retried_when_transient

@@ -42,7 +42,7 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         leaks = split_leaks(store.workspace, settings.load().training_set.corpora or corpora)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(info.digest),
-            metadata=materialization(store.workspace.training_set, info.digest, timer, **info.counts),
+            metadata=materialization(store.workspace.training_set, info.digest, timer) | info.counts,
             check_results=[
                 dg.AssetCheckResult(
                     passed=not leaks, check_name="splits_disjoint", metadata={"leaks": "; ".join(leaks[:20])}

@@ -52,7 +52,7 @@ def run(
 ) -> None:
     """Bring assets up to date: all of them, or a selection. Unchanged work is not done again.
 
-    Example: magictalk run --preset sample --select "mead/clips mead/media"
+    Example: magictalk run --preset sample --select "mead/index mead/media"
     """
     _run_pipeline(workspace_of(home), preset, select, as_json)
 

@@ -9,10 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from magictalk_core.corpora.kinds import KINDS, kind_names
 from pipelines.console import show_rows
 from pipelines.options import Home, Json, workspace_of
 
 __all__ = ["corpus_app"]
+
+_SPLITS = "; ".join(f"{name}: {', '.join(kind.splits)}" for name, kind in KINDS.items())
 
 corpus_app = typer.Typer(help="Register raw corpora.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -20,18 +23,21 @@ corpus_app = typer.Typer(help="Register raw corpora.", no_args_is_help=True, ric
 @corpus_app.command("add")
 def corpus_add(
     name: Annotated[str, typer.Argument(help="name of the corpus: the first part of its clip ids")],
-    kind: Annotated[
-        str, typer.Option("--kind", help="mead, hdtf, talkinghead1kh, folder or sample: the layout on disk")
-    ],
+    kind: Annotated[str, typer.Option("--kind", help=f"layout on disk: {kind_names()}")],
     root: Annotated[Path, typer.Option("--root", help="folder with the raw files; never written to")],
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="folder only: CSV with path, speaker, emotion ...")
+        Path | None,
+        typer.Option(
+            "--labels", help=f"{kind_names(lambda kind: kind.takes_labels)}: CSV with path, speaker, emotion ..."
+        ),
     ] = None,
-    views: Annotated[str, typer.Option("--views", help="mead: camera views, comma-separated, or all")] = "front",
-    split: Annotated[
-        str, typer.Option("--split", help="auto, rank, train; mead: eat, smirk, emote; talkinghead1kh: official")
-    ] = "auto",
-    buckets: Annotated[int | None, typer.Option("--buckets", help="shards of a corpus without actors")] = None,
+    views: Annotated[
+        str, typer.Option("--views", help=f"{kind_names(lambda kind: kind.views)}: views, comma-separated, or all")
+    ] = "",
+    split: Annotated[str, typer.Option("--split", help=f"auto, its first, or one of {_SPLITS}")] = "auto",
+    buckets: Annotated[
+        int | None, typer.Option("--buckets", help=f"{kind_names(lambda kind: kind.buckets)}: number of shards")
+    ] = None,
     licence: Annotated[str, typer.Option("--licence", help="licence or terms of the raw clips")] = "unknown",
     replace: Annotated[bool, typer.Option("--replace", help="replace a corpus of the same name")] = False,
     home: Home = None,
@@ -63,16 +69,17 @@ def corpus_list(home: Home = None, as_json: Json = False) -> None:
 
 @corpus_app.command("unpack")
 def corpus_unpack(
-    name: Annotated[str, typer.Argument(help="name of a registered corpus of kind mead")],
+    name: Annotated[str, typer.Argument(help="name of a corpus that has archives")],
     keep_partial: Annotated[
         bool, typer.Option("--keep-partial", help="of a damaged archive, keep the files before the damage")
     ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Unpack the archives video.tar and audio.tar of a corpus into the workspace. Unchanged ones are left alone.
+    """Unpack the archives that a corpus is published as, such as MEAD's video.tar, into the workspace.
 
-    An archive with a dangerous member is refused as a whole. Exit code 0 even then: the table says which.
+    Unchanged ones are left alone. An archive with a dangerous member is refused as a whole. Exit code 0 even then: the
+    table says which.
 
     Example: magictalk corpus unpack mead
     """
@@ -89,7 +96,7 @@ def corpus_unpack(
 
 @corpus_app.command("fetch")
 def corpus_fetch(
-    name: Annotated[str, typer.Argument(help="name of a registered corpus of kind hdtf or talkinghead1kh")],
+    name: Annotated[str, typer.Argument(help="name of a corpus that is published as lists")],
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="at most so many recordings in this run")] = None,
     retry_misses: Annotated[bool, typer.Option("--retry-misses", help="try again what was gone")] = False,
     pause: Annotated[float, typer.Option("--pause", min=0, help="seconds between two downloads")] = 5.0,

@@ -94,7 +94,7 @@ def progress(what: str) -> Iterator[Callable[[int], None]]:
 class OneLineErrors(TyperGroup):
     """The one place where exceptions of commands become one line on the terminal and an exit code."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except (typer.TyperException, typer.Exit, typer.Abort):

@@ -61,7 +61,7 @@ class _Runner:
         self.instance = open_instance(workspace)
         self.corpora = [entry.name for entry in list_corpora(workspace)]
         self.definitions = build_definitions(workspace, preset)
-        self.assets = list(self.definitions.assets or [])
+        self.assets: list[Any] = list(self.definitions.assets or [])
         self.resources = dict(self.definitions.resources or {})
         self.on_asset = on_asset
         self.report = RunReport()
@@ -100,7 +100,7 @@ class _Runner:
             raise failure_of(result, self.instance, self.workspace)
 
     def _record(self, materialization: dg.AssetMaterialization, partition: str | None) -> None:
-        values = {key: value.value for key, value in materialization.metadata.items()}
+        values: dict[str, Any] = {key: value.value for key, value in materialization.metadata.items()}
         counts = {k: v for k, v in values.items() if isinstance(v, int | float) and k != "duration_s"}
         outcome = AssetOutcome(
             materialization.asset_key.to_user_string(),

@@ -17,7 +17,7 @@ import magictalk_core.sample_corpus
 from magictalk_core.media.decode import read_audio
 from magictalk_core.recipes.deepspeech_small import data, run, synthesis, weights
 from magictalk_core.recipes.deepspeech_small.ctc import TrainingNetwork
-from magictalk_core.recipes.deepspeech_small.evaluate import chance_rate, error_rate, greedy_text
+from magictalk_core.recipes.deepspeech_small.evaluate import error_rate, greedy_text
 from magictalk_core.recipes.deepspeech_small.texts import spelled
 from magictalk_core.speech import published
 from magictalk_core.speech.deepspeech import (
@@ -65,7 +65,7 @@ def sample_corpus() -> tuple[list[str], list[str]]:
 
 
 def test_the_file_is_small_half_precision_and_says_where_it_came_from() -> None:
-    assert FILE.stat().st_size <= weights.SIZE_LIMIT
+    assert FILE.stat().st_size <= 5_000_000
     with safe_open(FILE, "pt") as file:
         about = file.metadata()
         assert {file.get_tensor(key).dtype for key in file.keys()} == {torch.float16}
@@ -139,7 +139,8 @@ def test_real_read_speech_is_heard_far_better_than_by_chance(shared: Path) -> No
     for name, text in READ.items():
         transcript = greedy_text(heard(read_audio(shared / "samples" / "audio" / name, synthesis.RATE)))
         rate = error_rate([text], [transcript])
-        chance = chance_rate(text, [other for key, other in READ.items() if key != name] + said)
+        others = [other for key, other in READ.items() if key != name] + said
+        chance = float(np.mean([error_rate([text], [other]) for other in others]))  # what deafness scores
         print(f"{name}: `{transcript}`, error rate {rate:.3f}, another sentence in its place {chance:.3f}")
         assert rate <= 0.85 * chance
         # And of 61 sentences its own is the nearest.

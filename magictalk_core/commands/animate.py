@@ -28,12 +28,11 @@ from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.features import speech_features
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.training.run import current_model
+from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 from magictalk_core.workspace import Workspace
 
-__all__ = ["LABEL", "Animated", "animate_file"]
-
-LABEL = "SYNTHETIC"
+__all__ = ["Animated", "animate_file"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _render(
 ) -> None:
     animator = PortraitAnimator(picture, landmarks, builtin_rig(), size)
     try:
-        stamped = (stamp(frame, LABEL) for frame in animator.render(motion))
+        stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in animator.render(motion))
         # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.
         with atomic_path(output) as unsigned:
             write_video(unsigned, stamped, FRAME_RATE, samples, metadata=provenance_metadata(model=method, style=style))

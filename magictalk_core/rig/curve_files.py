@@ -12,7 +12,8 @@ from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.curves import Curves, curves_of_table, table_of_curves
-from magictalk_core.rig.gltf import read_gltf, write_gltf
+from magictalk_core.rig.gltf import write_gltf
+from magictalk_core.rig.gltf_reader import read_gltf
 from magictalk_core.rig.live_link import is_live_link, read_live_link, write_live_link
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.parquet import read_table, to_arrow, write_table
