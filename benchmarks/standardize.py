@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from magictalk_core.config import MediaConfig
+from magictalk_core.preparation.preload import PRELOAD
 from magictalk_core.preparation.shards import make_media_piece
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.work.isolation import Crash, default_workers, map_isolated
@@ -41,7 +42,9 @@ def tasks_of(clips: list[Path], out: Path, config: MediaConfig) -> list[tuple[An
 def ours(clips: list[Path], out: Path, config: MediaConfig) -> float:
     start = time.perf_counter()
     tasks = tasks_of(clips, out, config)
-    for index, outcome in map_isolated(make_media_piece, tasks, workers=default_workers(), timeout_s=300.0):
+    for index, outcome in map_isolated(
+        make_media_piece, tasks, workers=default_workers(), timeout_s=300.0, preload=PRELOAD
+    ):
         if isinstance(outcome, Crash):
             raise SystemExit(f"{clips[index]}: {outcome}")
     return time.perf_counter() - start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MagicTalkError", "PermanentError", "TransientError", "UserError"]
+__all__ = ["MachineError", "MagicTalkError", "PermanentError", "TransientError", "UserError"]
 
 
 class MagicTalkError(Exception):
@@ -15,6 +15,10 @@ class TransientError(MagicTalkError):
 
 class PermanentError(MagicTalkError):
     """Another try gives the same result: corrupt data, a missing file, a broken contract."""
+
+
+class MachineError(MagicTalkError):
+    """Trouble of the machine: no space, read-only, no memory, too many files; nothing was recorded, go on later."""
 
 
 class UserError(PermanentError):

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from magictalk_core.config import QualityConfig
 from magictalk_core.preparation.clips_table import complete_clips
-from magictalk_core.preparation.duplicates import find_duplicates, leaking_copies
+from magictalk_core.preparation.duplicates import find_duplicates, find_leaks
 from magictalk_core.preparation.gates import GATES, decide
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS, MEASURED, MEDIA
+from magictalk_core.training_set.copies import excluded_copies
 
 GOOD: dict[str, Any] = {
     "duration_s": 3.0,
@@ -114,8 +115,12 @@ def test_a_copy_is_rejected_and_the_held_out_clip_is_kept() -> None:
     ]
     ((copy, original),) = find_duplicates(rows, QualityConfig())
     assert (copy["clip_id"], original["clip_id"]) == ("c/s/a", "c/s/b")
-    assert leaking_copies(rows, QualityConfig()) == {"c/s/a": "c/s/b"}
-    assert leaking_copies([row | {"split": "train"} for row in rows], QualityConfig()) == {}
+    assert find_leaks(rows, QualityConfig()).copies == {"c/s/a": "c/s/b"}
+    here = frozenset({"c"})
+    leaks = excluded_copies(rows, here, QualityConfig())
+    assert {clip: one.reason for clip, one in leaks.items()} == {"c/s/a": "leaking_copy"}
+    twice = excluded_copies([row | {"split": "train"} for row in rows], here, QualityConfig())
+    assert [one.reason for one in twice.values()] == ["copy"]
     views = [rows[0] | {"view": "front"}, rows[1] | {"view": "left_30"}]
     assert find_duplicates(views, QualityConfig()) == [], "two cameras on one performance share their sound"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 import zlib
@@ -22,7 +23,7 @@ from magictalk_core.evaluation.sync_scores import SYNC_METRICS
 from magictalk_core.evaluation.table import GROUND_TRUTH, score_clip, score_ground_truth, summary
 from magictalk_core.metrics import landmarks
 from magictalk_core.metrics.blinks import find_blinks
-from magictalk_core.metrics.catalogue import CATALOGUE, METRICS
+from magictalk_core.metrics.catalogue import CATALOGUE, METRICS, SET_CATALOGUE
 from magictalk_core.metrics.coefficients import (
     ERROR_GROUPS,
     channel_correlation,
@@ -268,7 +269,7 @@ def test_scores_fill_the_contract(tmp_path: Path) -> None:
     rows = score_ground_truth("c/s/1", truth, 32)
     rows += score_clip("c/s/1", "emodiff", truth, motion(2, 70), rig, 32)
     rows += score_clip("c/s/1", "mean_motion", truth, constant_motion(truth.mean(axis=0), 70), rig, 32)
-    write_table(SCORES, rows, tmp_path / "scores.parquet")
+    write_table(SCORES, [{**row, "stand_ins": "none"} for row in rows], tmp_path / "scores.parquet")
     table = read_frame(SCORES, tmp_path / "scores.parquet")
     assert set(table["metric"]) <= set(METRICS)
     # Rows of the true curve and of the sync expert are made where these are known.
@@ -293,6 +294,7 @@ def scores(values: list[float | None], metric: str = "mae_mouth") -> pd.DataFram
             "metric": metric,
             "value": pd.array(values, dtype="Float64").to_numpy(float, na_value=np.nan),
             "unit": "1",
+            "stand_ins": "none",
         }
     )
 
@@ -332,9 +334,25 @@ def test_summary_depends_neither_on_row_order_nor_on_other_metrics() -> None:
 
 def test_readme_lists_the_catalogue() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", README.read_text(), flags=re.MULTILINE)
-    expected = [(s.name, s.unit, s.better.value.replace("_", " "), s.meaning, s.source) for s in CATALOGUE]
+    expected = [
+        (s.name, s.unit, s.better.value.replace("_", " "), s.meaning, s.source) for s in (*CATALOGUE, *SET_CATALOGUE)
+    ]
     assert rows == expected
     assert len(METRICS) == len(CATALOGUE)
+
+
+def test_metrics_are_pure_functions_of_arrays() -> None:
+    """No workspace, table or model: only the emotion classifier, which is fitted, is written to a file and read."""
+    allowed = ("errors", "vocabulary.", "metrics.", "faces.mesh", "rig.render")
+    found = set()
+    for path in README.parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            own = [name.removeprefix("magictalk_core.") for name in names if name.startswith("magictalk_core.")]
+            found |= {(path.stem, name) for name in own if not name.startswith(allowed)}
+            found |= {(path.stem, name) for name in names if name.split(".")[0] in ("pathlib", "os", "torch", "io")}
+    assert found == {("emotion", "pathlib"), ("emotion", "storage.atomic")}
 
 
 def test_every_coefficient_is_in_a_group_except_the_tongue() -> None:

@@ -291,7 +291,7 @@ def test_files_are_converted_through_all_formats(tmp_path: Path) -> None:
     steps = [("a.csv", "livelink"), ("b.parquet", None), ("c.glb", None), ("d.csv", None), ("e.parquet", "parquet")]
     for name, form in steps:
         summary = convert_file(source, tmp_path / name, form=form, clip=None, smooth=None, fps=None)
-        assert summary["frames"] == 30
+        assert summary.frames == 30
         source = tmp_path / name
     first, last = (read_table(FRAMES, tmp_path / n) for n in ("take.parquet", "e.parquet"))
     for name in ("face_found", "frame_index", "jawOpen", "browInnerUp", "head_yaw_deg"):

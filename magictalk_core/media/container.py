@@ -15,7 +15,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from magictalk_core.errors import PermanentError
+from magictalk_core.errors import MachineError, PermanentError
+from magictalk_core.storage.machine import machine_trouble
 from magictalk_core.vocabulary.clips import Reason
 
 __all__ = [
@@ -65,10 +66,16 @@ def explain(error: Exception) -> str:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Decoder errors inside the block become `MediaError` (unreadable); want of memory stays what it is."""
+    """Decoder errors inside the block become `MediaError` (unreadable), and trouble of the machine `MachineError`.
+
+    Want of memory stays what it is: whoever set the limit knows whose fault it is.
+    """
     try:
         yield
     except av.FFmpegError as error:
+        trouble = machine_trouble(error)
+        if trouble is not None:
+            raise MachineError(trouble) from error
         if isinstance(error, MemoryError):
             raise
         raise MediaError(Reason.UNREADABLE, f"no decodable media: {explain(error)}") from error

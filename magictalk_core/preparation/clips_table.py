@@ -15,15 +15,25 @@ from magictalk_core.preparation.gates import Rejection, decide
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS, MEASURED, MEDIA
 from magictalk_core.vocabulary.clips import Reason, Status
+from magictalk_core.work.clip_steps import failed_clips
 
 __all__ = ["complete_clips"]
 
 
-def complete_clips(index: Path, media: Sequence[Path], quality: QualityConfig, out: Path) -> str:
-    """Write `clips.parquet` from the index and the media tables of all shards; returns its md5.
+def complete_clips(
+    index: Path,
+    media: Sequence[Path],
+    quality: QualityConfig,
+    out: Path,
+    tracked: Sequence[Path] = (),
+    heard: Sequence[Path] = (),
+) -> str:
+    """Write `clips.parquet` from the index and the shards' tables of media, blendshapes (`tracked`) and speech
+    (`heard`); returns its md5.
 
     The measured values of a clip win over those of its header. A clip's reason is the first of: what its header said,
-    why it could not be decoded, the quality gates, a near duplicate of another clip.
+    why it could not be decoded, the quality gates, a crash of its tracking or speech features, a near duplicate of
+    another clip.
     """
     clips = read_frame(CLIPS, index).set_index("clip_id", drop=False)
     found = pd.concat([read_frame(MEDIA, path) for path in media]) if media else _nothing()
@@ -43,12 +53,18 @@ def complete_clips(index: Path, media: Sequence[Path], quality: QualityConfig, o
     undecodable = {
         str(k): (Reason(r), str(d)) for k, r, d in zip(late.index, late["reason"], late["detail"], strict=True)
     }
+    crashed = _crashed(heard, Reason.SPEECH_FAILED) | _crashed(tracked, Reason.TRACKING_FAILED)
     for row in rows:
         if row["status"] == Status.OK:
-            _reject(row, undecodable.get(row["clip_id"]) or decide(row, quality))
+            clip = row["clip_id"]
+            _reject(row, undecodable.get(clip) or decide(row, quality) or crashed.get(clip))
     for row, original in find_duplicates([r for r in rows if r["status"] == Status.OK], quality):
         _reject(row, (Reason.DUPLICATE, f"same recording as {original['clip_id']}"))
     return write_table(CLIPS, rows, out)
+
+
+def _crashed(shards: Sequence[Path], reason: Reason) -> dict[str, Rejection]:
+    return {clip: (reason, detail) for shard in shards for clip, detail in failed_clips(shard).items()}
 
 
 def _nothing() -> pd.DataFrame:

@@ -2,62 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from magictalk_core.config import QualityConfig
-from magictalk_core.media.signature import signature_distance
-from magictalk_core.vocabulary.clips import Split
+from magictalk_core.preparation.near_pairs import near_pairs
+from magictalk_core.vocabulary.clips import Split, Status
 
-__all__ = ["find_duplicates", "near_pairs"]
-
-_DURATION_S = 0.5
-"""Clips whose lengths differ by more are not the same cut; this also keeps the comparison of large corpora small."""
+__all__ = ["Leaks", "find_duplicates", "find_leaks"]
 
 _KEEP_FIRST = {Split.TEST: 0, Split.VAL: 1, Split.TRAIN: 2}
-_BLOCK = 4096
-
-
-def _bits(signatures: Sequence[str], part: int) -> NDArray[np.float32]:
-    """(n, bits) of +1 and -1 of one part of the signatures, 0 where a clip lacks the part."""
-    texts = [s.split(":")[part] for s in signatures]
-    width = max((len(t) for t in texts), default=0)
-    rows = np.zeros((len(texts), width * 4), np.float32)
-    for row, text in zip(rows, texts, strict=True):
-        if text:
-            row[:] = np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8)) * 2.0 - 1.0
-    return rows
-
-
-def near_pairs(signatures: Sequence[str], durations: Sequence[float], limit: float) -> Iterator[tuple[int, int]]:
-    """Pairs (i, j) of clips whose signatures differ in at most the share `limit` of their bits and whose lengths fit.
-
-    Exhaustive within half a second of length. A matrix product counts differing bits of whole blocks at once, and
-    `signature_distance` decides on what is left.
-    """
-    order = np.argsort(np.asarray(durations), kind="stable")
-    lengths = np.asarray(durations)[order]
-    parts = [_bits([signatures[i] for i in order], part) for part in (0, 1)]
-    for start in range(0, len(order), _BLOCK):
-        stop = min(start + _BLOCK, len(order))
-        reach = int(np.searchsorted(lengths, lengths[stop - 1] + _DURATION_S, side="right"))
-        for other in range(start, reach, _BLOCK):
-            end = min(other + _BLOCK, reach)
-            # A pair is a candidate where either part is near; a part that one clip lacks says nothing.
-            near = np.zeros((stop - start, end - other), bool)
-            for rows in parts:
-                if rows.shape[1]:
-                    same = rows[start:stop] @ rows[other:end].T
-                    near |= same >= rows.shape[1] * (1 - 2 * limit)
-            for a, b in np.argwhere(near):
-                i, j = int(start + a), int(other + b)
-                if i < j and lengths[j] - lengths[i] <= _DURATION_S:
-                    first, second = int(order[i]), int(order[j])
-                    if signature_distance(signatures[first], signatures[second]) <= limit:
-                        yield first, second
 
 
 def find_duplicates(
@@ -69,17 +24,9 @@ def find_duplicates(
     id: what is kept apart for evaluation stays, and its copies leave the training data. Rows without a signature are
     nobody's copy.
     """
-    known = sorted(
-        (row for row in rows if row["signature"]),
-        key=lambda row: (_KEEP_FIRST[Split(row["split"])], row["emotion"] is None, row["clip_id"]),
-    )
-    pairs = near_pairs(
-        [row["signature"] for row in known],
-        [float(row["duration_s"]) for row in known],
-        quality.max_duplicate_distance,
-    )
+    known = _signed(rows)
     copies: dict[int, int] = {}
-    for first, second in sorted((min(pair), max(pair)) for pair in pairs):
+    for first, second in _pairs(known, quality):
         if first not in copies and not _are_views(known[first], known[second]):
             copies.setdefault(second, first)
     return [(known[copy], known[original]) for copy, original in sorted(copies.items())]
@@ -88,3 +35,46 @@ def find_duplicates(
 def _are_views(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> bool:
     """Whether two clips are cameras on one performance: the same sound, and no copies of each other."""
     return bool(a["corpus"] == b["corpus"] and a["view"] and b["view"] and a["view"] != b["view"])
+
+
+def _signed(rows: Sequence[dict[Any, Any]]) -> list[dict[Any, Any]]:
+    """Rows with a signature, in the order in which they are kept: by split, label and id."""
+    signed = (row for row in rows if row["signature"])
+    return sorted(signed, key=lambda row: (_KEEP_FIRST[Split(row["split"])], row["emotion"] is None, row["clip_id"]))
+
+
+def _pairs(signed: Sequence[Mapping[Any, Any]], quality: QualityConfig) -> list[tuple[int, int]]:
+    """Places of two rows that show one recording, the one to keep first."""
+    signatures = [row["signature"] for row in signed]
+    lengths = [float(row["duration_s"]) for row in signed]
+    return sorted((min(pair), max(pair)) for pair in near_pairs(signatures, lengths, quality.max_duplicate_distance))
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """One recording in two splits, by clip id.
+
+    `copies`: clip to leave out of training -> the held-out clip that shows the same, one of test before one of val; a
+    clip of val may be a copy of one in test. `held_out`: held-out clip -> the first of its copies.
+    """
+
+    copies: Mapping[str, str]
+    held_out: Mapping[str, str]
+
+
+def find_leaks(rows: Sequence[dict[Any, Any]], quality: QualityConfig) -> Leaks:
+    """What a model would learn by heart before it is tested on it, among the accepted CLIPS rows of any corpora.
+
+    Pass the rows of all corpora: the held-out clips of every one are evaluated. Unlike `find_duplicates` this looks at
+    every pair: a training clip leaks where it is near a held-out clip that is itself a copy of a third, and where it
+    shows a held-out performance from another side.
+    """
+    signed = _signed([row for row in rows if row["status"] == Status.OK])
+    copies: dict[str, str] = {}
+    held_out: dict[str, str] = {}
+    for first, second in _pairs(signed, quality):
+        if signed[first]["split"] != signed[second]["split"]:
+            kept, copy = str(signed[first]["clip_id"]), str(signed[second]["clip_id"])
+            copies.setdefault(copy, kept)
+            held_out.setdefault(kept, copy)
+    return Leaks(copies, held_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.preparation.shard_rows import ShardTables, motion_rows, speech_rows
 from magictalk_core.storage.parquet import read_frame, read_table
-from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SPEECH
-from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.storage.schema import CLIPS, MEDIA
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.workspace import Workspace
 
@@ -36,7 +37,10 @@ class ClipData:
 
 @dataclass(frozen=True)
 class CorpusReader:
-    """The tables and media of one corpus of a workspace."""
+    """The tables and media of one corpus of a workspace.
+
+    Keep one reader per corpus: it decodes a shard once and remembers those it used last (`ShardTables`).
+    """
 
     workspace: Workspace
     corpus: str
@@ -45,34 +49,64 @@ class CorpusReader:
     def clips(self) -> pd.DataFrame:
         return read_frame(CLIPS, self.workspace.clips_table(self.corpus)).set_index("clip_id", drop=False)
 
+    @cached_property
+    def _shards(self) -> dict[str, str]:
+        return dict(zip(self.clips["clip_id"], self.clips["shard"], strict=True))
+
+    @cached_property
+    def _motions(self) -> ShardTables:
+        return ShardTables(motion_rows)
+
+    @cached_property
+    def _speech(self) -> ShardTables:
+        return ShardTables(speech_rows)
+
+    @cached_property
+    def _media(self) -> dict[Path, dict[str, tuple[str, str | None]]]:
+        return {}
+
     def row(self, clip_id: str) -> dict[str, Any]:
-        if clip_id not in self.clips.index:
-            raise PermanentError(f"no clip `{clip_id}` in corpus `{self.corpus}`: see `magictalk corpus list`")
+        self._shard(clip_id)
         return {str(name): value for name, value in self.clips.loc[clip_id].items()}
 
+    def _shard(self, clip_id: str) -> str:
+        if clip_id not in self._shards:
+            raise PermanentError(f"no clip `{clip_id}` in corpus `{self.corpus}`: see `magictalk corpus list`")
+        return self._shards[clip_id]
+
     def _table(self, table: str, clip_id: str) -> Path:
-        return self.workspace.shard_table(self.corpus, table, self.row(clip_id)["shard"])
+        return self.workspace.shard_table(self.corpus, table, self._shard(clip_id))
 
     def media(self, clip_id: str) -> tuple[Path, Path | None]:
         """The standardized video and audio of a clip."""
-        rows = read_frame(MEDIA, self._table("media", clip_id), filters=[("clip_id", "==", clip_id)])
-        video, audio = rows.iloc[0]["video_path"], rows.iloc[0]["audio_path"]
+        path = self._table("media", clip_id)
+        if path not in self._media:
+            self._media[path] = _media_files(path)
+        if clip_id not in self._media[path]:
+            raise PermanentError(f"{path}: no video of clip `{clip_id}`")
+        video, audio = self._media[path][clip_id]
         folder = self.workspace.corpus(self.corpus)
-        return folder / video, None if pd.isna(audio) else folder / audio
+        return folder / video, None if audio is None else folder / audio
 
     def motion(self, clip_id: str) -> tuple[NDArray[np.float32], str]:
         """Motion (n, 58) and the tracker id."""
-        rows = read_frame(FRAMES, self._table("blendshapes", clip_id), filters=[("clip_id", "==", clip_id)])
-        rows = rows.sort_values("frame_index")
-        return rows[list(MOTION_NAMES)].to_numpy(np.float32), str(rows["tracker"].iloc[0])
+        return self._motions.clip(self._table("blendshapes", clip_id), clip_id)
 
     def clip(self, clip_id: str) -> ClipData:
         motion, tracker = self.motion(clip_id)
-        table = read_table(SPEECH, self._table("speech", clip_id), filters=[("clip_id", "==", clip_id)])
-        table = table.sort_by("frame_index")
-        speech = np.stack(table["features"].to_numpy()).astype(np.float32)
+        speech, feature_id = self._speech.clip(self._table("speech", clip_id), clip_id)
         n = min(len(motion), len(speech))
-        return ClipData(clip_id, motion[:n], speech[:n], table["feature_id"][0].as_py(), tracker)
+        return ClipData(clip_id, motion[:n], speech[:n], feature_id, tracker)
+
+    def clips_of(self, clip_ids: Iterable[str]) -> Iterator[ClipData]:
+        """Many clips, shard by shard: a corpus that is larger than memory is decoded once too."""
+        for clip_id in sorted(clip_ids, key=lambda clip: (self._shard(clip), clip)):
+            yield self.clip(clip_id)
+
+
+def _media_files(path: Path) -> dict[str, tuple[str, str | None]]:
+    rows = read_table(MEDIA, path, columns=["clip_id", "video_path", "audio_path"]).to_pylist()
+    return {row["clip_id"]: (row["video_path"], row["audio_path"]) for row in rows if row["video_path"] is not None}
 
 
 def usable_clips(reader: CorpusReader, split: Split | None = None) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The three shard steps of a corpus: standardized media, blendshapes, speech features.
 
 Each takes the index rows of one shard and leaves one Parquet file in the dataset folder. Bad clips become rows with a
+reason, and a clip whose child crashed is named by the shard (`failed_clips`), so that the finished clip table has its
 reason; a shard fails only when more than `MAX_FAILED_SHARE` of its clips crashed, which points at the machine.
 """
 
@@ -17,12 +18,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from magictalk_core.config import DataSettings, MediaConfig
-from magictalk_core.corpora.source import raw_file
-from magictalk_core.errors import PermanentError
+from magictalk_core.corpora.raw_files import raw_file
+from magictalk_core.errors import MachineError, PermanentError
 from magictalk_core.preparation.gates import decide
-from magictalk_core.preparation.speech_batches import make_pieces_in_batches, make_speech_piece
+from magictalk_core.preparation.preload import PRELOAD
+from magictalk_core.preparation.speech_batches import make_pieces_in_batches, make_speech_piece, speech_memory_gb
 from magictalk_core.storage.atomic import write_text
-from magictalk_core.storage.hashes import digest_of, file_md5
+from magictalk_core.storage.hashes import digest_of
+from magictalk_core.storage.machine import GO_ON
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import FRAMES, MEDIA, SPEECH, TableSpec
 from magictalk_core.vocabulary.clips import Reason, Status
@@ -41,6 +44,15 @@ from magictalk_core.workspace import Workspace
 __all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_shard", "speech_shard"]
 
 MAX_FAILED_SHARE = 0.5
+_FEW_FAILED = 2
+"""So many crashes say nothing about the machine: a shard may hold one clip only."""
+
+_TRACKING_MEMORY_GB = 6.0
+"""Private memory of a tracking child. It maps 1.7 GB here on 2 cores with either tracker, most of it reserved by the
+libraries and not used (0.3 GB resident), and more on machines with more cores."""
+
+_TRACKING_TIMEOUT_S = 1800.0
+_SPEECH_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def _file_stem(clip_id: str) -> str:
 
 
 def _refuse_broken_machine(step: str, shard: str, outcome: StepOutcome, clips: int) -> None:
-    if clips and len(outcome.crashes) > MAX_FAILED_SHARE * clips:
+    if len(outcome.crashes) > max(_FEW_FAILED, MAX_FAILED_SHARE * clips):
         clip, crash = next(iter(outcome.crashes.items()))
         raise PermanentError(
             f"{step} of shard {shard}: {len(outcome.crashes)} of {clips} clips failed, more than "
@@ -91,12 +103,14 @@ def make_media_piece(
     from magictalk_core.media.crop import Window
     from magictalk_core.media.standardize import standardize_clip
 
-    audio = row["raw_audio_path"]
+    video, audio = raw_file(Path(root), Path(local), row["raw_path"]), row["raw_audio_path"]
+    if not video.is_file():
+        raise MachineError(f"{video}: is gone since this corpus was listed: look at that disk, {GO_ON}")
     window = None
     if row["box_x"] is not None:
         window = Window(*(int(row[f"box_{side}"]) for side in ("x", "y", "width", "height")))
     result = standardize_clip(
-        raw_file(Path(root), Path(local), row["raw_path"]),
+        video,
         None if audio is None else raw_file(Path(root), Path(local), audio),
         row["start_s"],
         row["end_s"],
@@ -169,7 +183,7 @@ def media_shard(
         row = json.loads(piece.read_text(encoding="utf-8"))
         return all(row[name] is None or (out_dir / row[name]).is_file() for name in ("video_path", "audio_path"))
 
-    limits = StepLimits(workers or default_workers(), config.timeout_s, config.max_memory_gb)
+    limits = StepLimits(workers or default_workers(), config.timeout_s, config.max_memory_gb, PRELOAD)
     cache = workspace.cache("media")
     outcome = run_clip_tasks(f"{corpus}/media {shard}", tasks, make_media_piece, cache, ".json", limits, is_valid)
     _refuse_broken_machine(f"{corpus}/media", shard, outcome, len(tasks))
@@ -225,9 +239,7 @@ def _table_shard(
         return ShardResult(path, md5, len(tasks), rows, 0, 0)
     outcome = run_clip_tasks(f"{corpus}/{folder} {shard}", tasks, function, workspace.cache(folder), ".parquet", limits)
     _refuse_broken_machine(f"{corpus}/{folder}", shard, outcome, len(tasks))
-    # A shard with a crashed clip is written, but never taken for finished: the next run tries that clip again.
-    done = inputs if not outcome.crashes else "incomplete"
-    md5, rows = write_shard(spec, list(outcome.pieces.values()), path, done, metadata)
+    md5, rows = write_shard(spec, list(outcome.pieces.values()), path, inputs, metadata, outcome.crashes)
     return ShardResult(path, md5, len(tasks), rows, outcome.computed, len(outcome.crashes))
 
 
@@ -249,7 +261,7 @@ def blendshapes_shard(
         work = {"clip": row["clip_id"], "video": row["video_md5"], "tracker": tracker, "version": BLENDSHAPES_VERSION}
         video = str(workspace.corpus(corpus) / row["video_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (video, row["clip_id"], preset.faces.tracker)))
-    limits = StepLimits(workers or default_workers(), 1800.0)
+    limits = StepLimits(workers or default_workers(), _TRACKING_TIMEOUT_S, _TRACKING_MEMORY_GB, PRELOAD)
     metadata = {"tracker": tracker, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(tracker)}
     return _table_shard(
         workspace, corpus, shard, FRAMES, "blendshapes", tasks, make_blendshapes_piece, limits, metadata
@@ -274,7 +286,7 @@ def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSett
             work["weights"] = weights
         audio = str(workspace.corpus(corpus) / row["audio_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (audio, row["clip_id"], n_frames, feature.id)))
-    limits = StepLimits(workers or default_workers(), 600.0)
+    limits = StepLimits(workers or default_workers(), _SPEECH_TIMEOUT_S, speech_memory_gb(), PRELOAD)
     metadata = {"feature_id": feature.id, "version": feature.version}
     if weights is not None:
         metadata["weights"] = f"sha256:{weights}"
@@ -285,15 +297,3 @@ def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSett
         done = make_pieces_in_batches(f"{corpus}/speech {shard}", tasks, cache, limits.workers, together)
     result = _table_shard(workspace, corpus, shard, SPEECH, "speech", tasks, make_speech_piece, limits, metadata)
     return replace(result, computed=result.computed + done)
-
-
-def verify_media(workspace: Workspace, corpus: str, shard: str) -> list[str]:
-    """Media files of the shard whose bytes are not what the table says; empty when all is well."""
-    media = read_frame(MEDIA, workspace.shard_table(corpus, "media", shard))
-    wrong = []
-    for kind in ("video", "audio"):
-        for row in media[media[f"{kind}_path"].notna()].to_dict("records"):
-            file = workspace.corpus(corpus) / row[f"{kind}_path"]
-            if not file.is_file() or file_md5(file) != row[f"{kind}_md5"]:
-                wrong.append(row[f"{kind}_path"])
-    return wrong

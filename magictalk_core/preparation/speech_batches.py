@@ -6,12 +6,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from magictalk_core.preparation.preload import PRELOAD
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import SPEECH
 from magictalk_core.work.clip_steps import ClipTask, piece_path
 from magictalk_core.work.isolation import Crash, map_isolated
 
-__all__ = ["make_pieces_in_batches", "make_speech_piece"]
+__all__ = ["make_pieces_in_batches", "make_speech_piece", "speech_memory_gb"]
 
 logger = logging.getLogger("magictalk.steps")
 
@@ -19,8 +20,22 @@ MAX_CLIPS = 32
 MAX_FRAMES = 90_000
 """Video frames of a batch, an hour: its samples take 230 MB."""
 
+_TIMEOUT_S = 3600.0
+_MEMORY_GB = 8.0
+_CUDA_DRIVER = Path("/dev/nvidiactl")
+
 Call = tuple[str, str, int, str, Path]
 """Audio file, clip id, number of frames, feature id, piece to write."""
+
+
+def speech_memory_gb() -> float | None:
+    """Limit on the private memory of a child, GB; None where torch may find a GPU.
+
+    A child maps 2.1 GB here on 2 cores for a batch of an hour, most of it reserved by the libraries and not used
+    (0.8 GB resident), and more on machines with more cores. What the CUDA driver maps beyond that was not measured: a
+    limit too low would reject every clip, so there the time limit stands alone.
+    """
+    return None if _CUDA_DRIVER.exists() else _MEMORY_GB
 
 
 def make_speech_piece(audio: str, clip_id: str, n_frames: int, feature: str, piece: Path) -> None:
@@ -71,7 +86,14 @@ def make_pieces_in_batches(label: str, tasks: Sequence[ClipTask], cache: Path, w
         batches = [batch for batch in batches if any(not call[-1].is_file() for call in batch)]
     else:
         batches = _batches(missing, min(MAX_CLIPS, -(-len(missing) // workers)))
-    outcomes = map_isolated(make_speech_pieces, [(batch,) for batch in batches], workers=workers, timeout_s=3600.0)
+    outcomes = map_isolated(
+        make_speech_pieces,
+        [(batch,) for batch in batches],
+        workers=workers,
+        timeout_s=_TIMEOUT_S,
+        memory_gb=speech_memory_gb(),
+        preload=PRELOAD,
+    )
     for index, outcome in outcomes:
         if isinstance(outcome, Crash):
             logger.warning("%s: batch %d of %d: %s: clip by clip", label, index + 1, len(batches), outcome.detail)

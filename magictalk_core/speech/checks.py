@@ -88,12 +88,13 @@ def speech_problems(table: pa.Table, n_frames: Mapping[str, int]) -> dict[str, l
 
 
 @cache
-def silence_problems_apart(feature_id: str) -> tuple[str, ...]:
+def silence_problems_apart(feature_id: str, preload: tuple[str, ...] = ()) -> tuple[str, ...]:
     """`silence_problems` found in a child process, so that torch and a network never enter this one; once per process.
 
+    `preload` is what this process's other children need (`work.isolation.map_isolated`).
     Raises `PermanentError` when the child does not come back.
     """
-    for _, outcome in map_isolated(silence_problems, [(feature_id,)], workers=1, timeout_s=600.0):
+    for _, outcome in map_isolated(silence_problems, [(feature_id,)], workers=1, timeout_s=600.0, preload=preload):
         if isinstance(outcome, Crash):
             raise PermanentError(f"no features of silence by `{feature_id}`: {outcome.detail}")
         return tuple(outcome)

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from magictalk_core.errors import MagicTalkError, PermanentError, UserError
+from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.media.audio import fit_length
+from magictalk_core.media.container import MediaError
 from magictalk_core.media.decode import read_audio
 from magictalk_core.speech.alignment import STEPS_PER_FRAME, stacked_steps
 from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, SAMPLE_RATE, log_mel
@@ -129,7 +130,7 @@ def _clean(samples: Samples) -> Samples:
 def _readable(audio: Path, clip_id: str) -> Samples:
     try:
         return _clean(read_audio(audio, SAMPLE_RATE))
-    except MagicTalkError as error:
+    except MediaError as error:
         raise PermanentError(f"no speech of {clip_id}: `{audio.name}`: {error}") from error
 
 

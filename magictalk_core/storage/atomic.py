@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from magictalk_core.storage.machine import writing
+
 __all__ = ["atomic_directory", "atomic_path", "write_text"]
 
 
@@ -22,39 +24,48 @@ def _fsync(path: Path) -> None:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path with the target's suffix; rename it to `target` when the block ends without error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Yield a temporary path with the target's suffix; rename it to `target` when the block ends without error.
+
+    Raises `MachineError` where there is no room, no permission or no disk to write to.
+    """
     temporary = target.with_name(f".tmp-{uuid.uuid4().hex[:12]}{target.suffix}")
-    try:
-        yield temporary
-        _fsync(temporary)
-        os.replace(temporary, target)
-        _fsync(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _fsync(temporary)
+            os.replace(temporary, target)
+            _fsync(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
     """Like `atomic_path` for a directory; an existing `target` is replaced as a whole."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".tmp-{target.name}-{uuid.uuid4().hex[:12]}")
-    temporary.mkdir()
-    try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _fsync(file)
-        if target.exists():
-            old = target.with_name(f".tmp-old-{target.name}-{uuid.uuid4().hex[:12]}")
-            os.replace(target, old)
-            os.replace(temporary, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(temporary, target)
-        _fsync(target.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _fsync(file)
+            _replace_directory(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_directory(new: Path, target: Path) -> None:
+    if target.exists():
+        old = target.with_name(f".tmp-old-{target.name}-{uuid.uuid4().hex[:12]}")
+        os.replace(target, old)
+        os.replace(new, target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(new, target)
+    _fsync(target.parent)
 
 
 def write_text(target: Path, text: str) -> None:

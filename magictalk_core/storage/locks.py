@@ -7,17 +7,24 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from magictalk_core.errors import UserError
+from magictalk_core.storage.machine import writing
 
 __all__ = ["held_or_refused", "one_at_a_time"]
+
+
+def _opened(lock: Path) -> TextIO:
+    with writing(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock.open("a+")
 
 
 @contextmanager
 def one_at_a_time(lock: Path) -> Iterator[None]:
     """Hold `lock`, waiting for whoever holds it now."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as file:
+    with _opened(lock) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -25,15 +32,15 @@ def one_at_a_time(lock: Path) -> Iterator[None]:
 @contextmanager
 def held_or_refused(lock: Path, what: str) -> Iterator[None]:
     """Hold `lock`; when another process holds it, a `UserError` that names `what` and that process."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
+    with _opened(lock) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise UserError(f"{what} is in use by process {holder}: wait until it ends, or stop it") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with writing(lock):
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
         yield

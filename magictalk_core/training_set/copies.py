@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from magictalk_core.config import QualityConfig
-from magictalk_core.preparation.duplicates import find_duplicates
+from magictalk_core.preparation.duplicates import find_duplicates, find_leaks
 from magictalk_core.training_set.build import Excluded
 from magictalk_core.vocabulary.clips import Status
 
@@ -23,12 +23,11 @@ def excluded_copies(
     the same minute in two encodings would count twice.
     """
     accepted = [row for row in rows if row["status"] == Status.OK]
+    leaks = find_leaks(accepted, quality).copies
     found = {
-        str(copy["clip_id"]): Excluded(
-            str(copy["clip_id"]), "leaking_copy", f"the same recording is held out as {original['clip_id']}"
-        )
-        for copy, original in find_duplicates(accepted, quality)
-        if copy["corpus"] in packed and copy["split"] != original["split"]
+        clip: Excluded(clip, "leaking_copy", f"the same recording is held out as {leaks[clip]}")
+        for clip in (str(row["clip_id"]) for row in accepted if row["corpus"] in packed)
+        if clip in leaks
     }
     ours = [row for row in accepted if row["corpus"] in packed and str(row["clip_id"]) not in found]
     for copy, original in find_duplicates(ours, quality):

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"
     SPEAKER_MISMATCH = "speaker_mismatch"
     TRUNCATED = "truncated"
+    TRACKING_FAILED = "tracking_failed"
+    SPEECH_FAILED = "speech_failed"
     MISSING = "missing"
     WITHDRAWN = "withdrawn"
 

@@ -7,6 +7,7 @@ continues with its finished clips. The shard file is a pure function of its piec
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +22,22 @@ from magictalk_core.storage.parquet import read_table, table_metadata, write_tab
 from magictalk_core.storage.schema import TableSpec
 from magictalk_core.work.isolation import Crash, map_isolated
 
-__all__ = ["ClipTask", "StepLimits", "StepOutcome", "inputs_digest", "piece_path", "run_clip_tasks", "write_shard"]
+__all__ = [
+    "ClipTask",
+    "StepLimits",
+    "StepOutcome",
+    "failed_clips",
+    "inputs_digest",
+    "piece_path",
+    "run_clip_tasks",
+    "write_shard",
+]
 
 logger = logging.getLogger("magictalk.steps")
 
 SECONDS_BETWEEN_LINES = 5.0
 INPUTS_KEY = "magictalk.inputs"
+_FAILED_KEY = "magictalk.failed"
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class StepLimits:
     workers: int = 2
     timeout_s: float = 600.0
     memory_gb: float | None = None
+    preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,10 @@ def run_clip_tasks(
     limits: StepLimits,
     is_valid: Callable[[Path], bool] = Path.is_file,
 ) -> StepOutcome:
-    """Make the missing pieces in isolated children. A crash is logged and returned, never cached, never raised."""
+    """Make the missing pieces in isolated children. A crash is logged and returned, never cached, never raised.
+
+    Trouble of the machine is raised (`map_isolated`); the pieces that are finished stay for the next run.
+    """
     pieces = {task.clip_id: piece_path(cache, task.key, suffix) for task in tasks}
     todo = [task for task in tasks if not is_valid(pieces[task.clip_id])]
     crashes: dict[str, Crash] = {}
@@ -87,6 +102,7 @@ def run_clip_tasks(
         workers=limits.workers,
         timeout_s=limits.timeout_s,
         memory_gb=limits.memory_gb,
+        preload=limits.preload,
     )
     for index, outcome in outcomes:
         task = todo[index]
@@ -100,6 +116,11 @@ def run_clip_tasks(
     return StepOutcome({c: p for c, p in pieces.items() if c not in crashes}, len(todo) - len(crashes), crashes)
 
 
+def failed_clips(path: Path) -> dict[str, str]:
+    """Clips of which a shard has no rows since their child crashed, and how, in one line each."""
+    return {str(clip): str(detail) for clip, detail in json.loads(table_metadata(path).get(_FAILED_KEY, "{}")).items()}
+
+
 def unchanged_shard(path: Path, inputs: str) -> str | None:
     """md5 of the shard file when it was already made from the same work, else None."""
     if path.is_file() and table_metadata(path).get(INPUTS_KEY) == inputs:
@@ -108,10 +129,22 @@ def unchanged_shard(path: Path, inputs: str) -> str | None:
 
 
 def write_shard(
-    spec: TableSpec, pieces: Sequence[Path], path: Path, inputs: str, metadata: Mapping[str, str]
+    spec: TableSpec,
+    pieces: Sequence[Path],
+    path: Path,
+    inputs: str,
+    metadata: Mapping[str, str],
+    crashes: Mapping[str, Crash] | None = None,
 ) -> tuple[str, int]:
-    """Assemble the pieces; returns the md5 and the row count."""
+    """Assemble the pieces; returns the md5 and the row count.
+
+    A shard with crashed clips names them (`failed_clips`), and is never taken for finished: the next run tries them
+    again.
+    """
     tables = [read_table(spec, piece) for piece in pieces]
     table = pa.concat_tables(tables) if tables else spec.schema().empty_table()
-    md5 = write_table(spec, table, path, {INPUTS_KEY: inputs, **metadata})
-    return md5, len(table)
+    facts = {INPUTS_KEY: inputs, **metadata}
+    if crashes:
+        failed = {clip: f"{crash.kind}: {crash.detail}" for clip, crash in crashes.items()}
+        facts |= {INPUTS_KEY: "incomplete", _FAILED_KEY: json.dumps(failed, sort_keys=True)}
+    return write_table(spec, table, path, facts), len(table)
