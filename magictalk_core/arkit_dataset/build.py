@@ -40,6 +40,7 @@ from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
 from magictalk_core.storage.parquet import read_frame, read_table, write_table
 from magictalk_core.storage.schema import ARKIT, CLIPS, FRAMES
 from magictalk_core.vocabulary.clips import Split, Status
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
@@ -165,7 +166,7 @@ def _info(
     return {
         "format": f"magictalk-arkit/{ARKIT_DATASET_VERSION}",
         "generator": f"magictalk {__version__}",
-        "fps": 25,
+        "fps": FRAME_RATE,
         "total_clips": len(clips),
         "total_frames": frames,
         "total_hours": round(frames / 25 / 3600, 4),

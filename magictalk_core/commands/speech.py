@@ -14,11 +14,11 @@ from magictalk_core.config import SpeechConfig
 from magictalk_core.errors import UserError
 from magictalk_core.speech.alignment import frame_count, step_windows
 from magictalk_core.speech.features import feature_spec, feature_weights, speech_table
-from magictalk_core.speech.logmel import SAMPLE_RATE
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import SPEECH
 from magictalk_core.vocabulary.clips import safe_name
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 __all__ = ["LAYOUTS", "Featurized", "featurize_file"]
 

@@ -20,6 +20,7 @@ from magictalk_core.preparation.gates import Rejection, decide
 from magictalk_core.preparation.headers import HEADERS_VERSION, Headers, read_headers
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.vocabulary.clips import Reason, Status
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["INDEX_VERSION", "find_clips", "index_corpus"]
 
@@ -97,7 +98,7 @@ class _Cut:
 
 def _cut(clip: ClipSource, probed: MediaProbe, chunks: Sequence[float], quality: QualityConfig) -> _Cut:
     """The listed cut in seconds of the file, its end moved to the end of what is there where little is missing."""
-    start, end, fps = clip.start_s, clip.end_s, probed.fps or 25.0
+    start, end, fps = clip.start_s, clip.end_s, probed.fps or FRAME_RATE
     there = probed.duration_s if probed.duration_s > 0 else None
     if clip.start_frame is not None and clip.end_frame is not None:
         origin = 0.0

@@ -116,16 +116,23 @@ def usable_clips(reader: CorpusReader, split: Split | None = None) -> pd.DataFra
 
 
 def pick_style_clip(reader: CorpusReader, clip_id: str) -> str:
-    """The reference clip that gives the emotional style of `clip_id`: not its own performance where another is there.
+    """The clip that gives the emotional style of `clip_id`; never the clip itself, which would tell the answer.
 
     First choice is another clip of the same speaker and emotion, then of the same emotion by anybody, then another clip
-    of the same speaker, and last the clip itself. Among equals the choice is fixed by a hash of both ids.
+    of the same speaker, and last any other clip; of other people those to train on come first. Among equals the choice
+    is fixed by a hash of both ids. Raises `PermanentError` where the corpus has no other accepted clip.
     """
     clips, row = usable_clips(reader), reader.row(clip_id)
     others = clips[clips["clip_id"] != clip_id]
     same_speaker = others["speaker"] == row["speaker"]
     same_emotion = others["emotion"] == row["emotion"]
-    for pool in (others[same_speaker & same_emotion], others[same_emotion], others[same_speaker]):
+    known = others["split"] == Split.TRAIN
+    anybody = pd.Series(True, index=others.index)
+    for chosen in (same_speaker & same_emotion, known & same_emotion, same_emotion, same_speaker, known, anybody):
+        pool = others.loc[chosen, "clip_id"]
         if len(pool):
-            return str(min(pool["clip_id"], key=lambda other: hashlib.md5(f"{clip_id}|{other}".encode()).hexdigest()))
-    return clip_id
+            return str(min(pool, key=lambda other: hashlib.md5(f"{clip_id}|{other}".encode()).hexdigest()))
+    raise PermanentError(
+        f"{clip_id} is the only accepted clip of corpus `{reader.corpus}`: a style that is not its own performance "
+        "needs another one; add clips"
+    )

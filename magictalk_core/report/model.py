@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.evaluation.stand_ins import StandIn
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = [
     "Command",
@@ -117,7 +118,7 @@ class JawTrace:
     truth: NDArray[np.float32]
     generated: NDArray[np.float32]
     correlation: float | None
-    fps: float = 25.0
+    fps: float = FRAME_RATE
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,9 @@ from scipy.spatial.transform import Rotation
 
 from magictalk_core.errors import UserError
 from magictalk_core.faces.head_pose import angles_of
-from magictalk_core.rig.curves import FPS, Curves
+from magictalk_core.rig.curves import Curves
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["read_gltf"]
 
@@ -87,7 +88,7 @@ class _Sampler(_Part):
 class _Notes(_Part):
     """What `write_gltf` says beside the channels."""
 
-    fps: Annotated[float, Field(gt=0, le=1000)] = FPS
+    fps: Annotated[float, Field(gt=0, le=1000)] = FRAME_RATE
     frames: Annotated[int, Field(ge=0, le=_MAX_FRAMES)] = 0
     origin: str = "gltf/1"
     unknown_shapes: tuple[str, ...] = ()

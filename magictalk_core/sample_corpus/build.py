@@ -29,6 +29,7 @@ from magictalk_core.preparation.preload import PRELOAD
 from magictalk_core.sample_corpus.curves import Utterance, motion_curves
 from magictalk_core.storage.atomic import atomic_path, write_text
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.isolation import Crash, map_isolated
 
 __all__ = ["SAMPLE_VERSION", "build_sample_corpus", "utterances"]
@@ -36,7 +37,6 @@ __all__ = ["SAMPLE_VERSION", "build_sample_corpus", "utterances"]
 SAMPLE_VERSION = "4"
 _PRELOAD = (*PRELOAD, "magictalk_core.sample_corpus.build", "magictalk_core.portrait.animator", "moderngl")
 VIDEO_FPS = 30
-TRUTH_FPS = 25
 _IRREGULAR_ACTOR = "W902"
 
 
@@ -97,7 +97,7 @@ def render_clip(root: str, key: str) -> None:
     utterance = next(u for u in utterances() if u.key == key)
     speech = resources.files("magictalk_core.sample_corpus").joinpath(f"speech/{key}.ogg")
     with resources.as_file(speech) as file:
-        samples = read_audio(file, 16_000)
+        samples = read_audio(file)
     video, audio = Path(root) / video_path(utterance), Path(root) / _audio_path(utterance)
     times = np.arange(round(utterance.duration_s * VIDEO_FPS)) / VIDEO_FPS
     portrait, landmarks = speaker_portrait(utterance.speaker)
@@ -116,7 +116,7 @@ def render_clip(root: str, key: str) -> None:
 def _write_truth(root: Path, everything: list[Utterance]) -> None:
     tables = []
     for utterance in everything:
-        times = np.arange(round(utterance.duration_s * TRUTH_FPS)) / TRUTH_FPS
+        times = np.arange(round(utterance.duration_s * FRAME_RATE)) / FRAME_RATE
         table = pd.DataFrame(motion_curves(utterance, times), columns=list(MOTION_NAMES))
         table.insert(0, "path", video_path(utterance))
         table.insert(1, "frame_index", np.arange(len(times), dtype=np.int32))
