@@ -1,6 +1,6 @@
-"""The assets of one corpus: source, clips, media, blendshapes, speech, manifest, snapshot.
+"""The assets of one corpus: source, index, media, blendshapes, speech, clips, manifest, snapshot, card.
 
-A factory over a corpus name. Shards are dynamic partitions, one definition per corpus, registered by `clips`; every
+A factory over a corpus name. Shards are dynamic partitions, one definition per corpus, registered by `index`; every
 stage inside a corpus shares the definition, so each shard flows alone from raw file to table.
 """
 
@@ -13,6 +13,7 @@ import dagster as dg
 
 from assets.metadata import Timer, materialization
 from assets.resources import DvcRepository, Settings, Store
+from assets.retries import retried_when_transient
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SPEECH
 
 GROUP = "corpora"
@@ -32,10 +33,11 @@ def build_corpus_assets(corpus: str) -> list[Any]:
     """All assets of the registered corpus `corpus`."""
     return [
         _source(corpus),
-        _clips(corpus),
+        _index(corpus),
         _media(corpus),
         _blendshapes(corpus),
         _speech(corpus),
+        _clips(corpus),
         _manifest(corpus),
         _snapshot(corpus),
         _card(corpus),
@@ -52,6 +54,7 @@ def _source(corpus: str) -> Any:
         group_name=GROUP,
         description=f"The raw files of `{corpus}` as they lie on disk; observed, never changed.",
     )
+    @retried_when_transient
     def source(store: Store) -> dg.DataVersion:
         from magictalk_core.preparation.listing import observe_source
 
@@ -60,19 +63,20 @@ def _source(corpus: str) -> Any:
     return source
 
 
-def _clips(corpus: str) -> dg.AssetsDefinition:
+def _index(corpus: str) -> dg.AssetsDefinition:
     partitions = shard_partitions(corpus)
 
     @dg.asset(
-        key=_key(corpus, "clips"),
+        key=_key(corpus, "index"),
         deps=[_key(corpus, "source")],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"python", "parquet"},
         code_version="1",
-        description="One row per clip: labels, shard, split, and the rejections that a file header already tells.",
+        description="Every clip before decoding: labels, shard, split, and what a file header already rejects.",
     )
-    def clips(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
+    @retried_when_transient
+    def index(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.preparation.listing import write_index
 
         timer = Timer()
@@ -95,7 +99,7 @@ def _clips(corpus: str) -> dg.AssetsDefinition:
             ),
         )
 
-    return clips
+    return index
 
 
 def _shard_result(result: Any, timer: Timer, spec: Any) -> dict[str, Any]:
@@ -106,7 +110,7 @@ def _shard_result(result: Any, timer: Timer, spec: Any) -> dict[str, Any]:
 def _media(corpus: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=_key(corpus, "media"),
-        deps=[_key(corpus, "clips")],
+        deps=[_key(corpus, "index")],
         partitions_def=shard_partitions(corpus),
         group_name=GROUP,
         owners=OWNERS,
@@ -116,6 +120,7 @@ def _media(corpus: str) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec("some_clips_accepted", asset=_key(corpus, "media"))],
         description="25 fps face crops and 16 kHz mono audio; the table lists every file with its md5.",
     )
+    @retried_when_transient
     def media(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.corpora.registry import load_corpus
         from magictalk_core.preparation.listing import read_index
@@ -156,6 +161,7 @@ def _blendshapes(corpus: str) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec("frames_match_media", asset=_key(corpus, "blendshapes"), blocking=True)],
         description="52 ARKit coefficients and the head pose of every frame.",
     )
+    @retried_when_transient
     def blendshapes(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.preparation.shards import blendshapes_shard
 
@@ -189,6 +195,7 @@ def _speech(corpus: str) -> dg.AssetsDefinition:
         ],
         description="Speech features, one vector per video frame.",
     )
+    @retried_when_transient
     def speech(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.preparation.shards import speech_shard
 
@@ -247,23 +254,48 @@ def _frames_match_media(store: Store, corpus: str, shard: str, table: str, needs
     )
 
 
+def _clips(corpus: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=_key(corpus, "clips"),
+        deps=[_key(corpus, name) for name in ("index", "media", "blendshapes", "speech")],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+        code_version="1",
+        description="The finished table, one row per clip: measured, decided by the quality gates, duplicates found.",
+    )
+    def clips(store: Store, settings: Settings) -> dg.MaterializeResult:
+        from magictalk_core.preparation.listing import write_clips
+
+        timer = Timer()
+        result = write_clips(store.workspace, corpus, settings.load().quality)
+        counts = {"clips": result.clips, "clips_rejected": result.rejected}
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(result.md5),
+            metadata=materialization(result.path, result.md5, timer, spec=CLIPS, rows=result.clips, **counts),
+        )
+
+    return clips
+
+
 def _manifest(corpus: str) -> dg.AssetsDefinition:
-    shard_assets: Sequence[str] = ("media", "blendshapes", "speech")
+    tables: Sequence[str] = ("media", "blendshapes", "speech", "clips")
 
     @dg.asset(
         key=_key(corpus, "manifest"),
-        deps=[_key(corpus, name) for name in shard_assets] + [_key(corpus, "clips")],
+        deps=[_key(corpus, name) for name in tables],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"json"},
-        code_version="1",
-        description="The finished clip table and one digest over all shard files, as DVC computes it.",
+        code_version="2",
+        description="Every file of the dataset with its md5, and one digest over them, as DVC computes it.",
     )
-    def manifest(store: Store, settings: Settings) -> dg.MaterializeResult:
+    @retried_when_transient
+    def manifest(store: Store) -> dg.MaterializeResult:
         from magictalk_core.preparation.listing import write_manifest
 
         timer = Timer()
-        result = write_manifest(store.workspace, corpus, settings.load().quality)
+        result = write_manifest(store.workspace, corpus)
         path = store.workspace.manifest(corpus)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.digest),
@@ -285,6 +317,7 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec("equals_manifest", asset=_key(corpus, "snapshot"), blocking=True)],
         description="The dataset directory recorded in `dvc.lock`; must be the manifest's digest.",
     )
+    @retried_when_transient
     def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
         from magictalk_core.work.manifest import read_manifest
 
@@ -293,9 +326,8 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         locked = dvc.commit(dvc_stage(corpus))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),
-            metadata=materialization(
-                store.workspace.dataset(corpus), locked, timer, **{"dvc.path": f"{dvc.root}/dvc.lock"}
-            ),
+            metadata=materialization(store.workspace.dataset(corpus), locked, timer)
+            | {"dvc.path": f"{dvc.root}/dvc.lock"},
             check_results=[
                 dg.AssetCheckResult(
                     passed=locked == expected,
@@ -311,13 +343,14 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
 def _card(corpus: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=_key(corpus, "card"),
-        deps=[_key(corpus, "manifest")],
+        deps=[_key(corpus, "clips"), _key(corpus, "manifest")],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"markdown"},
-        code_version="1",
+        code_version="2",
         description="Dataset card: counts, hours, splits, licences, what was left out and why, the funnel as a plot.",
     )
+    @retried_when_transient
     def card(store: Store) -> dg.MaterializeResult:
         from magictalk_core.report.corpus_card import write_card
 
@@ -327,7 +360,7 @@ def _card(corpus: str) -> dg.AssetsDefinition:
         counts = {"clips": result.clips, "clips_accepted": result.accepted, "hours": round(result.hours, 3)}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=materialization(result.path, result.md5, timer, card=dg.MetadataValue.md(text), **counts),
+            metadata=materialization(result.path, result.md5, timer, card=dg.MetadataValue.md(text)) | counts,
         )
 
     return card

@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.metadata import Timer, materialization
 from assets.resources import Settings, Store
+from assets.retries import retried_when_transient
 from magictalk_core.storage.schema import MOTION, SCORES, SET_SCORES
 
 GROUP = "evaluation"
@@ -23,6 +24,7 @@ LIP_FAMILIES = ("audio2bs", "lip_residue", "sync_expert", "sync_expert_all_chann
     code_version="1",
     description="The 52-shape ARKit rig that renders motion.",
 )
+@retried_when_transient
 def rig(store: Store) -> dg.MaterializeResult:
     from magictalk_core.rig.builtin import builtin_rig
     from magictalk_core.rig.rig import save_rig
@@ -47,6 +49,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         code_version="1",
         description="Motion for every test clip: EmoDiff, its ablation without autoregression, the baselines.",
     )
+    @retried_when_transient
     def generated(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.generate import generate_test_motion
 
@@ -64,6 +67,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         code_version="1",
         description="The whole method on every test clip: EmoDiff's motion with refined lips.",
     )
+    @retried_when_transient
     def refined(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.refine import refine_test_motion
 
@@ -77,10 +81,11 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
-        code_version="2",
+        code_version="3",
         check_specs=[dg.AssetCheckSpec("mouth_follows_speech", asset="scores")],
         description="One row per test clip, method and metric.",
     )
+    @retried_when_transient
     def scores(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.clip_scores import mean_score, score_test_motion
 
@@ -107,10 +112,11 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="gpu",
-        code_version="1",
+        code_version="2",
         check_specs=[dg.AssetCheckSpec("style_is_shown", asset="set_scores")],
         description="Scores over the whole test set, ablation and student too: emotion, intensity, distributions.",
     )
+    @retried_when_transient
     def set_scores(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.set_scores import score_sets, set_scores_markdown, style_gain
 
@@ -138,9 +144,10 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "csv"},
         pool="gpu",
-        code_version="1",
+        code_version="2",
         description="Table 4 of the paper: what lip refinement changes, and what all channels at once would.",
     )
+    @retried_when_transient
     def lip_ablation(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.lip_ablation import ablate_lips
 
@@ -155,9 +162,10 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"csv"},
-        code_version="1",
+        code_version="2",
         description="Mean and 95 % bootstrap interval per method and metric.",
     )
+    @retried_when_transient
     def summary(store: Store) -> dg.MaterializeResult:
         from magictalk_core.evaluation.clip_scores import write_summary
         from magictalk_core.work.stamps import output_md5
@@ -174,15 +182,17 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"ffmpeg"},
         pool="cpu_heavy",
-        code_version="1",
+        code_version="2",
         description="Real clip, rig and animated portrait side by side, with sound, labelled synthetic.",
     )
+    @retried_when_transient
     def comparison(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.comparison import render_comparisons
 
         timer = Timer()
         result = render_comparisons(store.workspace, corpora, settings.load())
-        metadata = materialization(result.path, result.md5, timer, videos=result.videos)
+        skipped = len(result.comparisons) - result.videos
+        metadata = materialization(result.path, result.md5, timer, videos=result.videos, skipped=skipped)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
@@ -190,9 +200,10 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"html"},
-        code_version="1",
+        code_version="2",
         description="One page: videos, table, loss curves, data funnel, what was made from what.",
     )
+    @retried_when_transient
     def report(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.report.assemble import assemble_report
 

@@ -10,6 +10,7 @@ import dagster as dg
 
 from assets.metadata import Timer, materialization
 from assets.resources import Settings, Store
+from assets.retries import retried_when_transient
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.storage.schema import ARKIT
 from magictalk_core.training.family import ModelFamily
@@ -31,6 +32,7 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec("splits_disjoint", asset="training_set", blocking=True)],
         description="Packed float32 arrays, index, normalisation and splits of every accepted clip.",
     )
+    @retried_when_transient
     def training_set(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.models.sync_expert.judge import open_judge
         from magictalk_core.training_set.assemble import assemble_training_set, split_leaks
@@ -40,7 +42,7 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         leaks = split_leaks(store.workspace, settings.load().training_set.corpora or corpora)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(info.digest),
-            metadata=materialization(store.workspace.training_set, info.digest, timer, **info.counts),
+            metadata=materialization(store.workspace.training_set, info.digest, timer) | info.counts,
             check_results=[
                 dg.AssetCheckResult(
                     passed=not leaks, check_name="splits_disjoint", metadata={"leaks": "; ".join(leaks[:20])}
@@ -67,6 +69,7 @@ def build_arkit_dataset_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=name in blocking) for name in names],
         description="The publishable dataset: frames with labels as Parquet, meta/, dataset card with distributions.",
     )
+    @retried_when_transient
     def arkit_dataset(store: Store) -> dg.MaterializeResult:
         from magictalk_core.arkit_dataset.build import build_arkit_dataset
 
@@ -112,6 +115,7 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
         code_version=about.version,
         description=f"{about.description} Checkpoints, final weights, and an MLflow run with its curves.",
     )
+    @retried_when_transient
     def model(
         context: dg.AssetExecutionContext, store: Store, settings: Settings, launcher: dg.PipesSubprocessClient
     ) -> Any:

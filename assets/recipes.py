@@ -13,6 +13,8 @@ import dagster as dg
 
 from assets.metadata import Timer, materialization
 from assets.resources import Settings, Store
+from assets.retries import retried_when_transient
+from magictalk_core.errors import PermanentError
 
 GROUP = "recipes"
 OWNERS = ["team:magictalk"]
@@ -27,6 +29,7 @@ OWNERS = ["team:magictalk"]
     code_version="1",
     description="The shipped speech network from nothing: synthetic speech, CTC training, figures. Hours long.",
 )
+@retried_when_transient
 def deepspeech_small(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
     from magictalk_core.storage.hashes import file_md5
 
@@ -45,7 +48,7 @@ def deepspeech_small(context: dg.AssetExecutionContext, store: Store, settings: 
     # A process of its own: it goes on from its last shard or checkpoint when the asset is materialized again.
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
-        raise dg.Failure(f"the recipe ended with {done.returncode}; its messages are above: {' '.join(command)}")
+        raise PermanentError(f"the recipe ended with {done.returncode}; its messages are above: {' '.join(command)}")
     weights = out / "deepspeech_small.safetensors"
     figures = json.loads((out / "figures.json").read_text(encoding="utf-8"))
     md5 = file_md5(weights)

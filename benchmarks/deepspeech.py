@@ -24,7 +24,8 @@ from torch import nn
 
 from magictalk_core.speech.deepspeech import DEEPSPEECH_093, DeepSpeech
 from magictalk_core.speech.extractor import SpeechModel, raw_logits
-from magictalk_core.speech.mfcc import SAMPLE_RATE, context_windows, mfcc_093
+from magictalk_core.speech.mfcc import context_windows, mfcc_093
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 CEILING = 20.0
 

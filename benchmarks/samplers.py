@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from magictalk_core.evaluation.generate import test_clips, to_motion
-from magictalk_core.evaluation.probes import Probes, collect_probes
 from magictalk_core.evaluation.set_scores import Judge
+from magictalk_core.evaluation.trials import Trials, collect_trials
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.metrics.diversity import diversity
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
@@ -48,19 +48,19 @@ class Found:
     rtf: float
 
 
-def measure(model: EmoDiffModel, probes: Probes, judge: Judge, seeds: int) -> Found:
+def measure(model: EmoDiffModel, trials: Trials, judge: Judge, seeds: int) -> Found:
     made, seconds = [], []
     for seed in range(seeds):
         began = time.perf_counter()
-        requests = [MotionRequest(r.speech, r.style, r.initial, seed) for r in probes.own]
+        requests = [MotionRequest(r.speech, r.style, r.initial, seed) for r in trials.own]
         made.append(model.generate_many(requests))
         seconds.append(time.perf_counter() - began)
     length = sum(len(motion) for motion in made[0]) / FRAME_RATE
-    spread = [diversity([clips[i] for clips in made]) for i in range(len(probes.own))]
+    spread = [diversity([clips[i] for clips in made]) for i in range(len(trials.own))]
     jaws = [
         channel_correlation(to_motion(truth, model.channels), to_motion(motion, model.channels), "jawOpen")
         for clips in made
-        for truth, motion in zip(probes.real, clips, strict=True)
+        for truth, motion in zip(trials.real, clips, strict=True)
     ]
     correlations = [value for value in jaws if value is not None]
     distances = [judge.frechet(clips) for clips in made]
@@ -79,8 +79,8 @@ def main() -> None:
         EmoDiffModel.load(current_model(workspace.models(name)), arguments.device)
         for name in ("emodiff", "emodiff_student")
     )
-    probes = collect_probes(workspace, test_clips(workspace, arguments.corpora, 0), teacher)
-    judge = Judge.fit(probes, TrainingSet.open(workspace.training_set))
+    trials = collect_trials(workspace, test_clips(workspace, arguments.corpora, 0), teacher)
+    judge = Judge.fit(trials, TrainingSet.open(workspace.training_set))
     models = {
         name: dataclasses.replace(
             teacher, sampling=teacher.sampling.model_copy(update={"sampler": sampler, "evaluations": steps})
@@ -88,14 +88,14 @@ def main() -> None:
         for name, (sampler, steps) in SAMPLERS.items()
     }
     models[f"student {student.sampling.evaluations}"] = student
-    print(f"{len(probes.own)} clips, {arguments.seeds} seeds, {torch.get_num_threads()} threads, {arguments.device}\n")
+    print(f"{len(trials.own)} clips, {arguments.seeds} seeds, {torch.get_num_threads()} threads, {arguments.device}\n")
     print(
         "| sampler | Frechet distance (range) | to DDPM 500 | diversity | jaw r | real time factor | time to DDPM 500 |"
     )
     print("|---|---|---|---|---|---|---|")
     reference: Found | None = None
     for name, model in models.items():
-        found = measure(model, probes, judge, arguments.seeds)
+        found = measure(model, trials, judge, arguments.seeds)
         reference = reference or found
         mean, base = float(np.mean(found.frechet)), float(np.mean(reference.frechet))
         print(

@@ -39,10 +39,8 @@ def algorithm_switch(default: Any, description: str, **limits: Any) -> Any:
 
 
 class MediaConfig(StrictModel):
-    """Standardized clips: constant frame rate, mono audio, one fixed square face crop per clip."""
+    """Standardized clips: 25 frames per second, mono audio at 16 kHz, one fixed square face crop per clip."""
 
-    fps: int = Field(25, description="frames per second of every clip")
-    sample_rate: int = Field(16_000, description="audio sample rate, Hz, mono")
     size: int = Field(256, description="side of the face crop written to disk, pixels")
     crop_scale: float = Field(1.9, description="side of the crop over the side of the union of the detected face boxes")
     crf: int = Field(18, description="x264 quality of the standardized video; smaller is better")

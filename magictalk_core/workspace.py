@@ -25,7 +25,7 @@ class Workspace:
         cache/<step>/                       results per clip, by content
         manifests/<name>.json               digest and files of each dataset
         arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
-        dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock
+        dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock logs/
     """
 
     home: Path
@@ -146,6 +146,11 @@ class Workspace:
     def run_lock(self) -> Path:
         """Held by `magictalk run` while it works."""
         return self.home / ".run.lock"
+
+    @property
+    def logs(self) -> Path:
+        """Tracebacks of what nobody foresaw."""
+        return self.home / "logs"
 
     @property
     def dagster(self) -> Path:

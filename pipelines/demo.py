@@ -7,6 +7,7 @@ import logging
 import pandas as pd
 
 from magictalk_core.corpora.registry import add_corpus, list_corpora, new_entry
+from magictalk_core.evaluation.stand_ins import NONE, described
 from magictalk_core.sample_corpus.build import build_sample_corpus
 from magictalk_core.sample_corpus.listed import build_listed_samples
 from magictalk_core.work.isolation import default_workers
@@ -32,7 +33,7 @@ def prepare_demo(workspace: Workspace) -> None:
     add_corpus(workspace, new_entry(name=CORPUS, kind="sample", root=root, licence=LICENCE), replace=True)
     for kind, folder in build_listed_samples(root, workspace.home / "raw").items():
         name = f"{CORPUS}_{kind}"
-        entry = new_entry(name=name, kind=kind, root=folder, licence=LICENCE, buckets=1, split="train")
+        entry = new_entry(name=name, kind=kind, root=folder, licence=LICENCE, buckets=1, split="train", synthetic=True)
         add_corpus(workspace, entry, replace=True)
 
 
@@ -44,17 +45,21 @@ def demo_selection(workspace: Workspace) -> str:
 
 def summarize_demo(workspace: Workspace) -> str:
     """What stands where, the number that tells success, and the commands to look further."""
+    # torch is loaded with it.
+    from magictalk_core.evaluation.comparison import read_comparisons
+
     scores = pd.read_csv(workspace.tables / "summary.csv")
+    videos = [c.file for c in read_comparisons(workspace.videos / "comparison") if c.file is not None]
     chosen = scores[(scores["method"] == "magictalk") & scores["metric"].str.startswith("jaw_open_correlation")]
     numbers = [f"  {row.metric:<34} {row.mean:.3f}  (n = {row.n})" for row in chosen.itertuples()]
-    videos = sorted(workspace.videos.rglob("*.mp4"))
     return "\n".join(
         [
             "",
             "Done. The generated mouth against the speech of held-out clips (1 is perfect, success is at least 0.5):",
             *numbers,
+            f"  with stand-ins: {'; '.join(map(str, described(chosen['stand_ins']))) or NONE}",
             "",
-            *(f"comparison video   {video}" for video in videos),
+            *(f"comparison video   {workspace.videos / 'comparison' / video}" for video in videos),
             f"report             {workspace.report / 'report.html'}",
             f"lineage and runs   DAGSTER_HOME={workspace.dagster} MAGICTALK_HOME={workspace.home} "
             "dagster dev -w workspace.yaml",

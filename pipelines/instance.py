@@ -51,6 +51,6 @@ def end_dead_runs(instance: dg.DagsterInstance) -> None:
     for run in instance.get_runs(unfinished):
         instance.report_run_failed(run, "the process of this run ended without a word: it was killed")
     for run_id in instance.event_log_storage.get_concurrency_run_ids():
-        run = instance.get_run_by_id(run_id)
-        if run is None or run.is_finished:
+        holder = instance.get_run_by_id(run_id)
+        if holder is None or holder.is_finished:
             instance.event_log_storage.free_concurrency_slots_for_run(run_id)

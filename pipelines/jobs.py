@@ -7,8 +7,9 @@ from typing import Any
 
 import dagster as dg
 
+INDEX = "index"
 SHARD_STAGES = ("media", "blendshapes", "speech")
-RECORD_STAGES = ("manifest", "snapshot", "card")
+RECORD_STAGES = ("clips", "manifest", "snapshot", "card")
 
 
 def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
         )
         jobs[f"{corpus}_index"] = dg.define_asset_job(
             f"{corpus}_index",
-            dg.AssetSelection.assets([corpus, "clips"]),
+            dg.AssetSelection.assets([corpus, INDEX]),
             description=f"List and probe the raw files of {corpus}; registers its shards.",
         )
         jobs[f"{corpus}_shards"] = dg.define_asset_job(
@@ -33,7 +34,7 @@ def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
         jobs[f"{corpus}_record"] = dg.define_asset_job(
             f"{corpus}_record",
             dg.AssetSelection.assets(*[[corpus, stage] for stage in RECORD_STAGES]),
-            description=f"Manifest, DVC snapshot and dataset card of {corpus}.",
+            description=f"Clip table, manifest, DVC snapshot and dataset card of {corpus}.",
         )
     jobs["train_and_evaluate"] = dg.define_asset_job(
         "train_and_evaluate",

@@ -6,16 +6,11 @@ Unchanged work is found by content, so a second run computes nothing. Everything
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import re
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -23,15 +18,17 @@ import dagster as dg
 from assets.corpus import shard_partitions
 from assets.recipes import GROUP as RECIPES
 from magictalk_core.corpora.registry import list_corpora
-from magictalk_core.errors import MagicTalkError, UserError
+from magictalk_core.errors import UserError
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import prepare_dvc_workspace
+from pipelines.failures import failure_of
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
-from pipelines.jobs import RECORD_STAGES, SHARD_STAGES
+from pipelines.jobs import INDEX, RECORD_STAGES, SHARD_STAGES
 
-__all__ = ["AssetOutcome", "RunReport", "run"]
+__all__ = ["AssetOutcome", "RunReport", "quiet_libraries", "run"]
 
 QUIET_LOGS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -64,7 +61,7 @@ class _Runner:
         self.instance = open_instance(workspace)
         self.corpora = [entry.name for entry in list_corpora(workspace)]
         self.definitions = build_definitions(workspace, preset)
-        self.assets = list(self.definitions.assets or [])
+        self.assets: list[Any] = list(self.definitions.assets or [])
         self.resources = dict(self.definitions.resources or {})
         self.on_asset = on_asset
         self.report = RunReport()
@@ -92,7 +89,7 @@ class _Runner:
                     f"{evaluation.asset_key.to_user_string()}{shard} {evaluation.check_name}: {facts}"
                 )
         if not result.success:
-            raise _failure(result)
+            raise failure_of(result, self.instance, self.workspace)
 
     def observe(self, corpus: str) -> None:
         job = self.definitions.resolve_job_def(f"{corpus}_observe")
@@ -100,10 +97,10 @@ class _Runner:
             instance=self.instance, run_config=QUIET_LOGS, raise_on_error=False, tags=COMMAND_TAG
         )
         if not result.success:
-            raise _failure(result)
+            raise failure_of(result, self.instance, self.workspace)
 
     def _record(self, materialization: dg.AssetMaterialization, partition: str | None) -> None:
-        values = {key: value.value for key, value in materialization.metadata.items()}
+        values: dict[str, Any] = {key: value.value for key, value in materialization.metadata.items()}
         counts = {k: v for k, v in values.items() if isinstance(v, int | float) and k != "duration_s"}
         outcome = AssetOutcome(
             materialization.asset_key.to_user_string(),
@@ -114,19 +111,6 @@ class _Runner:
         )
         self.report.outcomes.append(outcome)
         self.on_asset(outcome)
-
-
-def _failure(result: Any) -> MagicTalkError:
-    """The cause of a failed run as one error of ours: the innermost message, with the step that raised it."""
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error.cause is not None:
-                error = error.cause
-            # Our own errors speak for themselves; of others the name of the type helps.
-            text = re.sub(r"^magictalk_core\.errors\.\w+: ", "", error.message.strip())
-            return UserError(f"{str(event.step_key).replace('__', '/')}: {text}")
-    return UserError("the run failed; see the run's page in `dagster dev` for its log")
 
 
 def _select(runner: _Runner, selection: str | None) -> set[dg.AssetKey]:
@@ -153,7 +137,7 @@ def _select(runner: _Runner, selection: str | None) -> set[dg.AssetKey]:
         if part.endswith("+"):
             keys |= chosen.downstream(include_self=False).resolve(graph)
     # Upstream leaves out what Dagster only observes; a corpus is always looked at before it is indexed.
-    keys |= {k for k in everything if k.path[-1] == "source" and dg.AssetKey([*k.path[:-1], "clips"]) in keys}
+    keys |= {k for k in everything if k.path[-1] == "source" and dg.AssetKey([*k.path[:-1], INDEX]) in keys}
     return keys
 
 
@@ -163,8 +147,12 @@ def run(
     selection: str | None = None,
     on_asset: Callable[[AssetOutcome], None] = lambda outcome: None,
 ) -> RunReport:
-    """Materialize `selection` (default: everything but recipes) in dependency order."""
+    """Materialize `selection` (default: everything but recipes) in dependency order.
+
+    Raises what the first step that failed raised, as an error of the same class.
+    """
     start = time.monotonic()
+    load_preset(preset)  # a wrong one is refused before anything is touched
     corpora = [entry.name for entry in list_corpora(workspace)]
     if not corpora:
         raise UserError(
@@ -182,65 +170,30 @@ def run(
 
 def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.AssetKey]) -> None:
     for corpus in corpora:
-        if dg.AssetKey([corpus, "source"]) in wanted:
-            runner.observe(corpus)
-        runner.materialize([k for k in [dg.AssetKey([corpus, "clips"])] if k in wanted])
+        source, index = dg.AssetKey([corpus, "source"]), dg.AssetKey([corpus, INDEX])
         stages = [k for k in (dg.AssetKey([corpus, stage]) for stage in SHARD_STAGES) if k in wanted]
+        # Without an index no shard is known: a selection of shard assets alone would do nothing and look finished.
+        unknown = bool(stages) and not _shards(runner, corpus)
+        if source in wanted or unknown:
+            runner.observe(corpus)
+        if index in wanted or unknown:
+            runner.materialize([index])
         if stages:
-            for shard in sorted(runner.instance.get_dynamic_partitions(str(shard_partitions(corpus).name))):
+            for shard in _shards(runner, corpus):
                 runner.materialize(stages, shard)
         runner.materialize([k for k in (dg.AssetKey([corpus, n]) for n in RECORD_STAGES) if k in wanted])
-    done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", "clips", *SHARD_STAGES, *RECORD_STAGES)}
+    done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", INDEX, *SHARD_STAGES, *RECORD_STAGES)}
     runner.materialize(sorted(wanted - done, key=lambda key: key.to_user_string()))
 
 
-def _print_outcome(outcome: AssetOutcome) -> None:
-    name = outcome.asset + (f" [{outcome.partition}]" if outcome.partition else "")
-    counts = ", ".join(f"{k.removeprefix('dagster/')} {v}" for k, v in outcome.counts.items() if k != "bytes")
-    sys.stderr.write(f"  {name:<40} {outcome.seconds:7.1f} s  {counts}\n")
+def _shards(runner: _Runner, corpus: str) -> list[str]:
+    return sorted(runner.instance.get_dynamic_partitions(str(shard_partitions(corpus).name)))
 
 
-class _PlainFormatter(logging.Formatter):
-    """The message as the library wrote it: Dagster's capture puts job, run and step in front of captured records."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        captured = getattr(record, "dagster_meta", None)
-        return str(captured["orig_message"]) if captured else super().format(record)
-
-
-def _set_up_logging() -> None:
-    import dvc  # its own import sets its loggers up; what it says about every lock file is not for our users
+def quiet_libraries() -> None:
+    """Before a run in the terminal: what Dagster says about its API and DVC about every lock file is not for users."""
+    import dvc  # its own import sets its loggers up
 
     for category in (dg.PreviewWarning, dg.BetaWarning):
         warnings.simplefilter("ignore", category)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_PlainFormatter("%(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("magictalk").setLevel(logging.INFO)
     logging.getLogger(dvc.__name__).setLevel(logging.WARNING)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of `python -m pipelines.run`, which `magictalk run` calls."""
-    parser = argparse.ArgumentParser(prog="magictalk run", description=__doc__)
-    parser.add_argument("--home", type=Path)
-    parser.add_argument("--preset", default="sample")
-    parser.add_argument("--select")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    _set_up_logging()
-    workspace = Workspace(options.home.resolve()) if options.home else Workspace.from_environment()
-    try:
-        report = run(workspace, options.preset, options.select, _print_outcome)
-    except MagicTalkError as error:
-        sys.stderr.write(f"magictalk run: {error}\n")
-        return 2 if isinstance(error, UserError) else 1
-    for check in report.failed_checks:
-        sys.stderr.write(f"  check failed: {check}\n")
-    if options.json:
-        sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

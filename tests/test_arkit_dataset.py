@@ -104,6 +104,25 @@ def test_the_same_corpora_give_the_same_digest_and_a_change_another(workspace: W
     assert all(finding.passed for finding in second.findings), second.findings
 
 
+def test_drift_stays_found_until_the_data_change_again(workspace: Workspace, tmp_path: Path) -> None:
+    def drift() -> tuple[bool, str]:
+        result = build_arkit_dataset(workspace, ["c"])
+        (found,) = (finding for finding in result.findings if finding.name == "drift")
+        written = json.loads((result.path / "meta" / "checks.json").read_text())
+        assert next(row for row in written if row["name"] == "drift")["passed"] == found.passed
+        return found.passed, result.digest
+
+    _corpus(workspace, tmp_path / "raw")
+    assert drift()[0]
+    _corpus(workspace, tmp_path / "raw", tilt=0.5)
+    passed, digest = drift()
+    assert not passed
+    assert drift() == (False, digest), "an unchanged run compares with the same earlier dataset"
+    assert drift() == (False, digest)
+    _corpus(workspace, tmp_path / "raw", tilt=0.5 + 1e-3)
+    assert drift()[0], "the dataset before this one had the same level already"
+
+
 def test_emotions_that_were_mixed_up_are_noticed(workspace: Workspace, tmp_path: Path) -> None:
     _corpus(workspace, tmp_path / "raw", mixed_up=True)
     by_name = {finding.name: finding for finding in build_arkit_dataset(workspace, ["c"]).findings}

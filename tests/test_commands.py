@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from PIL import Image
 from training_fixtures import build, lip_preset, preset
 from typer.testing import CliRunner
 
+from magictalk_core.commands import animate
+from magictalk_core.errors import PermanentError
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.media.probe import probe
@@ -87,7 +92,29 @@ def test_a_video_as_long_as_its_speech(home: Path, inputs: dict[str, Path], tmp_
     assert abs(len(frames) - seconds * 25) <= 1 and summary["frames"] == len(frames)
     assert frames[0].shape == (128, 128, 3) and probe(out).has_audio
     assert np.abs(frames[10].astype(int) - frames[20].astype(int)).max() > 10
-    assert read_provenance(out)["validation_state"] == "Valid"
+    manifest = read_provenance(out)
+    assert (manifest["validation_state"], manifest["title"]) == ("Valid", "out.mp4")
+
+
+def test_no_unsigned_video_ever_has_the_final_name(
+    home: Path, inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood there before stays, and nothing else is left, when signing fails."""
+    need_embedded_weights()
+    out = tmp_path / "made" / "out.mp4"
+    out.parent.mkdir()
+    out.write_bytes(b"an older video")
+    seen = []
+
+    def fail(path: Path, title: str) -> None:
+        seen.append((path.is_file(), path.name == title, out.read_bytes()))
+        raise PermanentError("the signer is broken")
+
+    monkeypatch.setattr(animate, "sign_video", fail)
+    done = runner.invoke(app, _animate(home, inputs["speech"], inputs["portrait"], "happy", out, "--size", "64"))
+    assert done.exit_code == 1 and "the signer is broken" in done.stderr
+    assert seen == [(True, False, b"an older video")]
+    assert [path.name for path in out.parent.iterdir()] == ["out.mp4"] and out.read_bytes() == b"an older video"
 
 
 def test_lips_are_refined_with_the_models_of_the_workspace(home: Path, inputs: dict[str, Path], tmp_path: Path) -> None:
@@ -109,9 +136,9 @@ def test_lips_are_refined_with_the_models_of_the_workspace(home: Path, inputs: d
     ("change", "says"),
     [
         ({"portrait": "noise"}, "noise.png: no face found"),
-        ({"portrait": "speech"}, "speech.ogg: "),
-        ({"audio": "broken"}, "broken.wav: not readable as audio"),
-        ({"audio": "missing"}, "no such audio file"),
+        ({"portrait": "speech"}, "speech.ogg: not readable as a picture"),
+        ({"audio": "broken"}, "broken.wav: "),
+        ({"audio": "missing"}, "no such audio or video file"),
         ({"style": "bored"}, "unknown style `bored`: expected an emotion (happy, sad) or a training clip"),
         ({"out": "out.avi"}, "expected a file name that ends in .mp4"),
     ],
@@ -139,19 +166,46 @@ def test_without_a_model_the_next_command_is_named(inputs: dict[str, Path], tmp_
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_blendshapes_of_a_video(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blendshapes_of_a_video(tmp_path: Path, suffix: str) -> None:
     need_embedded_weights()
-    monkeypatch.delenv("MAGICTALK_WEIGHTS", raising=False)
     video, out = tmp_path / "v.mp4", tmp_path / f"out.{suffix}"
     write_video(video, [astronaut(), astronaut(), noise(), astronaut()], 25, None)
-    done = runner.invoke(app, ["extract", str(video), "-o", str(out), "--tracker", "litert", "--json"])
-    assert done.exit_code == 0, done.output
+    # A process of its own: the children of this one keep the environment in which the first of them began.
+    command = [sys.executable, "-m", "pipelines.cli", "extract", str(video), "-o", str(out), "--tracker", "litert"]
+    environment = {name: value for name, value in os.environ.items() if name != "MAGICTALK_WEIGHTS"}
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
     (summary,) = json.loads(done.stdout)
     assert (summary["output"], summary["frames"], summary["frames_with_face"]) == (str(out), 4, 3)
     assert summary["tracker"].startswith("litert-geometric/")
     table = pd.read_csv(out) if suffix == "csv" else pd.read_parquet(out)
     assert set(MOTION_NAMES) <= set(table.columns) and table["face_found"].tolist() == [True, True, False, True]
     assert table.loc[2, list(MOTION_NAMES)].isna().all() and table.loc[0, "mouthSmileLeft"] > 0.3
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_a_single_result_is_one_fact_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    out = tmp_path / ("a-folder-with-a-long-name" * 3) / "out.npy"
+    speech = resources.files("magictalk_core.sample_corpus").joinpath("speech/W901-happy-001.ogg").read_bytes()
+    (tmp_path / "speech.ogg").write_bytes(speech)
+    done = runner.invoke(app, ["speech", str(tmp_path / "speech.ogg"), "-o", str(out), "--feature", "logmel-29-1"])
+    assert done.exit_code == 0, done.output
+    facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(facts) == ["output", "feature", "layout", "shape"] and facts["output"] == str(out)
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "400", ""])
+def test_paths_stay_whole_in_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns) if columns else monkeypatch.delenv("COLUMNS", raising=False)
+    home, roots = tmp_path / "home", [tmp_path / f"raw[{n}]" / ("long" * 12) for n in range(2)]
+    for number, root in enumerate(roots):
+        root.mkdir(parents=True)
+        add = ["corpus", "add", f"c{number}", "--kind", "folder", "--root", str(root), "--home", str(home)]
+        assert runner.invoke(app, add).exit_code == 0
+    lines = runner.invoke(app, ["corpus", "list", "--home", str(home)]).stdout.splitlines()
+    assert all(any(str(root) in line.split() for line in lines) for root in roots)
+    assert len(lines) == (3 if columns in ("400", "") else 2 * 7 + 1), "a table where it fits, else facts"
 
 
 def test_extract_refuses_what_is_no_video(tmp_path: Path) -> None:

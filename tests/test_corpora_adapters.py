@@ -2,25 +2,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from magictalk_core.corpora.folder import clips as folder
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.mead import clips as mead
-from magictalk_core.corpora.registry import CorpusEntry, new_entry
+from magictalk_core.corpora.mead.kind import MEAD
+from magictalk_core.corpora.records import Corpus
+from magictalk_core.corpora.registry import new_entry
+from magictalk_core.corpora.sample.kind import SAMPLE
 from magictalk_core.errors import UserError
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.emotions import EMOTIONS
 
 
-def listing(paths: list[str]) -> pd.DataFrame:
-    return pd.DataFrame({"path": sorted(paths), "md5": [f"{i:032x}" for i in range(len(paths))]})
-
-
-def mead_entry(**options: object) -> CorpusEntry:
-    return new_entry(name="mead", kind="mead", root=Path("/raw"), **options)  # type: ignore[arg-type]
+def mead_corpus(**options: object) -> Corpus:
+    return corpus_of(new_entry(name="mead", kind="mead", root=Path("/raw"), **options))  # type: ignore[arg-type]
 
 
 # --- MEAD ------------------------------------------------------------------------------------------------------------
@@ -86,7 +85,7 @@ def test_clips_of_the_front_view_with_their_separate_sound(caplog: pytest.LogCap
         "W009/1/front/neutral/level_1/077.mp4",
         "W009/video/front/notes.mp4",
     ]
-    clips = mead.find_clips(mead_entry(), listing(paths))
+    clips = mead.find_clips(mead_corpus(), paths)
     assert [clip.clip_id for clip in clips] == [
         "mead/M003/front-angry-level_1-001",
         "mead/W009/front-neutral-level_1-077",
@@ -95,22 +94,22 @@ def test_clips_of_the_front_view_with_their_separate_sound(caplog: pytest.LogCap
     assert (first.speaker, first.shard, first.source) == ("M003", "M003", "M003")
     assert (first.emotion, first.level, first.view) == ("angry", 1, "front")
     assert first.audio_path == Path("M003/audio/angry/level_1/001.m4a") and second.audio_path is None
-    assert first.licence == mead.MEAD_LICENCE
+    assert first.licence == MEAD.licence
     assert "1 files fit no MEAD path" in caplog.text
-    both = mead.find_clips(mead_entry(views=("front", "down")), listing(paths))
+    both = mead.find_clips(mead_corpus(views=("front", "down")), paths)
     assert [clip.view for clip in both] == ["down", "front", "front"]
 
 
 def test_the_users_licence_wins() -> None:
-    path = listing(["M003/video/front/angry/level_1/001.mp4"])
-    assert mead.find_clips(mead_entry(licence="bought"), path)[0].licence == "bought"
-    sample = new_entry(name="sample", kind="sample", root=Path("/raw"))
-    assert mead.find_clips(sample, path)[0].licence == mead.SAMPLE_LICENCE
+    path = ["M003/video/front/angry/level_1/001.mp4"]
+    assert mead.find_clips(mead_corpus(licence="bought"), path)[0].licence == "bought"
+    sample = corpus_of(new_entry(name="sample", kind="sample", root=Path("/raw")))
+    assert mead.find_clips(sample, path)[0].licence == SAMPLE.licence
 
 
 def test_mead_is_split_as_in_the_literature() -> None:
     actors = ["M003", "M005", "M007", "M009", "M030", "W009", "W011"]
-    clips = mead.find_clips(mead_entry(), listing([f"{a}/video/front/sad/level_2/001.mp4" for a in actors]))
+    clips = mead.find_clips(mead_corpus(), [f"{a}/video/front/sad/level_2/001.mp4" for a in actors])
     by_split = {s: {c.speaker for c in clips if c.split == s} for s in Split}
     assert by_split[Split.TEST] == {"M003", "M030", "W009"}
     assert len(by_split[Split.VAL]) == 1 and len(by_split[Split.TRAIN]) == 3
@@ -131,19 +130,19 @@ def test_every_public_mead_name_is_understood(shared: Path) -> None:
 # --- folder ----------------------------------------------------------------------------------------------------------
 
 
-def folder_entry(tmp_path: Path, labels: str | None = None, **options: object) -> CorpusEntry:
+def folder_corpus(tmp_path: Path, labels: str | None = None, **options: object) -> Corpus:
     file = None
     if labels is not None:
         file = tmp_path / "labels.csv"
         file.write_text(labels, encoding="utf-8")
-    return new_entry(name="mine", kind="folder", root=tmp_path, labels=file, **options)  # type: ignore[arg-type]
+    return corpus_of(new_entry(name="mine", kind="folder", root=tmp_path, labels=file, **options))  # type: ignore[arg-type]
 
 
 PATHS = ["a/one.mp4", "a/two.mov", "three, really.mkv", "a/one.wav"]
 
 
 def test_every_video_is_a_clip_of_its_own(tmp_path: Path) -> None:
-    clips = folder.find_clips(folder_entry(tmp_path, licence="mine"), listing(PATHS))
+    clips = folder.find_clips(folder_corpus(tmp_path, licence="mine"), PATHS)
     assert {clip.source for clip in clips} == {"a/one", "a/two", "three, really"}
     for clip in clips:
         assert clip.clip_id.startswith("mine/") and clip.clip_id.endswith("/full") and clip.clip_id.count("/") == 2
@@ -160,7 +159,7 @@ def test_labels(tmp_path: Path) -> None:
         "\n"
         "./a/two.mov,Ann,,,train,\n"
     )
-    clips = {c.source: c for c in folder.find_clips(folder_entry(tmp_path, text), listing(PATHS))}
+    clips = {c.source: c for c in folder.find_clips(folder_corpus(tmp_path, text), PATHS)}
     one, two, three = clips["a/one"], clips["a/two"], clips["three, really"]
     assert (one.speaker, one.emotion, one.level, one.licence) == ("Ann", "angry", 3, "CC-BY-4.0")
     assert (two.emotion, two.level, two.licence) == (None, None, "unknown")
@@ -171,8 +170,8 @@ def test_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("alias", sorted(folder.EMOTION_ALIASES))
 def test_other_spellings_become_meads(alias: str, tmp_path: Path) -> None:
-    entry = folder_entry(tmp_path, f"path,emotion\na/one.mp4,{alias.upper()}\n")
-    clips = folder.find_clips(entry, listing(PATHS))
+    entry = folder_corpus(tmp_path, f"path,emotion\na/one.mp4,{alias.upper()}\n")
+    clips = folder.find_clips(entry, PATHS)
     assert next(c for c in clips if c.source == "a/one").emotion in EMOTIONS
 
 
@@ -194,12 +193,12 @@ def test_other_spellings_become_meads(alias: str, tmp_path: Path) -> None:
 )
 def test_wrong_labels_name_file_and_line(tmp_path: Path, text: str, where: str, what: str) -> None:
     with pytest.raises(UserError) as caught:
-        folder.find_clips(folder_entry(tmp_path, text), listing(PATHS))
+        folder.find_clips(folder_corpus(tmp_path, text), PATHS)
     assert f"labels.csv{where}" in str(caught.value) and what in str(caught.value)
 
 
 def test_labels_in_another_encoding_are_refused(tmp_path: Path) -> None:
-    entry = folder_entry(tmp_path, "path\n")
+    entry = folder_corpus(tmp_path, "path\n")
     (tmp_path / "labels.csv").write_bytes("path,speaker\na/one.mp4,Zoë\n".encode("latin-1"))
     with pytest.raises(UserError, match="UTF-8"):
-        folder.find_clips(entry, listing(PATHS))
+        folder.find_clips(entry, PATHS)

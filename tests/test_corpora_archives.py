@@ -25,8 +25,10 @@ import pytest
 from typer.testing import CliRunner
 
 from magictalk_core.acquire.archives import UnpackResult, find_archives, unpack_archive, unpack_corpus
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.mead.clips import find_clips
-from magictalk_core.corpora.registry import CorpusEntry, add_corpus, new_entry
+from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import MagicTalkError, PermanentError, UserError
 from magictalk_core.workspace import Workspace
@@ -384,7 +386,7 @@ def put_archive(entry: CorpusEntry, name: str, members: list[str], mode: str = "
 
 def clips_of(workspace: Workspace, entry: CorpusEntry) -> dict[str, tuple[str, str | None]]:
     source = list_source(entry, workspace.local_media(entry.name), None, 1)
-    clips = find_clips(entry, source)
+    clips = find_clips(corpus_of(entry), list(source["path"]))
     return {c.clip_id: (str(c.path), None if c.audio_path is None else str(c.audio_path)) for c in clips}
 
 
@@ -471,13 +473,14 @@ def test_bad_archives_do_not_stop_the_others(workspace: Workspace, entry: Corpus
     assert len(clips_of(workspace, entry)) == 5
 
 
-def test_archives_are_found_by_name_and_links_are_not_followed(entry: CorpusEntry, tmp_path: Path) -> None:
+def test_archives_are_found_by_name_linked_ones_too(entry: CorpusEntry, tmp_path: Path) -> None:
     for name in ("M003/video.tar", "M003/AUDIO.TAR", "M005/audio.tgz", ".trash/video.tar", "M007/video.zip"):
         put_archive(entry, name, [GOOD])
     (entry.root / "M009").symlink_to(entry.root / "M003")
-    (entry.root / "M005/video.tar").symlink_to(entry.root / "M003/video.tar")
-    found = [str(path.relative_to(entry.root)) for path in find_archives(entry.root)]
-    assert found == ["M003/AUDIO.TAR", "M003/video.tar", "M005/audio.tgz"]
+    (entry.root / "M005/video.tar").symlink_to(put_archive(entry, "../disk/of_m005.tar", [GOOD]))
+    (entry.root / "M005/audio.tar").symlink_to("gone.tar")
+    found = [str(path.relative_to(entry.root)) for path in find_archives(entry)]
+    assert found == ["M003/AUDIO.TAR", "M003/video.tar", "M005/audio.tgz", "M005/video.tar"]
 
 
 def test_other_kinds_and_a_missing_folder_are_said(workspace: Workspace, tmp_path: Path) -> None:

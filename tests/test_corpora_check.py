@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from magictalk_core.corpora.check import CorpusCheck, check_corpus, scan_files
+from magictalk_core.corpora.check import CorpusCheck, check_corpus
 from magictalk_core.corpora.check_text import print_check
 from magictalk_core.corpora.mead.check import GAPPED_ACTORS, MEAD_ACTORS, is_gapped
 from magictalk_core.corpora.mead.lists import actor_of, parse_edtalk_name, parse_name
@@ -243,15 +243,15 @@ def test_a_folder_and_its_labels(tmp_path: Path, workspace: Workspace) -> None:
     assert broken.facts["clips"] == 2 and "other.mp4" in remarks(broken, "labels")[0]
 
 
-def test_hidden_linked_and_unspeakable_files_are_not_counted(tmp_path: Path) -> None:
+def test_hidden_and_unspeakable_files_are_not_counted(workspace: Workspace, tmp_path: Path) -> None:
     touch(tmp_path / "root", "a/b.mp4", ".c/d.mp4", "a/._b.mp4")
-    touch(tmp_path / "other", "e.mp4")
-    (tmp_path / "root" / "link").symlink_to(tmp_path / "other")
-    (tmp_path / "root" / "dead.mp4").symlink_to("nowhere")
     (tmp_path / os.fsdecode(b"root/\xff.mp4")).write_bytes(b"x")
-    assert scan_files(tmp_path / "root", tmp_path / "local") == {"a/b.mp4": 3}
-    touch(tmp_path / "local", "f.mp4")
-    assert scan_files(tmp_path / "root", tmp_path / "local") == {"@local/f.mp4": 3, "a/b.mp4": 3}
+    result = check(workspace, "folder", tmp_path / "root")
+    assert (result.found.videos, result.found.local_files) == (1, 0)
+    assert [p.where for p in result.problems if p.kind == "no_utf8"] == ["\\xff.mp4"]
+    touch(workspace.local_media("c"), "f.mp4")
+    result = check(workspace, "folder", tmp_path / "root")
+    assert (result.found.videos, result.found.local_files) == (2, 1)
 
 
 def test_the_funnel_of_an_indexed_corpus(tmp_path: Path, workspace: Workspace) -> None:

@@ -17,9 +17,11 @@ from magictalk_core.acquire.fetch import (
     fetch_corpus,
     read_outcomes,
 )
-from magictalk_core.acquire.wanted import Recording, wanted_recordings
+from magictalk_core.acquire.wanted import wanted_recordings
 from magictalk_core.acquire.ytdlp import YtDlpFetcher, failure_of
-from magictalk_core.corpora.registry import CorpusEntry, add_corpus, new_entry
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.records import Recording
+from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.errors import PermanentError, TransientError, UserError
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace

@@ -16,6 +16,7 @@ from magictalk_core.preparation.duplicates import find_duplicates, find_leaks
 from magictalk_core.preparation.gates import GATES, decide
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS, MEASURED, MEDIA
+from magictalk_core.training_set.copies import excluded_copies
 
 GOOD: dict[str, Any] = {
     "duration_s": 3.0,
@@ -115,6 +116,11 @@ def test_a_copy_is_rejected_and_the_held_out_clip_is_kept() -> None:
     ((copy, original),) = find_duplicates(rows, QualityConfig())
     assert (copy["clip_id"], original["clip_id"]) == ("c/s/a", "c/s/b")
     assert find_leaks(rows, QualityConfig()).copies == {"c/s/a": "c/s/b"}
+    here = frozenset({"c"})
+    leaks = excluded_copies(rows, here, QualityConfig())
+    assert {clip: one.reason for clip, one in leaks.items()} == {"c/s/a": "leaking_copy"}
+    twice = excluded_copies([row | {"split": "train"} for row in rows], here, QualityConfig())
+    assert [one.reason for one in twice.values()] == ["copy"]
     views = [rows[0] | {"view": "front"}, rows[1] | {"view": "left_30"}]
     assert find_duplicates(views, QualityConfig()) == [], "two cameras on one performance share their sound"
 

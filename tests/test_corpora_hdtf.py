@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from magictalk_core.corpora.findings import Problem
 from magictalk_core.corpora.hdtf import clips as hdtf
-from magictalk_core.corpora.hdtf.lists import KINDS, SUBSETS, Crop, HdtfLists, HdtfVideo, Interval, read_lists
-from magictalk_core.corpora.list_files import Problem
-from magictalk_core.corpora.records import ListedBox
-from magictalk_core.corpora.registry import CorpusEntry, new_entry
+from magictalk_core.corpora.hdtf.kind import HDTF
+from magictalk_core.corpora.hdtf.lists import SUBSETS, TABLES, Crop, HdtfLists, HdtfVideo, Interval, read_lists
+from magictalk_core.corpora.kinds import corpus_of
+from magictalk_core.corpora.records import Corpus, ListedBox
+from magictalk_core.corpora.registry import new_entry
 
 LISTS = {
     # A byte order mark, a start time in an address, a short address, no final newline.
@@ -49,12 +50,12 @@ def paths_of(root: Path) -> list[str]:
     return [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_file()]
 
 
-def entry(root: Path, **options: object) -> CorpusEntry:
-    return new_entry(name="hdtf", kind="hdtf", root=root, **options)  # type: ignore[arg-type]
+def corpus(root: Path, **options: object) -> Corpus:
+    return corpus_of(new_entry(name="hdtf", kind="hdtf", root=root, **options))  # type: ignore[arg-type]
 
 
-def listing(root: Path, *more: str) -> pd.DataFrame:
-    return pd.DataFrame({"path": sorted([*paths_of(root), *more])})
+def listing(root: Path, *more: str) -> list[str]:
+    return sorted([*paths_of(root), *more])
 
 
 def kinds(problems: tuple[Problem, ...]) -> Counter[str]:
@@ -106,12 +107,12 @@ def test_malformed_rows_are_named_and_left_out(tmp_path: Path) -> None:
     assert where[:3] == ["RD_video_url.txt:1", "RD_video_url.txt:2", "RD_video_url.txt:3"]
 
 
-@given(st.dictionaries(st.sampled_from([f"{s}_{k}.txt" for s in SUBSETS for k in KINDS]), st.binary(max_size=200)))
+@given(st.dictionaries(st.sampled_from([f"{s}_{k}.txt" for s in SUBSETS for k in TABLES]), st.binary(max_size=200)))
 def test_no_bytes_whatever_stop_the_reader(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> None:
     root = tmp_path_factory.mktemp("lists")
     for name, data in files.items():
         (root / name).write_bytes(data)
-    assert len(hdtf.find_clips(entry(root), listing(root))) >= 0
+    assert len(hdtf.find_clips(corpus(root), listing(root))) >= 0
 
 
 def test_a_list_that_is_there_twice_is_read_once(tmp_path: Path) -> None:
@@ -123,22 +124,22 @@ def test_a_list_that_is_there_twice_is_read_once(tmp_path: Path) -> None:
 
 
 def test_lists_alone_give_clips_without_files(tmp_path: Path) -> None:
-    clips = hdtf.find_clips(entry(write_lists(tmp_path)), listing(tmp_path))
+    clips = hdtf.find_clips(corpus(write_lists(tmp_path)), listing(tmp_path))
     assert [clip.clip_id for clip in clips] == [
         "hdtf/RD_Radio1/000", "hdtf/RD_Radio10/000", "hdtf/WDA_AliasOfAnnA/000", "hdtf/WDA_AnnA0/000",
         "hdtf/WDA_AnnA0/001", "hdtf/WDA_AnnA1/001",
     ]  # fmt: skip
-    assert all(clip.path is None and clip.licence == hdtf.HDTF_LICENCE for clip in clips)
+    assert all(clip.path is None and clip.licence == HDTF.licence for clip in clips)
     last = clips[-1]
     assert (last.start_s, last.end_s) == (60.0, 120.0)
     assert last.box == ListedBox(5, 7, 60, 60, None, None), "a listed height of 0 is no statement"
     assert last.address == "https://www.youtube.com/watch?v=-AAAAAAAA_1"
     assert clips[0].box == ListedBox(466, 0, 535, 535, None, 720)
-    assert hdtf.find_clips(entry(tmp_path, licence="bought"), listing(tmp_path))[0].licence == "bought"
+    assert hdtf.find_clips(corpus(tmp_path, licence="bought"), listing(tmp_path))[0].licence == "bought"
 
 
 def test_names_of_one_person_or_one_video_are_one_speaker(tmp_path: Path) -> None:
-    clips = hdtf.find_clips(entry(write_lists(tmp_path)), listing(tmp_path))
+    clips = hdtf.find_clips(corpus(write_lists(tmp_path)), listing(tmp_path))
     speakers = {clip.source: clip.speaker for clip in clips}
     # AnnA0 and AnnA1 are one person by name, AnnA0 and AliasOfAnnA by their id.
     assert speakers["WDA_AnnA0"] == speakers["WDA_AnnA1"] == speakers["WDA_AliasOfAnnA"] == "AliasOfAnnA"
@@ -149,7 +150,7 @@ def test_names_of_one_person_or_one_video_are_one_speaker(tmp_path: Path) -> Non
 @pytest.mark.parametrize("media", ["_videos_raw/RD_Radio1.mp4", "Radio1.MP4", "@local/x/RD_Radio1.webm"])
 def test_raw_videos_are_cut_by_the_lists(tmp_path: Path, media: str) -> None:
     cut = ["RD_Radio1_000.mp4", "Radio10.mp4.part", "Radio10.f137.mp4"]
-    clips = hdtf.find_clips(entry(write_lists(tmp_path)), listing(tmp_path, media, *cut))
+    clips = hdtf.find_clips(corpus(write_lists(tmp_path)), listing(tmp_path, media, *cut))
     first, other = clips[:2]
     assert first.path == Path(media) and (first.start_s, first.end_s) == (20.0, 95.0) and first.box is not None
     assert other.clip_id == "hdtf/RD_Radio10/000" and other.path is None
@@ -157,7 +158,7 @@ def test_raw_videos_are_cut_by_the_lists(tmp_path: Path, media: str) -> None:
 
 @pytest.mark.parametrize("media", ["RD_Radio1_000.mp4", "x/Radio1_0.mp4", "RD_Radio1_0.mp4", "@local/Radio1_000.mkv"])
 def test_clips_that_are_cut_already_are_taken_as_they_are(tmp_path: Path, media: str) -> None:
-    clips = hdtf.find_clips(entry(write_lists(tmp_path)), listing(tmp_path, media))
+    clips = hdtf.find_clips(corpus(write_lists(tmp_path)), listing(tmp_path, media))
     first, other = clips[:2]
     assert first.path == Path(media) and first.start_s is first.end_s is first.box is None
     assert other.path is None
@@ -169,7 +170,7 @@ def test_names_that_look_like_clips_of_others(tmp_path: Path) -> None:
         "RD_annotion_time": "A.mp4 00:00-00:05\nA_0.mp4 00:05-00:09\n",
         "RD_crop_wh": "A_0.mp4 0 9 0 9\nA_0_0.mp4 1 9 1 9\n",
     }
-    clips = hdtf.find_clips(entry(write_lists(tmp_path, lists)), listing(tmp_path, "RD_A_0.mp4"))
+    clips = hdtf.find_clips(corpus(write_lists(tmp_path, lists)), listing(tmp_path, "RD_A_0.mp4"))
     assert {clip.source: clip.path for clip in clips} == {"RD_A": None, "RD_A_0": Path("RD_A_0.mp4")}
 
 
@@ -177,7 +178,7 @@ def test_names_that_look_like_clips_of_others(tmp_path: Path) -> None:
 def test_the_real_lists(shared: Path) -> None:
     root = shared / "datasets" / "hdtf"
     lists = read_lists(root, paths_of(root))
-    clips = hdtf.find_clips(entry(root), listing(root))
+    clips = hdtf.find_clips(corpus(root), listing(root))
     assert len(clips) == len({clip.clip_id for clip in clips}) == 421
     assert len(lists.videos) == 370 and sum(len(video.clips) for video in lists.videos) == 436
     assert kinds(lists.problems) == {

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from magictalk_core.config import MediaConfig, QualityConfig
+from magictalk_core.corpora.kinds import KINDS
 from magictalk_core.corpora.records import ClipSource, ListedBox
 from magictalk_core.corpora.registry import new_entry
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import UserError
-from magictalk_core.preparation import headers as probes_module
-from magictalk_core.preparation import index as index_module
+from magictalk_core.preparation import headers as headers_module
 from magictalk_core.preparation.index import index_corpus
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import CLIPS
@@ -102,7 +103,7 @@ def test_a_file_is_probed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         calls.extend(Path(path).name for task in tasks for path in task[0])
         return map_isolated(function, tasks, **options)
 
-    monkeypatch.setattr(probes_module, "map_isolated", spy)
+    monkeypatch.setattr(headers_module, "map_isolated", spy)
     first, stored = run(), cache.read_bytes()
     assert run() == first and cache.read_bytes() == stored
     (root / "c.mp4").write_text("other")
@@ -129,8 +130,8 @@ def listed(path: str | None = "v.mp4", **cut: Any) -> ClipSource:
 
 
 def rows_of(monkeypatch: pytest.MonkeyPatch, root: Path, *clips: ClipSource) -> list[dict[str, Any]]:
-    """CLIPS rows of clips that a list gives, for a corpus whose only adapter is this test."""
-    monkeypatch.setitem(index_module._ADAPTERS, "folder", lambda entry, source: list(clips))
+    """CLIPS rows of clips that a list gives, for a corpus whose kind is this test."""
+    monkeypatch.setitem(KINDS, "folder", replace(KINDS["folder"], find_clips=lambda corpus, paths: list(clips)))
     entry = new_entry(name="c", kind="folder", root=root)
     source = list_source(entry, NOWHERE, None, 1)
     return index_corpus(entry, source, NOWHERE, MediaConfig(), QualityConfig())[0]

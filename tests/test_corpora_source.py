@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from magictalk_core.corpora import source as source_module
-from magictalk_core.corpora.registry import CorpusEntry, new_entry
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.registry import new_entry
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import PermanentError
 from magictalk_core.storage.hashes import file_md5
@@ -43,22 +44,11 @@ def test_media_files_are_listed_and_nothing_else(entry: CorpusEntry) -> None:
     assert list(read_frame(SOURCE, table)["path"]) == sorted(names)
 
 
-def test_links_do_not_lead_out(entry: CorpusEntry, tmp_path: Path) -> None:
-    put(entry.root, "a.mp4")
-    put(tmp_path / "outside", "b.mp4")
-    (entry.root / "inside.mp4").symlink_to(entry.root / "a.mp4")
-    (entry.root / "out.mp4").symlink_to(tmp_path / "outside" / "b.mp4")
-    (entry.root / "folder").symlink_to(tmp_path / "outside")
-    (entry.root / "gone.mp4").symlink_to(entry.root / "nothing.mp4")
-    (entry.root / "loop").symlink_to(entry.root)
-    assert list(list_source(entry, NOWHERE, None, 1)["path"]) == ["a.mp4", "inside.mp4"]
-
-
 def test_a_name_that_no_table_can_hold_is_left_out(entry: CorpusEntry, caplog: pytest.LogCaptureFixture) -> None:
     put(entry.root, "a.mp4")
     (entry.root / os.fsdecode(b"\xff.mp4")).write_text("x")
     assert list(list_source(entry, NOWHERE, None, 1)["path"]) == ["a.mp4"]
-    assert "no UTF-8 name" in caplog.text
+    assert "no utf8" in caplog.text and "\\xff.mp4" in caplog.text
 
 
 def test_only_changed_files_are_read(entry: CorpusEntry, monkeypatch: pytest.MonkeyPatch) -> None:

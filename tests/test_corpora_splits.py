@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magictalk_core.corpora.splits import LITERATURE_SPLITS, check_disjoint, rank_splits, speaker_splits
+from magictalk_core.corpora.mead.splits import LITERATURE_SPLITS, mead_splits
+from magictalk_core.corpora.splits import check_disjoint, rank_splits
 from magictalk_core.vocabulary.clips import Split
 
 speakers_of = st.sets(st.text(min_size=1, max_size=8), max_size=60)
@@ -49,7 +50,7 @@ def test_splits_of_the_literature(scheme: str) -> None:
     test, val = LITERATURE_SPLITS[scheme]
     assert not test & val
     everybody = test | val | {"M901", "M902", "M903"}
-    splits = speaker_splits(everybody, scheme)  # type: ignore[arg-type]
+    splits = mead_splits(everybody, scheme)
     assert {s for s, split in splits.items() if split == Split.TEST} == test
     found = {s for s, split in splits.items() if split == Split.VAL}
     assert found == val if val else len(found) == 1
@@ -57,7 +58,7 @@ def test_splits_of_the_literature(scheme: str) -> None:
 
 def test_a_part_of_mead_without_test_speakers_falls_back(caplog: pytest.LogCaptureFixture) -> None:
     speakers = ["M005", "M007", "M009"]
-    assert speaker_splits(speakers, "eat") == rank_splits(speakers)
+    assert mead_splits(speakers, "eat") == rank_splits(speakers)
     assert "rank rule" in caplog.text
 
 

@@ -7,15 +7,16 @@ from collections import Counter
 from pathlib import Path
 
 import av
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_fixtures import ffmpeg, make_clip
 
-from magictalk_core.corpora.records import ListedBox
-from magictalk_core.corpora.registry import CorpusEntry, new_entry
+from magictalk_core.corpora.kinds import corpus_of
+from magictalk_core.corpora.records import Corpus, ListedBox
+from magictalk_core.corpora.registry import new_entry
 from magictalk_core.corpora.talkinghead1kh import clips as adapter
+from magictalk_core.corpora.talkinghead1kh.kind import TALKINGHEAD1KH
 from magictalk_core.corpora.talkinghead1kh.lists import Tube, parse_clip_name, read_talkinghead_lists
 from magictalk_core.media.container import MediaError
 from magictalk_core.media.keyframes import chunk_starts
@@ -45,12 +46,12 @@ def paths_of(root: Path) -> list[str]:
     return [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_file()]
 
 
-def entry(root: Path, **options: object) -> CorpusEntry:
-    return new_entry(name="th", kind="talkinghead1kh", root=root, **options)  # type: ignore[arg-type]
+def corpus(root: Path, **options: object) -> Corpus:
+    return corpus_of(new_entry(name="th", kind="talkinghead1kh", root=root, **options))  # type: ignore[arg-type]
 
 
-def listing(root: Path, *more: str) -> pd.DataFrame:
-    return pd.DataFrame({"path": sorted([*paths_of(root), *more])})
+def listing(root: Path, *more: str) -> list[str]:
+    return sorted([*paths_of(root), *more])
 
 
 NUMBERS = st.integers(0, 9_999_999)
@@ -73,30 +74,30 @@ def test_names_are_read_from_the_right() -> None:
 
 
 def test_lists_alone_give_clips_without_files(tmp_path: Path) -> None:
-    clips = adapter.find_clips(entry(write_lists(tmp_path)), listing(tmp_path))
+    clips = adapter.find_clips(corpus(write_lists(tmp_path)), listing(tmp_path))
     assert len(clips) == 12 and all(clip.path is None for clip in clips)
     assert clips == sorted(clips, key=lambda clip: clip.clip_id)
     val = next(clip for clip in clips if clip.end_frame == 1456)
     assert val.clip_id == "th/1lSejjfNHpw/0075-S728-E1456-L671-T47-R1471-B847"
     assert (val.speaker, val.source, val.start_frame, val.split) == ("1lSejjfNHpw", "1lSejjfNHpw", 728, Split.TEST)
     assert val.box == ListedBox(671, 47, 800, 800, 1920, 1080)
-    assert val.address == "https://www.youtube.com/watch?v=1lSejjfNHpw" and val.licence == adapter.TALKINGHEAD_LICENCE
+    assert val.address == "https://www.youtube.com/watch?v=1lSejjfNHpw" and val.licence == TALKINGHEAD1KH.licence
     minus = [clip for clip in clips if clip.source == "-train_vid0"]
     assert len(minus) == 3 and not any("/-" in clip.clip_id for clip in clips)
 
 
 def test_official_val_is_our_test_and_some_of_train_our_val(tmp_path: Path) -> None:
-    clips = adapter.find_clips(entry(write_lists(tmp_path)), listing(tmp_path))
+    clips = adapter.find_clips(corpus(write_lists(tmp_path)), listing(tmp_path))
     by_split = {split: {clip.source for clip in clips if clip.split == split} for split in Split}
     assert by_split[Split.TEST] == {"1lSejjfNHpw"} and len(by_split[Split.VAL]) == 1
     assert by_split[Split.TRAIN] | by_split[Split.VAL] == set(TRAIN) and len(by_split[Split.TRAIN]) == 7
-    everything = adapter.find_clips(entry(tmp_path, split="train"), listing(tmp_path))
+    everything = adapter.find_clips(corpus(tmp_path, split="train"), listing(tmp_path))
     assert {clip.split for clip in everything} == {Split.TRAIN}
 
 
 def test_tubes_of_a_val_list_without_ids_are_no_training_clips(tmp_path: Path) -> None:
     lists = LISTS | {"val_video_ids": "withoutTube\n"}
-    clips = adapter.find_clips(entry(write_lists(tmp_path, lists)), listing(tmp_path))
+    clips = adapter.find_clips(corpus(write_lists(tmp_path, lists)), listing(tmp_path))
     assert {clip.split for clip in clips if clip.source == "1lSejjfNHpw"} == {Split.TEST}
     problems = read_talkinghead_lists(tmp_path, paths_of(tmp_path)).problems
     assert [p.where for p in problems if p.kind == "tube_without_id"] == ["val: 1lSejjfNHpw"]
@@ -112,7 +113,7 @@ def test_media_in_every_state(tmp_path: Path) -> None:
     found = {}
     for have in (["chunk", "clip", "video"], ["clip", "video"], ["video"]):
         files = listing(write_lists(tmp_path), *(media[state] for state in have))
-        clips = adapter.find_clips(entry(tmp_path), files)
+        clips = adapter.find_clips(corpus(tmp_path), files)
         found[have[0]] = next(clip for clip in clips if clip.end_frame == 728 or clip.path == Path(media["clip"]))
         assert found[have[0]].path == Path(media[have[0]])
     chunk, clip, video = found.values()
@@ -141,7 +142,7 @@ def test_malformed_rows_are_named_and_left_out(tmp_path: Path) -> None:
 
 def test_a_video_in_train_and_val_is_val(tmp_path: Path) -> None:
     lists = LISTS | {"val_video_ids": "1lSejjfNHpw\n-train_vid3"}
-    clips = adapter.find_clips(entry(write_lists(tmp_path, lists)), listing(tmp_path))
+    clips = adapter.find_clips(corpus(write_lists(tmp_path, lists)), listing(tmp_path))
     assert {clip.split for clip in clips if clip.source == "-train_vid3"} == {Split.TEST}
     problems = read_talkinghead_lists(tmp_path, paths_of(tmp_path)).problems
     assert [p.where for p in problems if p.kind == "train_and_val"] == ["-train_vid3"]
@@ -154,7 +155,7 @@ def test_the_real_lists(shared: Path) -> None:
     assert {name: len(ids) for name, ids in lists.ids.items()} == {"train": 2872, "val": 28, "small": 2}
     assert {name: len(tubes) for name, tubes in lists.tubes.items()} == {"train": 7684, "val": 38, "small": 4}
     assert {problem.kind for problem in lists.problems} == {"no_final_newline"}
-    clips = adapter.find_clips(entry(root), listing(root))
+    clips = adapter.find_clips(corpus(root), listing(root))
     assert len(clips) == len({clip.clip_id for clip in clips}) == 7722
     splits = Counter(clip.split for clip in clips)
     assert splits[Split.TEST] == 38 and len({c.source for c in clips if c.split == Split.VAL}) == 9

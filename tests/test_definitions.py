@@ -59,13 +59,14 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
     }
     assert edges == {
         "sample/source": [],
-        "sample/clips": ["sample/source"],
-        "sample/media": ["sample/clips"],
+        "sample/index": ["sample/source"],
+        "sample/media": ["sample/index"],
         "sample/blendshapes": ["sample/media"],
         "sample/speech": ["sample/media"],
+        "sample/clips": ["sample/blendshapes", "sample/index", "sample/media", "sample/speech"],
         "sample/manifest": ["sample/blendshapes", "sample/clips", "sample/media", "sample/speech"],
         "sample/snapshot": ["sample/manifest"],
-        "sample/card": ["sample/manifest"],
+        "sample/card": ["sample/clips", "sample/manifest"],
         "arkit_dataset": ["sample/manifest", "sample/snapshot"],
         "training_set": ["sample/manifest", "sample/snapshot"],
         "models/emodiff": ["training_set"],
@@ -103,7 +104,8 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
 
 def test_dvc_stages_mirror_the_assets(definitions: dg.Definitions) -> None:
     keys = {spec.key.to_user_string() for spec in specs(definitions)}
-    inside = {f"sample/{n}" for n in ("source", "clips", "media", "blendshapes", "speech", "snapshot", "card")}
+    names = ("source", "index", "media", "blendshapes", "speech", "clips", "snapshot", "card")
+    inside = {f"sample/{name}" for name in names}
     assert stage_asset_keys(["sample"]) == keys - inside - {"rig", "recipes/deepspeech_small"}
 
 

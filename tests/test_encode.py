@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import magictalk_core
 from magictalk_core.errors import PermanentError
 from magictalk_core.media.audio import write_wav
 from magictalk_core.media.decode import read_audio, read_frames
@@ -19,6 +21,7 @@ from magictalk_core.media.probe import probe
 from magictalk_core.media.tile import CAPTION_HEIGHT, Panel, side_by_side
 from magictalk_core.portrait.label import DIGITAL_SOURCE_TYPE, provenance_metadata, stamp
 from magictalk_core.portrait.provenance import read_provenance, sign_video
+from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 
 
 def grey(*levels: int) -> list[NDArray[np.uint8]]:
@@ -126,3 +129,15 @@ def test_a_signed_video_says_that_it_was_made(tmp_path: Path, monkeypatch: pytes
     data[data.index(b"mdat") + 40] ^= 0xFF
     (tmp_path / "forged.mp4").write_bytes(bytes(data))
     assert read_provenance(tmp_path / "forged.mp4")["validation_state"] == "Invalid"
+
+
+def test_the_label_stands_in_one_place() -> None:
+    root = Path(magictalk_core.__file__).parent
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in root.rglob("*.py")}
+    found = [
+        path.relative_to(root).as_posix()
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value == SYNTHETIC_LABEL
+    ]
+    assert found == ["vocabulary/label.py"]

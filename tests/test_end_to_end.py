@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from magictalk_core.corpora.registry import add_corpus, new_entry
+from magictalk_core.corpora.kinds import corpus_of
+from magictalk_core.corpora.registry import add_corpus, load_corpus, new_entry
+from magictalk_core.corpora.sample.true_curves import read_true_curves
 from magictalk_core.preparation.listing import write_index
 from magictalk_core.presets.preset import load_preset
 from magictalk_core.sample_corpus.build import build_sample_corpus
@@ -36,7 +38,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(workspace: Workspace, preset: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipelines.run", "--home", str(workspace.home), "--preset", str(preset), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        "run",
+        "--home",
+        str(workspace.home),
+        "--preset",
+        str(preset),
+        "--json",
+    ]
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
 
 
@@ -76,6 +88,13 @@ def test_the_chain_leaves_tables_model_videos_and_report(finished: Workspace) ->
     assert len(clips) == 60 and set(clips["status"]) == {"ok"}
     assert (finished.report / "report.html").is_file()
     assert list(finished.videos.rglob("*.mp4"))
+    for path, method in (
+        (finished.tables / "summary.csv", "magictalk"),
+        (finished.lip_ablation / "lip_ablation.csv", "emodiff"),
+    ):
+        table = pd.read_csv(path)
+        assert table["stand_ins"].notna().all()
+        assert table.loc[table["method"] == method, "stand_ins"].str.contains("speech=deepspeech-small-1").all()
     lock = yaml.safe_load((finished.home / "dvc.lock").read_text())
     digest = read_manifest(finished.manifest("sample")).digest
     assert lock["stages"]["dataset@sample"]["outs"][0]["md5"] == digest == tree_md5(finished.dataset("sample"))
@@ -93,11 +112,11 @@ def test_mlflow_records_the_same_number(finished: Workspace) -> None:
     assert found.data.tags["dagster.asset_key"] == "models/emodiff"
 
 
-def test_tracked_curves_follow_the_true_ones(finished: Workspace, corpus: Path) -> None:
-    from magictalk_core.sample_corpus.build import truth_table
-
+def test_tracked_curves_follow_the_true_ones(finished: Workspace) -> None:
     frames = pd.concat(map(pd.read_parquet, sorted((finished.dataset("sample") / "blendshapes").glob("*.parquet"))))
-    joined = truth_table(corpus, "sample").merge(frames, on=["clip_id", "frame_index"], suffixes=("_true", ""))
+    joined = read_true_curves(corpus_of(load_corpus(finished, "sample"))).merge(
+        frames, on=["clip_id", "frame_index"], suffixes=("_true", "")
+    )
     assert len(joined) >= 0.95 * len(frames)
     for channel in ("jawOpen", "eyeBlinkLeft"):
         assert np.corrcoef(joined[f"{channel}_true"], joined[channel])[0, 1] > 0.7, channel
@@ -127,7 +146,7 @@ def test_killed_in_extraction_and_in_training_gives_the_bytes_of_an_unbroken_run
 ) -> None:
     workspace = Workspace(tmp_path / "home")
     add_corpus(workspace, new_entry(name="sample", kind="sample", root=corpus))
-    command = [sys.executable, "-m", "pipelines.run", "--home", str(workspace.home), "--preset", str(tiny)]
+    command = [sys.executable, "-m", "pipelines.cli", "run", "--home", str(workspace.home), "--preset", str(tiny)]
 
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

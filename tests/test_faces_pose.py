@@ -8,7 +8,14 @@ from face_fixtures import astronaut, mirrored, need_embedded_weights, turned
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magictalk_core.faces.head_pose import angles_of, focal_length_px, pose_from_frame, pose_of_crop, rotation_of
+from magictalk_core.faces.head_pose import (
+    angles_of,
+    focal_length_px,
+    head_turns,
+    pose_from_frame,
+    pose_of_crop,
+    rotation_of,
+)
 from magictalk_core.faces.observation import FaceObservation
 from magictalk_core.faces.solver import face_frame, neutral_face
 from magictalk_core.faces.tracker import Tracker, geometric_tracker, open_tracker
@@ -18,10 +25,16 @@ ANGLE = st.floats(-80, 80)
 
 
 @given(ANGLE, ANGLE, ANGLE)
-def test_angles_and_rotation_are_inverse(pitch: float, yaw: float, roll: float) -> None:
-    rotation = rotation_of(pitch, yaw, roll)
-    assert rotation @ rotation.T == pytest.approx(np.eye(3), abs=1e-9)
-    assert angles_of(rotation) == pytest.approx((pitch, yaw, roll), abs=1e-6)
+def test_angles_and_rotation_are_inverse_and_as_stated(pitch: float, yaw: float, roll: float) -> None:
+    (cp, cy, cr), (sp, sy, sr) = (f(np.radians([pitch, yaw, roll])) for f in (np.cos, np.sin))
+    stated = (
+        np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+        @ np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+        @ np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    )
+    np.testing.assert_allclose(rotation_of(pitch, yaw, roll), stated, rtol=0, atol=1e-12)
+    assert angles_of(head_turns((pitch, yaw, roll))) == pytest.approx((pitch, yaw, roll), abs=1e-9)
+    assert angles_of(head_turns([(pitch, yaw, roll), (0, 0, 0)])).shape == (2, 3)
 
 
 def test_signs_are_those_of_the_contract() -> None:

@@ -12,12 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
+from sklearn.metrics import roc_auc_score
 from training_fixtures import FEATURE_ID, build, lip_preset, preset, write_tables
 
 from magictalk_core.config import TrainingSetConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.all_channels import refine_all_channels
 from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
+from magictalk_core.metrics import sync_pairs
+from magictalk_core.metrics.sync_pairs import pair_accuracies, pair_auc
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.lip_residue.network import ResidueGenerator
@@ -79,6 +82,50 @@ def test_a_known_shift_is_found_and_its_sign_says_who_is_late(shift: int, seed: 
     found = scores_of(distances_by_offset(sound[frames - shift], sound[frames]))
     assert found.sync_expert_offset == shift
     assert found.sync_expert_distance == pytest.approx(0, abs=1e-5) and found.sync_expert_confidence > 0
+
+
+def _unit(windows: int, seed: int) -> torch.Tensor:
+    random = torch.Generator().manual_seed(seed)
+    return torch.nn.functional.normalize(torch.randn(windows, 16, generator=random), dim=-1)
+
+
+@pytest.mark.parametrize(("motion", "speech"), [(60, 60), (60, 45), (7, 60)])
+def test_the_offset_search_gives_the_diagonals_of_all_pairs(motion: int, speech: int) -> None:
+    moved, heard = _unit(motion, 0), _unit(speech, 1)
+    windows = min(motion, speech)
+    cosines = moved[:windows] @ heard[:windows].T
+    found = distances_by_offset(moved, heard)
+    assert len(found) == 2 * min(15, windows - 5) + 1
+    for shift, distance in found.items():
+        assert distance == pytest.approx(1 - float(torch.diagonal(cosines, -shift).mean()), abs=1e-6)
+
+
+def test_the_offset_search_of_a_long_clip_keeps_no_matrix() -> None:
+    windows = 15_000
+    moved, heard = _unit(windows, 0), _unit(windows, 1)
+    with torch.profiler.profile(profile_memory=True) as profile:
+        distances_by_offset(moved, heard)
+    largest = max(event.cpu_memory_usage for event in profile.events())
+    assert 0 < largest < 4 * windows * 64  # the matrix would be 4 * windows ** 2
+
+
+def test_pairs_are_judged_block_by_block_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = [(_unit(n, n).numpy(), _unit(n, n + 1).numpy()) for n in (40, 25)]
+    clips.append((np.ones((12, 16), np.float32), np.ones((12, 16), np.float32)))  # nothing but ties
+    same, strange, shares = [], [], []
+    for moved, heard in clips:
+        fit = moved @ heard.T
+        away = np.abs(np.subtract.outer(np.arange(len(fit)), np.arange(len(fit)))) >= 4
+        own = np.diag(fit)[:, None]
+        shares.append(float(((own > fit) + 0.5 * (own == fit))[away].mean()))
+        same.append(np.diag(fit))
+        strange.append(fit[away])
+    truth = np.repeat([1, 0], [sum(map(len, same)), sum(map(len, strange))])
+    expected = roc_auc_score(truth, np.concatenate([*same, *strange]))
+    for together in (1 << 22, 90, 1):
+        monkeypatch.setattr(sync_pairs, "_PAIRS", together)
+        assert pair_accuracies(clips, 4) == pytest.approx(shares, abs=1e-9)
+        assert pair_auc(clips, 4) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_clip_too_short_to_slide_is_an_error_and_a_gap_is_cut_out() -> None:

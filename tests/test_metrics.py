@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from magictalk_core.evaluation.sync_scores import SYNC_METRICS
 from magictalk_core.evaluation.table import GROUND_TRUTH, score_clip, score_ground_truth, summary
 from magictalk_core.metrics import landmarks
 from magictalk_core.metrics.blinks import find_blinks
-from magictalk_core.metrics.catalogue import CATALOGUE, METRICS
+from magictalk_core.metrics.catalogue import CATALOGUE, METRICS, SET_CATALOGUE
 from magictalk_core.metrics.coefficients import (
     ERROR_GROUPS,
     channel_correlation,
@@ -29,6 +31,7 @@ from magictalk_core.metrics.coefficients import (
     mean_correlation,
     velocity_error,
 )
+from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.metrics.landmarks import FACE_POINTS, landmark_distances
 from magictalk_core.metrics.seams import joint_frames, seam_ratio
 from magictalk_core.rig.builtin import builtin_rig
@@ -266,7 +269,7 @@ def test_scores_fill_the_contract(tmp_path: Path) -> None:
     rows = score_ground_truth("c/s/1", truth, 32)
     rows += score_clip("c/s/1", "emodiff", truth, motion(2, 70), rig, 32)
     rows += score_clip("c/s/1", "mean_motion", truth, constant_motion(truth.mean(axis=0), 70), rig, 32)
-    write_table(SCORES, rows, tmp_path / "scores.parquet")
+    write_table(SCORES, [{**row, "stand_ins": "none"} for row in rows], tmp_path / "scores.parquet")
     table = read_frame(SCORES, tmp_path / "scores.parquet")
     assert set(table["metric"]) <= set(METRICS)
     # Rows of the true curve and of the sync expert are made where these are known.
@@ -291,6 +294,7 @@ def scores(values: list[float | None], metric: str = "mae_mouth") -> pd.DataFram
             "metric": metric,
             "value": pd.array(values, dtype="Float64").to_numpy(float, na_value=np.nan),
             "unit": "1",
+            "stand_ins": "none",
         }
     )
 
@@ -302,6 +306,15 @@ def test_summary_gives_mean_interval_and_n() -> None:
     half = 1.96 * drawn.std() / np.sqrt(400)
     assert row["low"] == pytest.approx(drawn.mean() - half, abs=0.15 * half)
     assert row["high"] == pytest.approx(drawn.mean() + half, abs=0.15 * half)
+
+
+def test_an_interval_is_the_percentile_bootstrap_and_its_own_rows_alone() -> None:
+    values = np.random.default_rng(0).exponential(size=30)
+    draws = np.random.default_rng([0, zlib.crc32(b"emodiff/mae_mouth")]).integers(0, 30, size=(500, 30))
+    expected = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
+    assert mean_interval(values, "emodiff/mae_mouth", 500) == pytest.approx(tuple(expected), abs=1e-12)
+    assert mean_interval(values, "emodiff/mae_eyes", 500) != mean_interval(values, "emodiff/mae_mouth", 500)
+    assert mean_interval(np.full(4, 0.25), "x", 500) == (0.25, 0.25) and mean_interval(values[:1], "x", 500) is None
 
 
 def test_summary_counts_missing_values_and_does_not_invent_intervals() -> None:
@@ -321,9 +334,25 @@ def test_summary_depends_neither_on_row_order_nor_on_other_metrics() -> None:
 
 def test_readme_lists_the_catalogue() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", README.read_text(), flags=re.MULTILINE)
-    expected = [(s.name, s.unit, s.better.value.replace("_", " "), s.meaning, s.source) for s in CATALOGUE]
+    expected = [
+        (s.name, s.unit, s.better.value.replace("_", " "), s.meaning, s.source) for s in (*CATALOGUE, *SET_CATALOGUE)
+    ]
     assert rows == expected
     assert len(METRICS) == len(CATALOGUE)
+
+
+def test_metrics_are_pure_functions_of_arrays() -> None:
+    """No workspace, table or model: only the emotion classifier, which is fitted, is written to a file and read."""
+    allowed = ("errors", "vocabulary.", "metrics.", "faces.mesh", "rig.render")
+    found = set()
+    for path in README.parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            own = [name.removeprefix("magictalk_core.") for name in names if name.startswith("magictalk_core.")]
+            found |= {(path.stem, name) for name in own if not name.startswith(allowed)}
+            found |= {(path.stem, name) for name in names if name.split(".")[0] in ("pathlib", "os", "torch", "io")}
+    assert found == {("emotion", "pathlib"), ("emotion", "storage.atomic")}
 
 
 def test_every_coefficient_is_in_a_group_except_the_tongue() -> None:

@@ -6,11 +6,12 @@ import csv
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from magictalk_core.commands.convert import convert_file
@@ -19,7 +20,8 @@ from magictalk_core.faces.extract import frames_table
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.curves import Curves, curves_of_table, resampled, smoothed, table_of_curves
-from magictalk_core.rig.gltf import read_gltf, write_gltf
+from magictalk_core.rig.gltf import write_gltf
+from magictalk_core.rig.gltf_reader import read_gltf
 from magictalk_core.rig.live_link import LIVE_LINK_HEADER, read_live_link, write_live_link
 from magictalk_core.storage.parquet import read_table, write_table
 from magictalk_core.storage.schema import FRAMES
@@ -136,6 +138,17 @@ def _document(path: Path) -> tuple[dict[str, object], bytes]:
     return json.loads(data[20 : 20 + length]), data[28 + length :]
 
 
+def _put(path: Path, document: object, body: bytes) -> Path:
+    """A binary glTF file of a document and its binary chunk."""
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    raw = struct.pack("<III", 0x46546C67, 2, 28 + len(text) + len(body))
+    path.write_bytes(
+        raw + struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(body), 0x004E4942) + body
+    )
+    return path
+
+
 def test_a_gltf_file_is_whole_and_its_head_turns(tmp_path: Path) -> None:
     curves = _curves(8)
     write_gltf(curves, builtin_rig(), tmp_path / "take.glb")
@@ -146,14 +159,78 @@ def test_a_gltf_file_is_whole_and_its_head_turns(tmp_path: Path) -> None:
     assert mesh["extras"]["targetNames"] == list(ARKIT_NAMES) and len(mesh["primitives"][0]["targets"]) == 52
     # Without our own note the pose comes from the quaternions, to float32.
     document["animations"][0]["extras"].pop("pose")  # type: ignore[index]
-    text = json.dumps(document).encode()
-    text += b" " * (-len(text) % 4)
-    raw = struct.pack("<III", 0x46546C67, 2, 28 + len(text) + len(body))
-    raw += struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(body), 0x004E4942) + body
-    (tmp_path / "other.glb").write_bytes(raw)
+    _put(tmp_path / "other.glb", document, body)
     back = read_gltf(tmp_path / "other.glb")
     np.testing.assert_allclose(back.pose[curves.seen, :3], curves.pose[curves.seen, :3], atol=1e-3)
     assert np.isnan(back.pose[:, 3:]).all()
+
+
+def _set(document: Any, place: str, value: object) -> None:
+    *way, last = (int(step) if step.isdigit() else step for step in place.split("/"))
+    for step in way:
+        document = document[step]
+    document[last] = value
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("animations", "all", "animations"),
+        ("animations/0/channels/0/target", 3, "target"),
+        ("animations/0/channels/0/sampler", -1, "sampler"),
+        ("animations/0/extras/frames", 1 << 40, "frames"),
+        ("animations/0/extras/fps", 0, "fps"),
+        ("animations/0/extras/fps", 1e12, "fps"),
+        ("animations/0/extras/origin", {"a": 1}, "origin"),
+        ("accessors/0/count", 1 << 40, "ends behind"),
+        ("bufferViews/55/byteOffset", -4, "byteOffset"),
+        ("bufferViews/55/buffer", 1, "another file"),
+        ("buffers/0/uri", "/etc/passwd", "another file"),
+        ("nodes", [], "missing part"),
+        ("meshes/0/extras/targetNames", [], "ARKit"),
+    ],
+)
+def test_a_hostile_gltf_file_is_one_clear_error(tmp_path: Path, place: str, value: object, message: str) -> None:
+    write_gltf(_curves(8), builtin_rig(), tmp_path / "take.glb")
+    document, body = _document(tmp_path / "take.glb")
+    channel = document["animations"][0]["samplers"][0]["input"]  # type: ignore[index]
+    place = place.replace("accessors/0", f"accessors/{channel}").replace("Views/55", f"Views/{channel}")
+    _set(document, place, value)
+    with pytest.raises(UserError, match=message) as failure:
+        read_gltf(_put(tmp_path / "bad.glb", document, body))
+    assert "bad.glb" in str(failure.value) and "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize("times", [[0.0, -3.0], [0.0, np.nan], [0.0, 1e30]])
+def test_keys_of_a_gltf_file_lie_in_a_clip(tmp_path: Path, times: list[float]) -> None:
+    write_gltf(_curves(8), builtin_rig(), tmp_path / "take.glb")
+    document, body = _document(tmp_path / "take.glb")
+    keys = document["animations"][0]["samplers"][0]["input"]  # type: ignore[index]
+    start = document["bufferViews"][document["accessors"][keys]["bufferView"]]["byteOffset"]  # type: ignore[index]
+    body = body[:start] + np.array(times, "<f4").tobytes() + body[start + 8 :]
+    with pytest.raises(UserError, match="key"):
+        read_gltf(_put(tmp_path / "bad.glb", document, body))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 1 << 22), st.binary(min_size=1, max_size=8)), max_size=6),
+    cut=st.integers(0, 1 << 16),
+)
+def test_changed_bytes_give_curves_or_one_error(tmp_path: Path, changes: list[tuple[int, bytes]], cut: int) -> None:
+    path = tmp_path / "take.glb"
+    if not (tmp_path / "whole.glb").exists():
+        write_gltf(_curves(8), builtin_rig(), tmp_path / "whole.glb")
+    content = bytearray((tmp_path / "whole.glb").read_bytes())
+    for place, new in changes:
+        # The structure in front and the keys behind: between them lie shapes, which are not read.
+        place = place % 40_000 - 4_000
+        content[place : place + len(new)] = new
+    path.write_bytes(bytes(content)[: len(content) - cut % 64])
+    try:
+        assert len(read_gltf(path)) < 1 << 20
+    except UserError:
+        return
 
 
 def test_nothing_to_animate_and_no_animation_are_errors(tmp_path: Path) -> None:
@@ -213,7 +290,7 @@ def test_files_are_converted_through_all_formats(tmp_path: Path) -> None:
     steps = [("a.csv", "livelink"), ("b.parquet", None), ("c.glb", None), ("d.csv", None), ("e.parquet", "parquet")]
     for name, form in steps:
         summary = convert_file(source, tmp_path / name, form=form, clip=None, smooth=None, fps=None)
-        assert summary["frames"] == 30
+        assert summary.frames == 30
         source = tmp_path / name
     first, last = (read_table(FRAMES, tmp_path / n) for n in ("take.parquet", "e.parquet"))
     for name in ("face_found", "frame_index", "jawOpen", "browInnerUp", "head_yaw_deg"):

@@ -73,7 +73,7 @@ def finished(shared: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
     (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
     workspace = Workspace(folder / "home")
     add_corpus(workspace, new_entry(name="real", kind="folder", root=clips, labels=folder / "labels.csv"))
-    command = [sys.executable, "-m", "pipelines.run", "--home", str(workspace.home), "--preset"]
+    command = [sys.executable, "-m", "pipelines.cli", "run", "--home", str(workspace.home), "--preset"]
     environment = os.environ | {"MAGICTALK_WEIGHTS": str(shared / "weights")}
     done = subprocess.run(
         [*command, str(folder / "tiny.yaml"), "--json"], capture_output=True, text=True, check=False, env=environment

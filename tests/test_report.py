@@ -13,21 +13,23 @@ import pandas as pd
 import pytest
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.evaluation.stand_ins import StandIn
 from magictalk_core.evaluation.table import summary
 from magictalk_core.metrics.catalogue import METRICS
-from magictalk_core.report.funnel import REASON_MEANING, STAGES, funnel
+from magictalk_core.report.funnel import IN_TRAINING_SPLIT, REASON_MEANING, STAGES, USED_FOR_TRAINING, funnel
 from magictalk_core.report.model import (
     Command,
     CorpusSource,
     JawTrace,
     Provenance,
     ReportInputs,
-    StandIn,
     VideoEntry,
+    VideoNotMade,
 )
 from magictalk_core.report.plots import write_funnel_plot
 from magictalk_core.report.report import render_report, write_report
 from magictalk_core.report.score_table import score_sections
+from magictalk_core.report.training_use import TrainingUse
 from magictalk_core.vocabulary.clips import Reason
 
 DIGEST = "3f786850e387550fdab836ed7e6dc881.dir"
@@ -50,7 +52,14 @@ def clips() -> pd.DataFrame:
 def scores() -> pd.DataFrame:
     generator = np.random.default_rng(0)
     rows = [
-        {"clip_id": f"c/s/{i}", "method": method, "metric": metric, "value": value, "unit": METRICS[metric].unit}
+        {
+            "clip_id": f"c/s/{i}",
+            "method": method,
+            "metric": metric,
+            "value": value,
+            "unit": METRICS[metric].unit,
+            "stand_ins": "tracker=litert-geometric/3",
+        }
         for i in range(5)
         for method, metric, value in (
             ("ground_truth", "blinks_per_minute", 20.0 + i),
@@ -170,6 +179,13 @@ def test_names_from_the_data_are_escaped(tmp_path: Path) -> None:
     Outline(page)
 
 
+def test_videos_that_could_not_be_made_are_named_with_the_reason(tmp_path: Path) -> None:
+    missing = [VideoNotMade("c/s/<b>9</b>", "no face found")]
+    text = Outline(written(tmp_path, videos_not_made=missing)).text
+    assert "c/s/<b>9</b>" in text and "no face found" in text and "No comparison video could be made" not in text
+    assert "No comparison video could be made." in Outline(written(tmp_path, videos=[], videos_not_made=missing)).text
+
+
 def test_a_report_without_results_still_reads(tmp_path: Path) -> None:
     empty = pd.DataFrame(columns=list(scores().columns))
     curves = pd.DataFrame(columns=["step", "metric", "value"])
@@ -191,14 +207,14 @@ def test_a_missing_video_is_an_error_not_a_dead_link(tmp_path: Path) -> None:
 
 
 def test_a_table_of_another_shape_is_refused() -> None:
-    inputs = arguments(loss_curves=pd.DataFrame({"step": [1]}))
+    inputs = arguments(loss_curves=pd.DataFrame({"step": [1]}), videos_not_made=())
     with pytest.raises(PermanentError, match=r"loss_curves: missing columns \['metric', 'value'\]"):
         render_report(ReportInputs(**inputs))
 
 
 def test_funnel_counts_each_clip_at_the_stage_it_reaches() -> None:
     other, sample = funnel(clips()).corpora
-    assert tuple(stage.name for stage in sample.stages) == STAGES
+    assert tuple(stage.name for stage in sample.stages) == (*STAGES, IN_TRAINING_SPLIT)
     assert [stage.clips for stage in sample.stages] == [11, 9, 8, 7, 6, 4]
     assert [stage.minutes for stage in sample.stages] == pytest.approx([4.6, 4.5, 4.0, 3.5, 3.0, 2.0])
     assert sample.stages[0].unknown_length == 1
@@ -207,6 +223,15 @@ def test_funnel_counts_each_clip_at_the_stage_it_reaches() -> None:
     assert found == {"unreadable": (2, 0.1), "no_audio": (1, 0.5), "no_face": (1, 0.5), "withdrawn": (1, 0.5)}
     assert [stage.clips for stage in other.stages] == [1] * 6
     assert [stage.clips for stage in funnel(clips()).total] == [12, 10, 9, 8, 7, 5]
+
+
+def test_what_was_learned_from_is_what_was_packed() -> None:
+    use = TrainingUse({"sample/s/0": 12.0, "sample/s/1": 30.0}, {"sample/s/2": "too_short", "other/s/0": "copy"})
+    other, sample = funnel(clips(), use).corpora
+    assert [stage.name for stage in sample.stages] == [*STAGES, USED_FOR_TRAINING]
+    assert (sample.stages[-1].clips, sample.stages[-1].minutes) == (2, pytest.approx(0.7))
+    assert [(r.reason, r.clips, r.minutes) for r in sample.unused] == [("too_short", 1, 0.5)]
+    assert other.stages[-1].clips == 0 and [r.reason for r in other.unused] == ["copy"]
 
 
 def test_every_reason_has_a_stage_and_a_meaning() -> None:

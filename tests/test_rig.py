@@ -16,7 +16,7 @@ from magictalk_core.faces.mesh import LANDMARKS
 from magictalk_core.faces.solver import neutral_face
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.render import RigRenderer, project
-from magictalk_core.rig.rig import FACE_VERTICES, load_rig, save_rig
+from magictalk_core.rig.rig import load_rig, save_rig
 from magictalk_core.rig.shapes import LOWER_LID, UPPER_LID, mirror_indices
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES, mirror_name
 
@@ -49,7 +49,7 @@ def renderer() -> Iterator[RigRenderer]:
 def test_zero_motion_is_the_neutral_face() -> None:
     rig = builtin_rig()
     np.testing.assert_allclose(rig.pose(row()), rig.neutral, atol=1e-5)
-    np.testing.assert_allclose(rig.neutral[:FACE_VERTICES], neutral_face(), atol=1e-6)
+    np.testing.assert_allclose(rig.neutral[:LANDMARKS], neutral_face(), atol=1e-6)
     np.testing.assert_allclose(rig.pose(np.full(len(MOTION_NAMES), np.nan)), rig.neutral, atol=1e-5)
 
 

@@ -12,9 +12,10 @@ from scipy.signal import stft
 from magictalk_core.errors import UserError
 from magictalk_core.media.audio import write_wav
 from magictalk_core.speech.features import speech_clip, speech_features
-from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, SAMPLE_RATE, WINDOW, log_mel, mel_filters
+from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, WINDOW, log_mel, mel_filters
 from magictalk_core.storage.schema import SPEECH
 from magictalk_core.storage.validation import validate
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 
 def tone(hz: float, seconds: float) -> NDArray[np.float32]:

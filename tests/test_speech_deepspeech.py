@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from speech_fixtures import golden, noise, random_model
 
-from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.errors import PermanentError
 from magictalk_core.speech import extractor
 from magictalk_core.speech.deepspeech import (
     ALPHABET,
@@ -27,7 +25,7 @@ from magictalk_core.speech.deepspeech import (
     weight_shapes,
     weights_of,
 )
-from magictalk_core.speech.extractor import SpeechModel, StepStream, floored_log_probabilities, raw_logits
+from magictalk_core.speech.extractor import SpeechModel, floored_log_probabilities, raw_logits
 from magictalk_core.speech.mfcc import context_windows
 
 BOTH = pytest.mark.parametrize("bidirectional", [False, True])
@@ -115,23 +113,6 @@ def test_lengths_hide_what_lies_behind_a_clips_end(bidirectional: bool) -> None:
         np.testing.assert_allclose(logits[clip, :length].numpy(), alone[0].numpy(), atol=1e-5)
         np.testing.assert_allclose(hidden[:, clip].numpy(), state[0][:, 0].numpy(), atol=1e-5)
         np.testing.assert_allclose(cell[:, clip].numpy(), state[1][:, 0].numpy(), atol=1e-5)
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.lists(st.integers(1, 30_000), min_size=1, max_size=5))
-def test_a_stream_gives_what_one_pass_gives(sizes: list[int]) -> None:
-    model, samples = random_model(), noise(2.53)
-    stream, parts, at = StepStream(model), [], 0
-    while at < len(samples):
-        size = sizes[len(parts) % len(sizes)]
-        parts.append(stream.push(samples[at : at + size]))
-        at += size
-    np.testing.assert_allclose(np.concatenate([*parts, stream.finish()]), one_pass(model, samples), atol=1e-5)
-
-
-def test_a_network_that_reads_backwards_cannot_be_streamed() -> None:
-    with pytest.raises(UserError, match=r"0\.1\.0 .* cannot be streamed"):
-        StepStream(random_model(bidirectional=True))
 
 
 def test_log_probabilities_are_normalised_and_have_a_floor() -> None:

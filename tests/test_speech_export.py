@@ -49,7 +49,7 @@ def test_logits_are_log_probabilities_but_for_one_number_a_step(sound: Path, tmp
 def test_a_table_names_its_feature_and_its_weights(sound: Path, tmp_path: Path) -> None:
     summary = featurize_file(sound, tmp_path / "deep" / "voice.parquet")
     table = read_table(SPEECH, tmp_path / "deep" / "voice.parquet")
-    assert summary["shape"] == "25 x 58" and set(table["feature_id"].to_pylist()) == {SMALL}
+    assert summary.shape == "25 x 58" and set(table["feature_id"].to_pylist()) == {SMALL}
     metadata = table_metadata(tmp_path / "deep" / "voice.parquet")
     assert metadata["feature_id"] == SMALL and len(bytes.fromhex(metadata["weights"])) == 32
 
@@ -77,7 +77,7 @@ def test_a_file_without_sound_is_one_error_that_names_it(tmp_path: Path) -> None
     (tmp_path / "letter.wav").write_text("Dear all", encoding="utf-8")
     with pytest.raises(UserError, match=r"letter\.wav"):
         featurize_file(tmp_path / "letter.wav", tmp_path / "a.npy")
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="no such audio or video file"):
         featurize_file(tmp_path / "nothing.wav", tmp_path / "a.npy")
 
 

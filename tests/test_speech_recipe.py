@@ -149,7 +149,6 @@ def test_error_rates_of_known_pairs() -> None:
     assert evaluate.edit_distance("kitten", "sitting") == 3
     assert evaluate.error_rate(["kitten", "abc"], ["sitting", "abc"]) == pytest.approx(3 / 9)
     assert evaluate.error_rate(["ab"], ["abcdef"]) == 2.0
-    assert evaluate.chance_rate("abcd", ["wxyz", "abcd"]) == 0.5
 
 
 def test_warped_distance_forgives_tempo_and_retrieval_finds_it() -> None:
@@ -181,6 +180,37 @@ def test_ctc_training_learns_and_a_finished_one_rests(tmp_path: Path) -> None:
     # A finished training is not repeated.
     again = ctc.train(tmp_path / "shards", tmp_path / "whole", settings, test)
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+
+
+def test_a_training_that_was_killed_goes_on_with_its_whole_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards, out = tmp_path / "shards", tmp_path / "out"
+    write_shard(shards, "train-1-00000.npz", tone_utterances(60))
+    monkeypatch.setattr(ctc, "_SAVE_SECONDS", -1.0)  # after every step
+    settings = dataclasses.replace(SETTINGS, steps=12, evaluate_every=5)
+
+    class Killed(Exception):
+        pass
+
+    def killed(self: object) -> float:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(ctc._Trainer, "evaluate", killed)
+        ctc.train(shards, out, settings, tone_utterances(2))
+    written = {path.name for path in out.iterdir()}
+    assert written == {ctc.CHECKPOINT, "log.jsonl"}
+    with safe_open(out / ctc.CHECKPOINT, "pt") as file:
+        facts = json.loads(file.metadata()["facts"])
+        assert facts["step"] == 4 and any(key.endswith("/exp_avg_sq") for key in file.keys())
+    # What was read is what was written, moments included.
+    before = (out / ctc.CHECKPOINT).read_bytes()
+    ctc._Trainer(shards, out, settings, []).save()
+    assert (out / ctc.CHECKPOINT).read_bytes() == before
+    ctc.train(shards, out, settings, [])
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [5, 10, 12]
 
 
 def test_training_wants_one_length_and_shards(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import magictalk_core.sample_corpus
 from magictalk_core.media.decode import read_audio
 from magictalk_core.recipes.deepspeech_small import data, run, synthesis, weights
 from magictalk_core.recipes.deepspeech_small.ctc import TrainingNetwork
-from magictalk_core.recipes.deepspeech_small.evaluate import chance_rate, error_rate, greedy_text
+from magictalk_core.recipes.deepspeech_small.evaluate import error_rate, greedy_text
 from magictalk_core.recipes.deepspeech_small.texts import spelled
 from magictalk_core.speech import published
 from magictalk_core.speech.deepspeech import (
@@ -28,6 +28,7 @@ from magictalk_core.speech.deepspeech import (
     network_from_weights,
 )
 from magictalk_core.speech.mfcc import context_windows, mfcc_093
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 FILE = Path(published.__file__).parent / run.WEIGHTS_NAME
 SPEECH = Path(magictalk_core.sample_corpus.__file__).parent / "speech"
@@ -60,12 +61,12 @@ def heard(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 def sample_corpus() -> tuple[list[str], list[str]]:
     """What the 60 utterances of the sample corpus say, and what the network hears; none of their voices trained it."""
     said = json.loads((SPEECH / "utterances.json").read_text(encoding="utf-8"))
-    transcripts = [greedy_text(heard(read_audio(SPEECH / f"{key}.ogg", synthesis.RATE))) for key in said]
+    transcripts = [greedy_text(heard(read_audio(SPEECH / f"{key}.ogg", SAMPLE_RATE))) for key in said]
     return [spelled(one["text"]) for one in said.values()], transcripts
 
 
 def test_the_file_is_small_half_precision_and_says_where_it_came_from() -> None:
-    assert FILE.stat().st_size <= weights.SIZE_LIMIT
+    assert FILE.stat().st_size <= 5_000_000
     with safe_open(FILE, "pt") as file:
         about = file.metadata()
         assert {file.get_tensor(key).dtype for key in file.keys()} == {torch.float16}
@@ -137,9 +138,10 @@ def test_a_sentence_is_found_by_another_voice_better_than_with_log_mel() -> None
 def test_real_read_speech_is_heard_far_better_than_by_chance(shared: Path) -> None:
     said, _ = sample_corpus()
     for name, text in READ.items():
-        transcript = greedy_text(heard(read_audio(shared / "samples" / "audio" / name, synthesis.RATE)))
+        transcript = greedy_text(heard(read_audio(shared / "samples" / "audio" / name, SAMPLE_RATE)))
         rate = error_rate([text], [transcript])
-        chance = chance_rate(text, [other for key, other in READ.items() if key != name] + said)
+        others = [other for key, other in READ.items() if key != name] + said
+        chance = float(np.mean([error_rate([text], [other]) for other in others]))  # what deafness scores
         print(f"{name}: `{transcript}`, error rate {rate:.3f}, another sentence in its place {chance:.3f}")
         assert rate <= 0.85 * chance
         # And of 61 sentences its own is the nearest.

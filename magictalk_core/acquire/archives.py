@@ -1,4 +1,4 @@
-"""Unpacking MEAD's archives, `<ACTOR>/video.tar` and `<ACTOR>/audio.tar`, as untrusted input.
+"""Unpacking the archives that a corpus is published as, MEAD's `<ACTOR>/video.tar` for one, as untrusted input.
 
 The registered folder is only read: `M003/video.tar` becomes `corpora/<name>/local/M003/video/` in the workspace. Each
 archive owns one folder, which appears whole, by a rename, when every member was found harmless. One bad member and
@@ -19,8 +19,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal
 
 from magictalk_core.acquire.tar_stream import ArchiveBroken, ArchiveRefused, Limits, Member, TarBytes, read_members
-from magictalk_core.corpora.registry import CorpusEntry
-from magictalk_core.corpora.source import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.kinds import kind_names, kind_of
+from magictalk_core.corpora.raw_files import MEDIA_SUFFIXES, log_left_out, scan_folder
 from magictalk_core.errors import MagicTalkError, PermanentError, TransientError, UserError
 from magictalk_core.storage.atomic import atomic_directory, write_text
 from magictalk_core.storage.locks import held_or_refused
@@ -28,12 +29,9 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["Limits", "UnpackResult", "find_archives", "unpack_archive", "unpack_corpus"]
 
-_ARCHIVE = re.compile(r"(video|audio)\.(tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
-_KINDS = ("mead", "sample")
 _STAMP = ".unpacked.json"
 _CHECKED_BYTES = 32 << 20
-_MEDIA = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -53,14 +51,18 @@ class UnpackResult:
     detail: str = ""
 
 
-def find_archives(root: Path) -> list[Path]:
-    """`video.tar` and `audio.tar` below `root`, plain or compressed, sorted; hidden folders and links left out."""
-    found = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = (Path(folder, name) for name in names if _ARCHIVE.fullmatch(name))
-        found += [path for path in paths if path.is_file() and not path.is_symlink()]
-    return sorted(found)
+def find_archives(entry: CorpusEntry) -> list[Path]:
+    """The archives below the corpus folder, sorted. Raises `UserError` for a corpus that has none by its kind."""
+    names = kind_of(entry).archives
+    if names is None:
+        packed = kind_names(lambda kind: kind.archives)
+        raise UserError(f"corpus `{entry.name}` is of kind {entry.kind}: archives are known for {packed}")
+    if not entry.root.is_dir():
+        raise PermanentError(f"corpus `{entry.name}`: its folder {entry.root} is not there: is the disk mounted?")
+    files, left_out = scan_folder(entry.root)
+    log_left_out(entry.name, left_out)
+    paths = (entry.root / file.path for file in files)
+    return sorted(path for path in paths if names.fullmatch(path.name))
 
 
 def _safe_parts(name: bytes, limits: Limits) -> tuple[str, ...]:
@@ -99,7 +101,7 @@ class _Unpacking:
         """Check a member against all rules and write it, where it is a media file."""
         parts = self._place(_safe_parts(member.name, self._limits), member)
         hidden = any(part.startswith(".") for part in parts)
-        if not member.is_folder and (hidden or PurePosixPath(parts[-1]).suffix.lower() not in _MEDIA):
+        if not member.is_folder and (hidden or PurePosixPath(parts[-1]).suffix.lower() not in MEDIA_SUFFIXES):
             self.skipped += 1
         elif not member.is_folder:
             if self._folder is not None:
@@ -212,14 +214,11 @@ def unpack_corpus(
 
     Raises `UserError` for a corpus that has no archives by its kind, and when another process unpacks it now.
     """
-    if entry.kind not in _KINDS:
-        raise UserError(f"corpus `{entry.name}` is of kind {entry.kind}: archives are known for {', '.join(_KINDS)}")
-    if not entry.root.is_dir():
-        raise PermanentError(f"corpus `{entry.name}`: its folder {entry.root} is not there: is the disk mounted?")
+    archives = find_archives(entry)
     local = workspace.local_media(entry.name)
     with held_or_refused(workspace.corpus(entry.name) / ".unpack.lock", f"unpacking `{entry.name}`"):
         results: list[UnpackResult] = []
-        for archive in find_archives(entry.root):
+        for archive in archives:
             result = _one_of_corpus(entry.root, archive, local, {r.folder: r.archive for r in results}, keep_partial)
             results.append(result)
             progress(
@@ -234,7 +233,8 @@ def _one_of_corpus(root: Path, archive: Path, local: Path, taken: dict[str, str]
     stem = archive.name.partition(".")[0].lower()
     folder = relative.parent / stem
     result = UnpackResult(str(relative), str(folder), "refused")
-    if (root / folder).is_dir():
+    # A linked folder is not followed by the listing: what lies there does not count.
+    if (root / folder).is_dir() and not (root / folder).is_symlink():
         return replace(result, status="beside", detail=f"{root / folder} is there: remove one of the two")
     if str(folder) in taken:
         return replace(result, detail=f"{taken[str(folder)]} has the same folder: remove one of the two")

@@ -19,8 +19,9 @@ from typing import Any, Literal, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from magictalk_core.acquire.wanted import Recording, wanted_recordings
-from magictalk_core.corpora.registry import CorpusEntry
+from magictalk_core.acquire.wanted import wanted_recordings
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.records import Recording
 from magictalk_core.errors import PermanentError, TransientError, UserError
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.locks import held_or_refused
@@ -34,10 +35,8 @@ __all__ = [
     "FetchSummary",
     "Fetcher",
     "Outcome",
-    "Recording",
     "fetch_corpus",
     "read_outcomes",
-    "wanted_recordings",
 ]
 
 _RETRY_PAUSES_S = (10.0, 30.0, 90.0)

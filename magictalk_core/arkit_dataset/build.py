@@ -10,10 +10,12 @@
       meta/clips.parquet             one row per clip, as in the clip tables of the corpora
       meta/excluded.csv              clips that were left out, and why
       meta/checks.json               what the sanity checks found
+      meta/previous_statistics.json  stats.json of the last dataset with other data, with which drift compares
       meta/*.svg                     distributions as plots
 
 Clips that are withdrawn appear nowhere, not even by name. The bytes depend on the corpora's manifests alone, but for
-`checks.json`, which compares with the dataset that was here before.
+`checks.json` and `previous_statistics.json`, which compare with the last dataset whose data were others: a run again on
+the same data finds the same drift again.
 """
 
 from __future__ import annotations
@@ -34,10 +36,11 @@ from magictalk_core.arkit_dataset.plots import write_plots
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics, measure
 from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import atomic_directory
-from magictalk_core.storage.hashes import directory_md5, file_md5
+from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
 from magictalk_core.storage.parquet import read_frame, read_table, write_table
 from magictalk_core.storage.schema import ARKIT, CLIPS, FRAMES
 from magictalk_core.vocabulary.clips import Split, Status
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
@@ -47,12 +50,14 @@ ARKIT_DATASET_VERSION = "1"
 ROWS_PER_FILE = 500_000
 _SPLIT_FILES = {Split.TRAIN: "train", Split.VAL: "validation", Split.TEST: "test"}
 _LABELS = ["corpus", "speaker", "emotion", "level"]
-_CHECKS = "meta/checks.json"
+_PREVIOUS = "previous_statistics.json"
+_OF_THE_PAST = frozenset({"meta/checks.json", f"meta/{_PREVIOUS}"})
+"""Files that tell of earlier datasets too; the digest leaves them out."""
 
 
 @dataclass(frozen=True)
 class ArkitDataset:
-    """What was written: `digest` over all files but the checks, counts, and what the checks found."""
+    """What was written: `digest` over all files but those that compare with the past, counts, what the checks found."""
 
     path: Path
     digest: str
@@ -69,22 +74,30 @@ def build_arkit_dataset(workspace: Workspace, corpora: Sequence[str]) -> ArkitDa
     clips = pd.concat([read_frame(CLIPS, workspace.clips_table(c)) for c in corpora], ignore_index=True)
     accepted = clips[clips["status"] == Status.OK].set_index("clip_id", drop=False)
     out = workspace.arkit_dataset
-    before = _json_or_none(out / "meta" / "stats.json")
     with atomic_directory(out) as folder:
         files = _write_data(workspace, corpora, accepted, folder / "data")
         stats = measure(files)
         present = accepted[accepted["clip_id"].isin(stats.clips.index)]
+        before = _statistics_before(out, folder)
         findings = run_checks(stats, before)
         info = _info(workspace, corpora, present, stats, files)
         _write_meta(folder, clips, present, stats, info, findings)
+        if before is not None:
+            (folder / "meta" / _PREVIOUS).write_text(json.dumps(before, indent=1), encoding="utf-8")
         (folder / "README.md").write_text(card_text(info, clips, present, stats), encoding="utf-8")
         entries = [(p.relative_to(folder).as_posix(), file_md5(p)) for p in folder.rglob("*") if p.is_file()]
-    digest = directory_md5(entry for entry in entries if entry[0] != _CHECKS)
+    digest = directory_md5(entry for entry in entries if entry[0] not in _OF_THE_PAST)
     excluded = int((clips["status"] == Status.REJECTED).sum())
     return ArkitDataset(out, digest, len(present), info["total_frames"], excluded, tuple(findings))
 
 
-def _json_or_none(path: Path) -> Any | None:
+def _statistics_before(old: Path, new: Path) -> Any | None:
+    """Statistics of the last dataset whose data differ from those in `new`; None when there was none.
+
+    Equal data carry the comparison over: else a second run would compare them with themselves and clear every drift.
+    """
+    same = (old / "data").is_dir() and tree_md5(old / "data") == tree_md5(new / "data")
+    path = old / "meta" / (_PREVIOUS if same else "stats.json")
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
@@ -153,7 +166,7 @@ def _info(
     return {
         "format": f"magictalk-arkit/{ARKIT_DATASET_VERSION}",
         "generator": f"magictalk {__version__}",
-        "fps": 25,
+        "fps": FRAME_RATE,
         "total_clips": len(clips),
         "total_frames": frames,
         "total_hours": round(frames / 25 / 3600, 4),

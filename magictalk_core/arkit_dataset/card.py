@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics
-from magictalk_core.report.markdown import markdown_table
+from magictalk_core.storage.markdown import code, markdown_table
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS
 from magictalk_core.vocabulary.clips import Status
 
@@ -54,8 +54,8 @@ def _blind_lines(info: dict[str, Any]) -> list[str]:
     lines = []
     for tracker in info["trackers"]:
         blind = BLIND_CHANNELS.get(tracker.split("/")[0], ())
-        names = ", ".join(f"`{name}`" for name in ARKIT_NAMES if name in blind)
-        lines.append(f"- `{tracker}` does not see {names or 'nothing'}: null, or near zero by construction.")
+        names = ", ".join(code(name) for name in ARKIT_NAMES if name in blind)
+        lines.append(f"- {code(tracker)} does not see {names or 'nothing'}: null, or near zero by construction.")
     return lines
 
 
@@ -82,7 +82,7 @@ def card_text(info: dict[str, Any], clips: pd.DataFrame, present: pd.DataFrame, 
         "",
         *markdown_table(("corpus", "clips", "frames", "hours"), _count_rows(present, ["corpus"])),
         "",
-        *(f"- `{corpus}`: version `{digest}`" for corpus, digest in info["sources"].items()),
+        *(f"- {code(corpus)}: version {code(digest)}" for corpus, digest in info["sources"].items()),
         "",
         "## Emotions",
         "",
@@ -97,7 +97,7 @@ def card_text(info: dict[str, Any], clips: pd.DataFrame, present: pd.DataFrame, 
     lines += ["", "Curves of a real person's face are personal data, under the terms of the footage they came from."]
     lines += ["", "## Left out", ""]
     if len(reasons):
-        lines += markdown_table(("reason", "clips"), [[f"`{reason}`", n] for reason, n in reasons.items()])
+        lines += markdown_table(("reason", "clips"), [[code(reason), n] for reason, n in reasons.items()])
     lines += [
         "",
         f"{len(rejected)} clips were rejected; `meta/excluded.csv` names them. Withdrawn clips are not named.",

@@ -115,7 +115,7 @@ CHECKS: tuple[Callable[[DatasetStatistics], Finding], ...] = (
 
 
 def check_drift(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> Finding:
-    """Means against those of the dataset that this one replaces, in its standard deviations (at least 0.02).
+    """Means against those of the last dataset with other data, in its standard deviations (at least 0.02).
 
     Both in the form of `DatasetStatistics.as_json`.
     """
@@ -133,5 +133,5 @@ def check_drift(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> Fin
 
 
 def run_checks(stats: DatasetStatistics, before: Mapping[str, Any] | None) -> list[Finding]:
-    """All checks; `before`: the statistics of the dataset that this one replaces, as JSON."""
+    """All checks; `before`: the statistics of the last dataset with other data, as JSON."""
     return [*(check(stats) for check in CHECKS), check_drift(stats.as_json(), before)]

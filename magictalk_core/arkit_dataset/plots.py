@@ -31,6 +31,8 @@ def emotion_figure(stats: DatasetStatistics) -> Figure:
     image = axes.imshow(means[channels].to_numpy(), aspect="auto", cmap="BuGn", vmin=0.0)
     axes.set_xticks(range(len(channels)), channels, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(means)), [f"{emotion} ({counts[emotion]} clips)" for emotion in means.index])
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)  # a label with dollar signs is a name, not a formula
     figure.colorbar(image, ax=axes, label="mean over clips", shrink=0.9)
     return figure
 

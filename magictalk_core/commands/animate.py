@@ -6,37 +6,49 @@ not at all.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.commands.untrusted import picture_of, sound_of
+from magictalk_core.errors import UserError
 from magictalk_core.evaluation.generate import EMODIFF, to_motion
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.faces.landmarks import portrait_landmarks
-from magictalk_core.media.decode import read_audio
 from magictalk_core.media.encode import write_video
 from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.label import provenance_metadata, stamp
-from magictalk_core.portrait.picture import read_picture
 from magictalk_core.portrait.provenance import sign_video
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.features import speech_features
+from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.training.run import current_model
+from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 from magictalk_core.workspace import Workspace
 
-__all__ = ["LABEL", "animate"]
-
-LABEL = "SYNTHETIC"
+__all__ = ["Animated", "animate_file"]
 
 
-def animate(
+@dataclass(frozen=True)
+class Animated:
+    """What was made; `method` is EmoDiff's alone, or the whole one with refined lips."""
+
+    output: str
+    frames: int
+    duration_s: float
+    style: str
+    intensity: float
+    method: str
+    model: str
+
+
+def animate_file(
     workspace: Workspace,
     audio: Path,
     portrait: Path,
@@ -48,16 +60,16 @@ def animate(
     seed: int = 0,
     intensity: float = 1.0,
     lips: bool = True,
-) -> dict[str, Any]:
-    """Write `output` (mp4, 25 fps, as long as the audio within one frame); returns what was made.
+) -> Animated:
+    """Write `output` (mp4, 25 fps, as long as the audio within one frame).
 
     With `lips` the mouth is that of the workspace's lip models. Raises `UserError` for a missing or unreadable file, a
     portrait without a face, an unknown style, and lip models that are not there.
     """
     if output.suffix.lower() != ".mp4":
         raise UserError(f"-o {output}: expected a file name that ends in .mp4")
-    samples = _read_speech(audio)
-    picture = read_picture(portrait)
+    samples = sound_of(audio, SAMPLE_RATE)
+    picture = picture_of(portrait)
     landmarks = portrait_landmarks(picture)
     if landmarks is None:
         raise UserError(f"{portrait}: no face found; expected a picture with one face, frontal, at least 100 px wide")
@@ -72,15 +84,8 @@ def animate(
         state = refiner.refine(state, emodiff.channels, speech, emodiff.feature_id, frames_of_style)
     method = EMODIFF if refiner is None else MAGICTALK
     _render(picture, landmarks, to_motion(state, emodiff.channels), samples, size, output, style, method)
-    return {
-        "output": str(output),
-        "frames": frames,
-        "duration_s": round(frames / FRAME_RATE, 3),
-        "style": style,
-        "intensity": intensity,
-        "method": method,
-        "model": str(model_dir),
-    }
+    duration = round(frames / FRAME_RATE, 3)
+    return Animated(str(output), frames, duration, style, intensity, method, str(model_dir))
 
 
 def _refiner(workspace: Workspace) -> LipRefiner:
@@ -93,20 +98,6 @@ def _refiner(workspace: Workspace) -> LipRefiner:
     return LipRefiner.load(current_model(workspace.models("audio2bs")), current_model(workspace.models("lip_residue")))
 
 
-def _read_speech(audio: Path) -> NDArray[np.float32]:
-    if not audio.is_file():
-        raise UserError(f"{audio}: no such audio file")
-    try:
-        samples = read_audio(audio, SAMPLE_RATE)
-    except PermanentError as error:
-        raise UserError(
-            f"{audio}: not readable as audio ({error}); expected speech as wav, mp3, m4a, flac, ogg ..."
-        ) from error
-    if not len(samples):
-        raise UserError(f"{audio}: holds no sound")
-    return samples
-
-
 def _render(
     picture: NDArray[np.uint8],
     landmarks: NDArray[np.float32],
@@ -117,14 +108,12 @@ def _render(
     style: str,
     method: str,
 ) -> None:
-    # The video is finished and signed under a temporary name, so that a failure leaves no unsigned file behind.
-    unsigned = output.with_name(f".tmp-{output.name}")
     animator = PortraitAnimator(picture, landmarks, builtin_rig(), size)
     try:
-        stamped = (stamp(frame, LABEL) for frame in animator.render(motion))
-        write_video(unsigned, stamped, FRAME_RATE, samples, metadata=provenance_metadata(model=method, style=style))
-        sign_video(unsigned)
-        unsigned.replace(output)
+        stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in animator.render(motion))
+        # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.
+        with atomic_path(output) as unsigned:
+            write_video(unsigned, stamped, FRAME_RATE, samples, metadata=provenance_metadata(model=method, style=style))
+            sign_video(unsigned, title=output.name)
     finally:
         animator.close()
-        unsigned.unlink(missing_ok=True)

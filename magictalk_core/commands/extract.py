@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from magictalk_core.commands.convert import output_format, write_frames
-from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.commands.untrusted import made_apart
+from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION, extract_video
 from magictalk_core.faces.tracker import open_tracker
-from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_weights
+from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_weights, weight_files
+from magictalk_core.rig.curve_files import output_format, write_frames
+from magictalk_core.storage.parquet import read_table, table_metadata, write_table
+from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.clips import safe_name
+from magictalk_core.weights.resolver import resolve
 from magictalk_core.work.isolation import default_workers
 
-__all__ = ["extract_file"]
+__all__ = ["Extracted", "extract_file"]
 
 _TRACKERS = ("auto", "mediapipe", "litert")
+_LONGEST_S = 24 * 3600.0
+"""Of one tracking: hours of video take hours."""
+_TRACKING_GB = 8.0
+"""Memory of the tracking child. Half of it is enough on two processors; every processor has networks of its own."""
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What was written."""
+
+    output: str
+    frames: int
+    frames_with_face: int
+    tracker: str
 
 
 def extract_file(
@@ -25,23 +48,62 @@ def extract_file(
     tracker: str = "auto",
     form: str | None = None,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
-    """Track `video` and write `output` in a format of `rig.motion_file`; returns a summary.
+) -> Extracted:
+    """Track `video` and write `output` in a format of `rig.curve_files`.
 
-    `progress` is called with the number of frames done. All processors work on it.
+    `progress` is called with the number of frames done. All processors work on it. Raises `UserError`, and
+    `PermanentError` where weights are missing.
     """
     target = output_format(output, form)
     if tracker not in _TRACKERS:
         raise UserError(f"--tracker {tracker}: expected one of {', '.join(_TRACKERS)}")
     if not video.is_file():
         raise UserError(f"{video}: no such video file")
-    threads = default_workers()
-    opened = open_tracker(cast(TrackerChoice, tracker), threads)
-    try:
-        table = extract_video(video, safe_name(video.stem), opened, threads, progress)
-    except PermanentError as error:
-        raise UserError(f"{video}: {error}") from error
-    metadata = {"tracker": opened.id, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(opened.id)}
+    for name in weight_files(tracker_id(cast(TrackerChoice, tracker))):
+        resolve(name)  # fetched or missed here, not in the child
+    limits = {"timeout_s": _LONGEST_S, "memory_gb": _TRACKING_GB}
+    with (
+        _counter(progress) as counter,
+        made_apart(_track, video, tracker, counter, suffix=".parquet", **limits) as made,
+    ):
+        table, about = read_table(FRAMES, made), table_metadata(made)
+    metadata = {name: about[name] for name in ("tracker", "version", "weights")}
     write_frames(table, output, target, metadata)
     found = sum(table.column("face_found").to_pylist())
-    return {"output": str(output), "frames": len(table), "frames_with_face": found, "tracker": opened.id}
+    return Extracted(str(output), len(table), found, about["tracker"])
+
+
+def _track(video: Path, tracker: str, counter: Path, piece: Path) -> None:
+    """The child's work: all that opens the video."""
+    threads = default_workers()
+    opened = open_tracker(cast(TrackerChoice, tracker), threads)
+    with counter.open("r+b", buffering=0) as file:
+
+        def count(done: int) -> None:
+            os.pwrite(file.fileno(), done.to_bytes(8, "little"), 0)
+
+        table = extract_video(video, safe_name(video.stem), opened, threads, count)
+    metadata = {"tracker": opened.id, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(opened.id)}
+    write_table(FRAMES, table, piece, metadata)
+
+
+@contextmanager
+def _counter(progress: Callable[[int], None] | None) -> Iterator[Path]:
+    """A file of eight bytes in which a child counts its frames; `progress` hears of it while the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="magictalk-") as folder:
+        counter = Path(folder) / "frames"
+        counter.write_bytes(bytes(8))
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.2):
+                if progress is not None:
+                    progress(int.from_bytes(counter.read_bytes(), "little"))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield counter
+        finally:
+            ended.set()
+            watcher.join()

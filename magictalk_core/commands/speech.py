@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from magictalk_core.commands.untrusted import sound_of
 from magictalk_core.config import SpeechConfig
-from magictalk_core.errors import PermanentError, UserError
-from magictalk_core.media.decode import read_audio
+from magictalk_core.errors import UserError
 from magictalk_core.speech.alignment import frame_count, step_windows
 from magictalk_core.speech.features import feature_spec, feature_weights, speech_table
-from magictalk_core.speech.logmel import SAMPLE_RATE
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import SPEECH
 from magictalk_core.vocabulary.clips import safe_name
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
-__all__ = ["LAYOUTS", "featurize_file"]
+__all__ = ["LAYOUTS", "Featurized", "featurize_file"]
 
 LAYOUTS = ("frames", "steps", "windows")
 """frames: one vector per 25 fps frame, the contract; steps: (T, 29), 50 per second; windows: (frames, 16, 29)."""
 
 
+@dataclass(frozen=True)
+class Featurized:
+    """What was written."""
+
+    output: str
+    feature: str
+    layout: str
+    shape: str
+
+
 def featurize_file(
     source: Path, output: Path, feature: str = SpeechConfig().feature, layout: str = "frames", logits: bool = False
-) -> dict[str, Any]:
-    """Write the features of the sound of `source` (any audio or video file) and return a summary.
+) -> Featurized:
+    """Write the features of the sound of `source`, any audio or video file.
 
     `output` is `.parquet` (a `speech` table, layout `frames` only) or `.npy` (float32). `steps` and `windows` hold
     log-probabilities of DeepSpeech's 29 classes, or its raw logits with `logits`, which is what AD-NeRF and VOCA take.
@@ -36,10 +47,7 @@ def featurize_file(
     spec = feature_spec(feature)
     _check(source, output, layout, logits, spec.classes)
     weights = feature_weights(feature)
-    try:
-        samples = read_audio(source, SAMPLE_RATE)
-    except PermanentError as error:
-        raise UserError(f"{source}: {error}") from error
+    samples = sound_of(source, SAMPLE_RATE)
     frames = frame_count(len(samples) / SAMPLE_RATE)
     output.parent.mkdir(parents=True, exist_ok=True)
     if layout == "frames":
@@ -48,14 +56,14 @@ def featurize_file(
             write_table(
                 SPEECH, table, output, {"feature_id": feature, "version": spec.version, "weights": str(weights)}
             )
-            return _summary(output, feature, layout, (frames, spec.size))
+            return Featurized(str(output), feature, layout, f"{frames} x {spec.size}")
         values = np.stack(table["features"].to_numpy()) if frames else np.zeros((0, spec.size), np.float32)
     else:
         steps = _steps(samples, feature, logits)
         values = steps if layout == "steps" else step_windows(steps, frames)
     with atomic_path(output) as temporary, temporary.open("wb") as file:
         np.save(file, values.astype(np.float32))
-    return _summary(output, feature, layout, values.shape)
+    return Featurized(str(output), feature, layout, " x ".join(map(str, values.shape)))
 
 
 def _check(source: Path, output: Path, layout: str, logits: bool, classes: int) -> None:
@@ -70,8 +78,8 @@ def _check(source: Path, output: Path, layout: str, logits: bool, classes: int) 
     if layout != "frames" and not classes:
         known = [f for f in get_args(SpeechConfig.model_fields["feature"].annotation) if feature_spec(f).classes]
         raise UserError(f"--layout {layout}: expected a DeepSpeech feature ({', '.join(known)})")
-    if not source.is_file():
-        raise UserError(f"{source}: no such file")
+    if not source.is_file():  # told before weights are looked for
+        raise UserError(f"{source}: no such audio or video file")
 
 
 def _steps(samples: NDArray[np.float32], feature: str, logits: bool) -> NDArray[np.float32]:
@@ -80,7 +88,3 @@ def _steps(samples: NDArray[np.float32], feature: str, logits: bool) -> NDArray[
 
     values = raw_logits(load_model(feature), [np.clip(np.nan_to_num(samples), -1.0, 1.0).astype(np.float32)])[0]
     return values if logits else floored_log_probabilities(values)
-
-
-def _summary(output: Path, feature: str, layout: str, shape: tuple[int, ...]) -> dict[str, Any]:
-    return {"output": str(output), "feature": feature, "layout": layout, "shape": " x ".join(map(str, shape))}

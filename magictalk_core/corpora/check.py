@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
-from magictalk_core.corpora.folder import clips as folder
-from magictalk_core.corpora.hdtf.check import hdtf_findings
-from magictalk_core.corpora.list_files import Findings, Problem
-from magictalk_core.corpora.mead.check import mead_findings
-from magictalk_core.corpora.mead.clips import find_clips as find_mead_like_clips
-from magictalk_core.corpora.records import ClipSource
-from magictalk_core.corpora.registry import CorpusEntry
-from magictalk_core.corpora.source import AUDIO_SUFFIXES, LOCAL, VIDEO_SUFFIXES
-from magictalk_core.corpora.talkinghead1kh.check import talkinghead_findings
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.findings import Problem
+from magictalk_core.corpora.kinds import corpus_of, kind_of
+from magictalk_core.corpora.raw_files import AUDIO_SUFFIXES, LOCAL, VIDEO_SUFFIXES, scan_corpus
 from magictalk_core.errors import MagicTalkError, UserError
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.workspace import Workspace
 
-__all__ = ["CorpusCheck", "Found", "FunnelRow", "check_corpus", "scan_files"]
+__all__ = ["CorpusCheck", "Found", "FunnelRow", "check_corpus"]
 
 
 @dataclass(frozen=True)
@@ -81,8 +74,9 @@ def check_corpus(workspace: Workspace, entry: CorpusEntry) -> CorpusCheck:
     """
     if not entry.root.is_dir():
         raise UserError(f"corpus `{entry.name}`: its folder {entry.root} is not there: is the disk mounted?")
-    files = scan_files(entry.root, workspace.local_media(entry.name))
-    findings = _FINDINGS[entry.kind](entry, files)
+    listed, left_out = scan_corpus(entry.root, workspace.local_media(entry.name))
+    files = {file.path: file.bytes for file in listed}
+    findings = kind_of(entry).check(corpus_of(entry), files)
     funnel, source, problems = _funnel(workspace, entry.name)
     return CorpusCheck(
         corpus=entry.name,
@@ -90,44 +84,11 @@ def check_corpus(workspace: Workspace, entry: CorpusEntry) -> CorpusCheck:
         root=str(entry.root),
         facts=findings.facts,
         tables=findings.tables,
-        problems=(*findings.problems, *problems),
+        problems=(*findings.problems, *(Problem(one.why, one.path, one.what) for one in left_out), *problems),
         found=_found(files),
         funnel=funnel,
         funnel_from=source,
     )
-
-
-def scan_files(root: Path, local: Path) -> dict[str, int]:
-    """Path -> bytes of every file below `root` and, under the prefix `@local/`, below `local`.
-
-    As in the listing of the source, hidden files and linked folders are left out, and so are names that are no UTF-8.
-    """
-    found = dict(_scan(root, ""))
-    if local.is_dir():
-        found.update(_scan(local, LOCAL))
-    return dict(sorted(found.items()))
-
-
-def _scan(root: Path, prefix: str) -> Iterator[tuple[str, int]]:
-    folders = [(str(root), prefix)]
-    while folders:
-        path, below = folders.pop()
-        with os.scandir(path) as entries:
-            for found in entries:
-                if found.name.startswith("."):
-                    continue
-                if found.is_dir(follow_symlinks=False):
-                    folders.append((found.path, f"{below}{found.name}/"))
-                elif found.is_file() and _is_utf8(found.name):
-                    yield f"{below}{found.name}", found.stat().st_size
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _found(files: Mapping[str, int]) -> Found:
@@ -168,39 +129,3 @@ def _funnel_rows(clips: pd.DataFrame) -> Iterator[FunnelRow]:
             round(float(lengths.sum()) / 3600, 4),
             int(lengths.isna().sum()),
         )
-
-
-def _folder_findings(entry: CorpusEntry, files: Mapping[str, int]) -> Findings:
-    """Counts for corpora without an official list; of a labels file, whether it can be read."""
-    source = pd.DataFrame({"path": [path for path in files if PurePosixPath(path).suffix.lower() in VIDEO_SUFFIXES]})
-    if entry.kind == "sample":
-        both = [path for path in files if PurePosixPath(path).suffix.lower() in VIDEO_SUFFIXES | AUDIO_SUFFIXES]
-        return _counts(find_mead_like_clips(entry, pd.DataFrame({"path": both})), [])
-    try:
-        return _counts(folder.find_clips(entry, source), [])
-    except UserError as error:
-        without = entry.model_copy(update={"labels": None})
-        problem = Problem("labels", str(entry.labels), f"{error}; counted without labels")
-        return _counts(folder.find_clips(without, source), [problem])
-
-
-def _counts(clips: list[ClipSource], problems: list[Problem]) -> Findings:
-    facts = {
-        "clips": len(clips),
-        "speakers": len({clip.speaker for clip in clips}),
-        "clips_without_emotion": sum(clip.emotion is None for clip in clips),
-    }
-    tables = {}
-    for name in ("emotion", "split", "licence"):
-        counts = Counter(str(getattr(clip, name) or "none") for clip in clips)
-        tables[f"clips by {name}"] = [{name: value, "clips": n} for value, n in sorted(counts.items())]
-    return Findings(facts, tables, problems)
-
-
-_FINDINGS: dict[str, Callable[[CorpusEntry, Mapping[str, int]], Findings]] = {
-    "hdtf": hdtf_findings,
-    "talkinghead1kh": talkinghead_findings,
-    "mead": mead_findings,
-    "folder": _folder_findings,
-    "sample": _folder_findings,
-}

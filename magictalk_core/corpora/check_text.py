@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from magictalk_core.corpora.check import CorpusCheck, Found
-from magictalk_core.corpora.list_files import Problem
+from magictalk_core.corpora.findings import Problem
 
 __all__ = ["print_check"]
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from magictalk_core.corpora.source import LOCAL, VIDEO_SUFFIXES
+from magictalk_core.corpora.findings import Problem
+from magictalk_core.corpora.raw_files import LOCAL, VIDEO_SUFFIXES
 
 __all__ = [
-    "Findings",
-    "Problem",
     "Row",
     "absent_lists",
     "choose_lists",
@@ -20,25 +18,6 @@ __all__ = [
     "videos_by_stem",
     "youtube_address",
 ]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing in a list or on disk that a reader must know. `kind` is a short code, `where` is `file:line` or a
-    name, `what` says what was found and how it is read. None of them stops anything."""
-
-    kind: str
-    where: str
-    what: str
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a look at lists and names found: single numbers, tables (name -> rows of equal keys), and oddities."""
-
-    facts: dict[str, Any] = field(default_factory=dict)
-    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,35 @@
-"""Clip records: what every corpus adapter produces, whatever the layout of the raw corpus."""
+"""What passes between a corpus kind and the rest: the corpus as understood, its clips, what it wants downloaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.clips import Split, shard_key
 
-__all__ = ["ClipSource", "ListedBox"]
+__all__ = ["ClipSource", "Corpus", "ListedBox", "Recording"]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A registered corpus with what its kind says where the user said nothing: what the functions of a kind work from.
+
+    `buckets`: number of shards, over which its source videos are spread; None: every speaker is a shard.
+    `is_synthetic`: its clips are made by a program, not filmed; a layout of filmed clips can hold made ones.
+    """
+
+    name: str
+    root: Path
+    licence: str
+    split: str
+    buckets: int | None
+    is_synthetic: bool = False
+    views: tuple[str, ...] = ()
+    labels: Path | None = None
+
+    def shard(self, speaker: str, source: str) -> str:
+        """The shard of the clips of a speaker's source recording."""
+        return speaker if self.buckets is None else shard_key(source, self.buckets)
 
 
 @dataclass(frozen=True)
@@ -52,3 +74,12 @@ class ClipSource:
     box: ListedBox | None = None
     address: str | None = None
     split: Split = Split.TRAIN
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A published recording and the files, below the local folder, that it is wanted as. `height` in lines."""
+
+    address: str
+    files: tuple[str, ...]
+    height: int | None

@@ -2,91 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
-from magictalk_core.config import StrictModel
+from magictalk_core.corpora.entry import UNKNOWN_LICENCE, CorpusEntry, is_corpus_name
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.workspace import Workspace
 
-__all__ = ["CorpusEntry", "Kind", "SplitScheme", "add_corpus", "list_corpora", "load_corpus", "new_entry", "view_names"]
-
-Kind = Literal["mead", "hdtf", "talkinghead1kh", "folder", "sample"]
-SplitScheme = Literal["auto", "rank", "eat", "smirk", "emote", "official", "train"]
-View = Literal["front", "down", "top", "left_30", "left_60", "right_30", "right_60"]
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-# First parts of the asset keys that belong to no corpus.
-_RESERVED = frozenset(
-    {
-        "arkit_dataset",
-        "cache",
-        "generated",
-        "lineage_report",
-        "lip_ablation",
-        "manifests",
-        "models",
-        "recipes",
-        "refined",
-        "release",
-        "report",
-        "rig",
-        "scores",
-        "set_scores",
-        "tables",
-        "training_set",
-        "videos",
-    }
-)
-
-
-class CorpusEntry(StrictModel):
-    """What the user said about a corpus. The folder `root` is only ever read."""
-
-    name: str = Field(description="first part of its clip ids: lower-case letters, digits and _")
-    kind: Kind = Field(description="layout on disk")
-    root: Path = Field(description="folder with the raw files, absolute")
-    licence: str = Field("unknown", description="licence or terms of the raw clips; unknown: the adapter's own, if any")
-    labels: Path | None = Field(None, description="folder only: CSV with path[,speaker,emotion,level,split,licence]")
-    buckets: int | None = Field(
-        None, ge=1, le=1000, description="shards; default 64 for talkinghead1kh, 16 hdtf, 4 folder"
-    )
-    views: tuple[View, ...] = Field(("front",), min_length=1, description="mead and sample: camera views that are used")
-    split: SplitScheme = Field(
-        "auto",
-        description="auto: eat for mead, official for talkinghead1kh, rank for the others; see corpora/splits.py",
-    )
-
-    @model_validator(mode="after")
-    def _check_split(self) -> CorpusEntry:
-        fits = {"official": ("talkinghead1kh",)} | dict.fromkeys(("eat", "smirk", "emote"), ("mead", "sample"))
-        if self.kind not in fits.get(self.split, (self.kind,)):
-            raise ValueError(
-                f"split `{self.split}` is for {' and '.join(fits[self.split])}, this corpus is {self.kind}"
-            )
-        return self
-
-    @property
-    def n_buckets(self) -> int:
-        """Shards of a corpus whose shards are buckets of its source videos."""
-        return self.buckets or {"talkinghead1kh": 64, "hdtf": 16}.get(self.kind, 4)
-
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError(
-                f"`{name}` is no corpus name: expected a lower-case letter, then at most 31 lower-case letters, digits "
-                "or _, for example `mead` or `my_clips`"
-            )
-        if name in _RESERVED:
-            raise ValueError(f"`{name}` is the name of an asset: choose another, for example `{name}_clips`")
-        return name
+__all__ = ["add_corpus", "list_corpora", "load_corpus", "new_entry", "view_names"]
 
 
 def new_entry(
@@ -95,7 +23,7 @@ def new_entry(
     kind: str,
     root: Path,
     labels: Path | None = None,
-    licence: str = "unknown",
+    licence: str = UNKNOWN_LICENCE,
     **options: Any,
 ) -> CorpusEntry:
     """An entry from command-line values; paths become absolute. Raises `UserError` naming what is wrong."""
@@ -106,8 +34,8 @@ def new_entry(
 
 
 def view_names(text: str) -> tuple[str, ...]:
-    """`front,left_30` as views; `all` is all seven."""
-    return get_args(View) if text == "all" else tuple(name.strip() for name in text.split(",") if name.strip())
+    """`front,left_30` as names of views."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _absolute(path: Path) -> Path:
@@ -116,20 +44,23 @@ def _absolute(path: Path) -> Path:
 
 def _validated(values: Any, where: str) -> CorpusEntry:
     try:
-        return CorpusEntry.model_validate(values)
+        entry = CorpusEntry.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
             ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
             for e in error.errors()
         )
         raise UserError(f"{where}: {problems}") from error
+    try:
+        corpus_of(entry)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    return entry
 
 
 def _check_paths(entry: CorpusEntry) -> None:
     if not entry.root.is_dir():
         raise UserError(f"corpus `{entry.name}`: expected a folder at {entry.root}, found none: check --root")
-    if entry.labels is not None and entry.kind != "folder":
-        raise UserError(f"corpus `{entry.name}`: labels are for --kind folder; {entry.kind} has them in its paths")
     if entry.labels is not None and not entry.labels.is_file():
         raise UserError(f"corpus `{entry.name}`: expected a CSV file at {entry.labels}, found none: check --labels")
 
@@ -152,7 +83,7 @@ def add_corpus(workspace: Workspace, entry: CorpusEntry, replace: bool = False) 
 
 def load_corpus(workspace: Workspace, name: str) -> CorpusEntry:
     """The entry of that name. Raises `UserError` naming the registered ones."""
-    file = workspace.corpus_file(name) if _NAME.fullmatch(name) else None
+    file = workspace.corpus_file(name) if is_corpus_name(name) else None
     if file is None or not file.is_file():
         known = ", ".join(entry.name for entry in list_corpora(workspace)) or "none"
         raise UserError(

@@ -6,55 +6,23 @@ depend on the corpus. The price of exact shares in small corpora: a new speaker 
 fixed hash threshold would never move anybody, but leaves small corpora without test speakers; a user who needs a frozen
 split writes it into the labels file.
 
-**eat, smirk, emote**: the test speakers (and val speakers, where published) that the literature uses for MEAD.
-EDTalk's are EAT's.
-
-**official**: TalkingHead-1KH's own lists; its adapter reads them. **train**: everybody is in train.
+**train**: everybody is in train. Kinds have further schemes of their own, from published lists: see their folders.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from magictalk_core.corpora.registry import CorpusEntry, SplitScheme
 from magictalk_core.vocabulary.clips import Split, Status
 
-__all__ = [
-    "LITERATURE_SPLITS",
-    "check_disjoint",
-    "official_splits",
-    "rank_splits",
-    "scheme_of",
-    "speaker_splits",
-]
+if TYPE_CHECKING:
+    import pandas as pd
 
-logger = logging.getLogger("magictalk.corpora")
+__all__ = ["check_disjoint", "named_splits", "official_splits", "rank_splits", "speaker_splits"]
 
 _TEST_SHARE = _VAL_SHARE = 0.15
-
-LITERATURE_SPLITS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "eat": (frozenset({"M003", "M030", "W009", "W015"}), frozenset()),
-    "smirk": (
-        frozenset({"M005", "M022", "M028", "W029", "W033"}),
-        frozenset({"M013", "M023", "M042", "W018", "W028"}),
-    ),
-    "emote": (
-        frozenset({"M037", "M039", "M040", "M041", "M042", "W037", "W038", "W040"}),
-        frozenset({"M032", "M033", "M034", "M035", "W033", "W035", "W036"}),
-    ),
-}
-"""Name -> (test speakers, val speakers) of MEAD. Sources: yuangan/EAT_code, georgeretsi/smirk, radekd91/inferno."""
-
-
-def scheme_of(entry: CorpusEntry) -> SplitScheme:
-    """The corpus's split scheme with `auto` resolved."""
-    if entry.split != "auto":
-        return entry.split
-    return "eat" if entry.kind == "mead" else "official" if entry.kind == "talkinghead1kh" else "rank"
 
 
 def _ranked(speakers: Iterable[str]) -> list[str]:
@@ -76,24 +44,18 @@ def rank_splits(speakers: Iterable[str]) -> dict[str, Split]:
     return dict(zip(ranked, order, strict=True))
 
 
-def speaker_splits(speakers: Iterable[str], scheme: SplitScheme) -> dict[str, Split]:
-    """speaker -> split. A scheme of the literature that publishes no val speakers takes 15 % of the others by rank.
-
-    Where none of a scheme's test speakers is there (a part of MEAD), the rank rule decides, and the log says so.
-    """
+def speaker_splits(speakers: Iterable[str], scheme: str) -> dict[str, Split]:
+    """speaker -> split by the scheme `rank` or `train`, which every kind has."""
     everybody = set(speakers)
-    if scheme == "train":
-        return dict.fromkeys(everybody, Split.TRAIN)
-    if scheme not in LITERATURE_SPLITS:
-        return rank_splits(everybody)
-    test, val = LITERATURE_SPLITS[scheme]
-    if not test & everybody:
-        logger.warning(
-            "no test speaker of the split `%s` (%s) is here: rank rule used", scheme, ", ".join(sorted(test))
-        )
-        return rank_splits(everybody)
+    return dict.fromkeys(everybody, Split.TRAIN) if scheme == "train" else rank_splits(everybody)
+
+
+def named_splits(speakers: Iterable[str], test: Set[str], val: Set[str]) -> dict[str, Split]:
+    """speaker -> split where a list names the test and val speakers; of a list without val speakers 15 % of the others,
+    by rank, are."""
+    everybody = set(speakers)
     others = _ranked(everybody - test)
-    chosen = val & everybody if val else frozenset(others[: _share(_VAL_SHARE, len(others), 2)])
+    chosen = val & everybody if val else set(others[: _share(_VAL_SHARE, len(others), 2)])
     splits = dict.fromkeys(others, Split.TRAIN) | dict.fromkeys(chosen, Split.VAL)
     return splits | dict.fromkeys(test & everybody, Split.TEST)
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from magictalk_core.corpora.kinds import corpus_of, kind_of
 from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_text
 from magictalk_core.evaluation.sync_scores import SYNC_METRICS, sync_values
 from magictalk_core.evaluation.table import GROUND_TRUTH, METRICS_VERSION, score_clip, score_ground_truth, summary
 from magictalk_core.metrics.catalogue import METRICS
@@ -26,13 +29,14 @@ from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION, SCORES
 from magictalk_core.training.run import current_model
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.work.manifest import read_manifest
 from magictalk_core.work.stamps import stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 
 __all__ = ["TRUE_CURVE_METRIC", "ScoreTable", "mean_score", "score_test_motion", "write_summary"]
 
 TRUE_CURVE_METRIC = "jaw_open_correlation_true_curve"
-"""Only for the sample corpus: generated jawOpen against the curve that animated the clip, no tracker in between."""
+"""Where a corpus's kind knows the curves that animated its clips: generated jawOpen against them, without a tracker."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,16 @@ def score_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Pres
         "rig": file_md5(rig_file),
         "expert": tree_md5(expert),
         "version": METRICS_VERSION,
+        "schema": SCORES.version,
+        # The truth and the window of the seams are not in the generated motion.
+        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
+        "window": preset.training_set.window,
     }
     if not stamp_is_valid(path, inputs):
-        motion = pd.concat([read_frame(MOTION, motion) for motion in motions], ignore_index=True)
-        rows = _score_all(workspace, motion, load_rig(rig_file), SyncExpertModel.load(expert), preset)
-        write_table(SCORES, rows, path)
+        motion, rig = pd.concat([read_frame(MOTION, m) for m in motions], ignore_index=True), load_rig(rig_file)
+        parts = PartsUsed.of(workspace, corpora, rig.name)
+        rows = _score_all(workspace, motion, rig, SyncExpertModel.load(expert), preset)
+        write_table(SCORES, [{**r, "stand_ins": stand_ins_text(parts, r["method"], r["metric"])} for r in rows], path)
         write_stamp(path, inputs)
     return ScoreTable(path, file_md5(path), len(read_frame(SCORES, path, columns=["metric"])))
 
@@ -68,10 +77,14 @@ def _score_all(
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     window = preset.training_set.window
+    curves: dict[str, dict[str, NDArray[np.float32]]] = {}
     generated = {str(clip_id): methods for clip_id, methods in motion.groupby("clip_id")}
     for clip in _read_clips(workspace, generated):
         clip_id, truth, speech = clip.clip_id, clip.motion, clip.speech
-        curve = _true_curve(workspace, clip_id.split("/")[0], clip_id)
+        corpus = clip_id.split("/")[0]
+        if corpus not in curves:
+            curves[corpus] = _true_curves(workspace, corpus)
+        curve = curves[corpus].get(clip_id)
         rows += score_ground_truth(clip_id, truth, window)
         rows += _sync_rows(clip_id, GROUND_TRUTH, sync_values(expert, truth, speech, clip.feature_id))
         for method, table in generated[clip_id].groupby("method", sort=True):
@@ -99,16 +112,14 @@ def _sync_rows(clip_id: str, method: str, values: dict[str, float | None]) -> li
     ]
 
 
-def _true_curve(workspace: Workspace, corpus: str, clip_id: str) -> Any:
-    """(n, 58) of the curves that animated a clip of the sample corpus, else None."""
+def _true_curves(workspace: Workspace, corpus: str) -> dict[str, NDArray[np.float32]]:
+    """clip id -> (n, 58) of the curves that animated it; empty where the corpus's kind knows none."""
     entry = load_corpus(workspace, corpus)
-    if entry.kind != "sample":
-        return None
-    from magictalk_core.sample_corpus.build import truth_table
-
-    table = truth_table(entry.root, corpus)
-    rows = table[table["clip_id"] == clip_id].sort_values("frame_index")
-    return rows[list(MOTION_NAMES)].to_numpy(np.float32) if len(rows) else None
+    read = kind_of(entry).true_curves
+    if read is None:
+        return {}
+    clips = read(corpus_of(entry)).sort_values("frame_index").groupby("clip_id")
+    return {str(clip_id): rows[list(MOTION_NAMES)].to_numpy(np.float32) for clip_id, rows in clips}
 
 
 def mean_score(scores: Path, method: str, metric: str) -> float | None:
@@ -119,7 +130,7 @@ def mean_score(scores: Path, method: str, metric: str) -> float | None:
 
 
 def write_summary(workspace: Workspace) -> Path:
-    """`tables/summary.csv`: mean, interval and n per method and metric."""
+    """`tables/summary.csv`: mean, interval, n and stand-ins per method and metric."""
     path = workspace.tables / "summary.csv"
     table = summary(read_frame(SCORES, workspace.scores / "scores.parquet"))
     with atomic_path(path) as temporary:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
@@ -27,34 +28,57 @@ from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.render import RigRenderer
 from magictalk_core.rig.rig import Rig, load_rig
+from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.stamps import output_md5, stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 
-__all__ = ["COMPARISON_VERSION", "ComparisonVideos", "render_comparisons"]
+__all__ = ["COMPARISON_VERSION", "Comparison", "ComparisonVideos", "read_comparisons", "render_comparisons"]
 
 logger = logging.getLogger("magictalk.videos")
 
-COMPARISON_VERSION = "5"
+COMPARISON_VERSION = "6"
 METHOD = MAGICTALK
-LABEL = "SYNTHETIC"
+_LIST = "comparisons.json"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A test clip of which a video was wanted: `file` is its name in the folder, or None and `reason` says why not."""
+
+    clip_id: str
+    file: str | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
 class ComparisonVideos:
-    """The folder of videos and the digest over them."""
+    """The folder of videos, the digest over it, and what is in it."""
 
     path: Path
     md5: str
-    videos: int
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def videos(self) -> int:
+        return sum(comparison.file is not None for comparison in self.comparisons)
+
+
+class _NoPortrait(PermanentError):
+    """No frame of the clip can serve as the portrait."""
 
 
 def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> ComparisonVideos:
-    """Render up to `evaluation.max_videos` test clips; an unchanged set is not rendered again."""
+    """Render up to `evaluation.max_videos` test clips; an unchanged set is not rendered again.
+
+    The folder is replaced as a whole, with every video in it signed: a run that ends early leaves the old one. A clip
+    without a face for the portrait has no video but a reason.
+    """
     out = workspace.videos / "comparison"
     generated = workspace.refined("test") / "motion.parquet"
     clips = _spread(test_clips(workspace, corpora, preset.evaluation.max_clips), preset.evaluation.max_videos)
@@ -67,17 +91,47 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
         "size": preset.evaluation.video_size,
     }
     if not stamp_is_valid(out, inputs):
-        shutil.rmtree(out, ignore_errors=True)
+        for left in out.parent.glob(f".tmp-*{out.name}-*"):
+            shutil.rmtree(left)  # of a run that was killed; nothing in it need be signed
         motions = read_frame(MOTION, generated, filters=[("method", "==", METHOD)])
-        rig = load_rig(workspace.rig / "rig.npz")
-        styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
-        for number, (corpus, clip_id) in enumerate(clips, 1):
-            motion = motions[motions["clip_id"] == clip_id].sort_values("frame_index")[list(MOTION_NAMES)]
-            target = out / f"{clip_id.replace('/', '-')}.mp4"
-            _render(readers[corpus], clip_id, motion.to_numpy(np.float32), rig, preset, target, styles[clip_id])
-            logger.info("comparison video %d of %d: %s", number, len(clips), target.name)
+        with atomic_directory(out) as folder:
+            made = _render_all(workspace, clips, readers, motions, preset, folder)
+            rows = [asdict(comparison) for comparison in made]
+            (folder / _LIST).write_text(json.dumps(rows, indent=1), encoding="utf-8")
         write_stamp(out, inputs)
-    return ComparisonVideos(out, output_md5(out), len(clips))
+    return ComparisonVideos(out, output_md5(out), read_comparisons(out))
+
+
+def read_comparisons(folder: Path) -> tuple[Comparison, ...]:
+    """What `render_comparisons` left in `folder`, in the order of the test clips."""
+    if not (folder / _LIST).is_file():
+        raise PermanentError(f"no comparison videos in {folder}: type `magictalk run --select videos/comparison`")
+    return tuple(Comparison(**row) for row in json.loads((folder / _LIST).read_text(encoding="utf-8")))
+
+
+def _render_all(
+    workspace: Workspace,
+    clips: Sequence[tuple[str, str]],
+    readers: Mapping[str, CorpusReader],
+    motions: pd.DataFrame,
+    preset: Preset,
+    folder: Path,
+) -> list[Comparison]:
+    rig = load_rig(workspace.rig / "rig.npz")
+    styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
+    made = []
+    for number, (corpus, clip_id) in enumerate(clips, 1):
+        motion = motions[motions["clip_id"] == clip_id].sort_values("frame_index")[list(MOTION_NAMES)]
+        name = f"{clip_id.replace('/', '-')}.mp4"
+        try:
+            _render(readers[corpus], clip_id, motion.to_numpy(np.float32), rig, preset, folder / name, styles[clip_id])
+        except _NoPortrait as error:
+            logger.warning("no comparison video %d of %d: %s: %s", number, len(clips), clip_id, error)
+            made.append(Comparison(clip_id, None, str(error)))
+        else:
+            logger.info("comparison video %d of %d: %s", number, len(clips), name)
+            made.append(Comparison(clip_id, name))
+    return made
 
 
 def _spread(clips: Sequence[tuple[str, str]], n: int) -> list[tuple[str, str]]:
@@ -96,7 +150,7 @@ def resting_frame(video: Path, motion: NDArray[np.float32]) -> tuple[NDArray[np.
         for index, frame in enumerate(read_frames(video)):
             if index == best:
                 return frame, np.nan_to_num(motion[index])
-    raise PermanentError(f"{video}: no frame with a face to take as portrait")
+    raise _NoPortrait("no frame with a face to take as portrait")
 
 
 def _render(
@@ -108,19 +162,20 @@ def _render(
     target: Path,
     style: str,
 ) -> None:
+    """Write and sign one video at `target`; raises `_NoPortrait` before anything is written."""
     video, audio = reader.media(clip_id)
     size = preset.evaluation.video_size
     portrait, reference = resting_frame(video, reader.motion(clip_id)[0])
     landmarks = portrait_landmarks(portrait)
     if landmarks is None:
-        raise PermanentError(f"{clip_id}: no face in the frame that should be the portrait")
+        raise _NoPortrait("no face found in the frame that should be the portrait")
     renderer = RigRenderer(rig, size)
     animator = PortraitAnimator(portrait, landmarks, rig, size)
     try:
         panels = [
             Panel("held-out clip", _cut(read_frames(video), len(motion))),
-            Panel("rig", renderer.render(motion), LABEL),
-            Panel("portrait", animator.render(motion, reference), LABEL),
+            Panel("rig", renderer.render(motion), SYNTHETIC_LABEL),
+            Panel("portrait", animator.render(motion, reference), SYNTHETIC_LABEL),
         ]
         frames = side_by_side(panels, size)
         metadata = provenance_metadata(model=METHOD, style=style, source=clip_id)

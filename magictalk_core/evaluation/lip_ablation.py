@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from magictalk_core.evaluation.all_channels import refine_all_channels
 from magictalk_core.evaluation.generate import EMODIFF, test_clips, to_motion
-from magictalk_core.evaluation.probes import Probes, collect_probes
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.set_scores import Judge
+from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_text
 from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
 from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.evaluation.trials import Trials, collect_trials
 from magictalk_core.metrics.coefficients import channel_correlation, group_error
+from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.sync_expert.model import SyncExpertModel
@@ -40,11 +42,11 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["ALL_CHANNELS", "LIP_FAMILIES", "NEUTRAL_LIPS", "LipAblation", "ablate_lips"]
 
-ABLATION_VERSION = "2"
+ABLATION_VERSION = "3"
 NEUTRAL_LIPS, ALL_CHANNELS = "magictalk_neutral_lips", "emodiff_all_channels"
 EXPERT = "sync_expert"
 LIP_FAMILIES = ("audio2bs", "lip_residue", EXPERT, "sync_expert_all_channels")
-_COLUMNS = ("method", "metric", "n", "mean", "difference", "low", "high")
+_COLUMNS = ("method", "metric", "n", "mean", "difference", "low", "high", "stand_ins")
 _RESAMPLES = 5000
 
 Motion = NDArray[Any]
@@ -106,21 +108,23 @@ def ablate_lips(workspace: Workspace, corpora: Sequence[str], preset: Preset) ->
     if not stamp_is_valid(path, inputs):
         methods = _Methods.load(folders, preset)
         clips = test_clips(workspace, corpora, preset.evaluation.max_clips)
-        probes = collect_probes(workspace, clips, methods.emodiff)
+        trials = collect_trials(workspace, clips, methods.emodiff)
         readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
         real = [readers[corpus].clip(clip_id) for corpus, clip_id in clips]
-        rows = [*_own_clips(methods, probes, real), *_asked_emotions(methods, probes, workspace)]
-        rows += _residues(methods.refiner, probes) + _quality(methods.expert, real)
+        rows = [*_own_clips(methods, trials, real), *_asked_emotions(methods, trials, workspace)]
+        rows += _residues(methods.refiner, trials) + _quality(methods.expert, real)
+        parts = PartsUsed.of(workspace, corpora)
+        rows = [{**row, "stand_ins": stand_ins_text(parts, row["method"], row["metric"])} for row in rows]
         with atomic_path(path) as temporary:
             pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(temporary, index=False, float_format="%.6g")
         write_stamp(path, inputs)
     return LipAblation(path, file_md5(path))
 
 
-def _own_clips(methods: _Methods, probes: Probes, real: Sequence[ClipData]) -> list[dict[str, Any]]:
+def _own_clips(methods: _Methods, trials: Trials, real: Sequence[ClipData]) -> list[dict[str, Any]]:
     """Sync, mouth error and jaw correlation of every method on the test clips in their own style."""
     found: dict[str, list[dict[str, float | None]]] = {}
-    for clip, request, made in zip(real, probes.own, methods.emodiff.generate_many(probes.own), strict=True):
+    for clip, request, made in zip(real, trials.own, methods.emodiff.generate_many(trials.own), strict=True):
         feature, channels = clip.feature_id, methods.emodiff.channels
         found.setdefault(GROUND_TRUTH, []).append(sync_values(methods.expert, clip.motion, clip.speech, feature))
         for name, motion in methods.apply(made, request).items():
@@ -133,26 +137,26 @@ def _own_clips(methods: _Methods, probes: Probes, real: Sequence[ClipData]) -> l
     return _differences({name: pd.DataFrame(rows, dtype=float) for name, rows in found.items()})
 
 
-def _asked_emotions(methods: _Methods, probes: Probes, workspace: Workspace) -> list[dict[str, Any]]:
+def _asked_emotions(methods: _Methods, trials: Trials, workspace: Workspace) -> list[dict[str, Any]]:
     """Whether the motion shows the emotion of the style that was asked, as `set_scores` asks it."""
-    judge = Judge.fit(probes, TrainingSet.open(workspace.training_set))
-    if judge.emotion is None or not probes.styled:
+    judge = Judge.fit(trials, TrainingSet.open(workspace.training_set))
+    if judge.emotion is None or not trials.styled:
         return []
     found: dict[str, list[float]] = {}
-    requests = probes.style_requests()
+    requests = trials.style_requests()
     made = methods.emodiff.generate_many(requests)
-    for styled, request, motion in zip(probes.styled, requests, made, strict=True):
+    for styled, request, motion in zip(trials.styled, requests, made, strict=True):
         for name, result in methods.apply(motion, request).items():
-            face = np.asarray(result)[:, list(probes.coefficients)] - styled.face
+            face = np.asarray(result)[:, list(trials.coefficients)] - styled.face
             found.setdefault(name, []).append(float(judge.emotion.shows(face) == styled.emotion))
     return _differences({name: pd.DataFrame({"style_accuracy": values}) for name, values in found.items()})
 
 
-def _residues(refiner: LipRefiner, probes: Probes) -> list[dict[str, Any]]:
+def _residues(refiner: LipRefiner, trials: Trials) -> list[dict[str, Any]]:
     """Mean absolute residue per emotion of the style."""
     sizes: dict[str, list[float]] = {}
-    for styled in probes.styled:
-        mouth = refiner.mouth_of(styled.clip.speech, styled.style, probes.channels)
+    for styled in trials.styled:
+        mouth = refiner.mouth_of(styled.clip.speech, styled.style, trials.channels)
         sizes.setdefault(styled.emotion, []).append(float(np.abs(mouth.residue).mean()))
     order = sorted(sizes, key=lambda emotion: (emotion != NEUTRAL, emotion))
     return [_row("lip_residue", f"residue_{e}", len(sizes[e]), float(np.mean(sizes[e]))) for e in order]
@@ -176,9 +180,8 @@ def _differences(values: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
             known = table[metric].dropna()
             row = _row(method, metric, len(known), float(known.mean()) if len(known) else float("nan"))
             both = (table[metric] - base[metric]).dropna().to_numpy(np.float64)
-            if method not in (EMODIFF, GROUND_TRUTH) and len(both) > 1:
-                picks = np.random.default_rng(0).integers(len(both), size=(_RESAMPLES, len(both)))
-                low, high = np.quantile(both[picks].mean(axis=1), [0.025, 0.975])
-                row |= {"difference": float(both.mean()), "low": float(low), "high": float(high)}
+            interval = mean_interval(both, f"{method}/{metric}", _RESAMPLES)
+            if method not in (EMODIFF, GROUND_TRUTH) and interval is not None:
+                row |= {"difference": float(both.mean()), "low": interval[0], "high": interval[1]}
             rows.append(row)
     return rows

@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, sampling_stamp, test_clips, to_motion
-from magictalk_core.evaluation.probes import INTENSITIES, Probes, collect_probes
+from magictalk_core.evaluation.stand_ins import NONE, PartsUsed, described, stand_ins_text
 from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.evaluation.trials import INTENSITIES, Trials, collect_trials
 from magictalk_core.metrics.catalogue import SET_METRICS
 from magictalk_core.metrics.diversity import diversity
 from magictalk_core.metrics.emotion import EmotionClassifier
-from magictalk_core.metrics.frechet import WindowFeatures, frechet_distance
+from magictalk_core.metrics.frechet import LEAST_WINDOWS, WINDOW, WindowFeatures, frechet_distance, window_count
 from magictalk_core.metrics.seams import seam_ratio
 from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.hashes import file_md5, tree_md5
+from magictalk_core.storage.markdown import markdown_table
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION, SET_SCORES
 from magictalk_core.training.run import current_model
@@ -45,7 +47,7 @@ __all__ = [
     "style_gain",
 ]
 
-SET_SCORES_VERSION = "2"
+SET_SCORES_VERSION = "3"
 NO_STYLE, STUDENT = "emodiff_no_style", "emodiff_student"
 MODELS = (EMODIFF, NO_STYLE, STUDENT)
 
@@ -63,68 +65,72 @@ class SetScores:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """What the scores of a set are measured with, fitted on real motion: `emotion` is None without two emotions."""
+    """What the scores of a set are measured with, fitted on real motion: `features` is None with too few windows of
+    it, `emotion` without two emotions."""
 
-    probes: Probes
-    features: WindowFeatures
+    trials: Trials
+    features: WindowFeatures | None
     emotion: EmotionClassifier | None
 
     @classmethod
-    def fit(cls, probes: Probes, data: TrainingSet) -> Judge:
+    def fit(cls, trials: Trials, data: TrainingSet) -> Judge:
         """Frechet features on the real test clips, the emotion classifier on the training clips."""
-        motions, emotions = _faces_and_emotions(data, [probes.channels[i] for i in probes.coefficients])
+        motions, emotions = _faces_and_emotions(data, [trials.channels[i] for i in trials.coefficients])
         emotion = EmotionClassifier.fit(motions, emotions) if len(set(emotions)) > 1 else None
-        return cls(probes, WindowFeatures.fit([_face(probes, m) for m in probes.real]), emotion)
+        enough = window_count(trials.real) >= LEAST_WINDOWS
+        return cls(trials, WindowFeatures.fit([_face(trials, m) for m in trials.real]) if enough else None, emotion)
 
-    def frechet(self, motions: Sequence[Motion]) -> float:
+    def frechet(self, motions: Sequence[Motion]) -> float | None:
         """Of motions (n, D) in the model's channels to the real test clips; head pose is left out."""
-        real = self.features.rows([_face(self.probes, m) for m in self.probes.real])
-        return frechet_distance(real, self.features.rows([_face(self.probes, m) for m in motions]))
+        if self.features is None or window_count(motions) < LEAST_WINDOWS:
+            return None
+        real = self.features.rows([_face(self.trials, m) for m in self.trials.real])
+        return frechet_distance(real, self.features.rows([_face(self.trials, m) for m in motions]))
 
     def style_accuracy(self, model: EmoDiffModel) -> float | None:
-        if self.emotion is None or not self.probes.styled:
+        if self.emotion is None or not self.trials.styled:
             return None
-        made = model.generate_many(self.probes.style_requests())
-        faces = [_face(self.probes, m) - s.face for m, s in zip(made, self.probes.styled, strict=True)]
-        return self.emotion.accuracy(faces, [s.emotion for s in self.probes.styled])
+        made = model.generate_many(self.trials.style_requests())
+        faces = [_face(self.trials, m) - s.face for m, s in zip(made, self.trials.styled, strict=True)]
+        return self.emotion.accuracy(faces, [s.emotion for s in self.trials.styled])
 
     def real_style_accuracy(self, data: TrainingSet) -> float | None:
         """On the real test clips: what a perfect method would reach."""
-        names = [self.probes.channels[i] for i in self.probes.coefficients]
+        names = [self.trials.channels[i] for i in self.trials.coefficients]
         motions, emotions = _faces_and_emotions(data, names, Split.TEST)
         return self.emotion.accuracy(motions, emotions) if self.emotion is not None and motions else None
 
     def intensity(self, model: EmoDiffModel) -> float | None:
         """Mean rank correlation of the asked intensity with the level of the emotion's signature channels."""
-        asked = [(s, r) for s, r in self.probes.intensity_requests() if s.emotion in SIGNATURES]
+        asked = [(s, r) for s, r in self.trials.intensity_requests() if s.emotion in SIGNATURES]
         made = iter(model.generate_many([request for _, requests in asked for request in requests]))
         found = []
         for styled, requests in asked:
             motions = [next(made) for _ in requests]
             for channels in SIGNATURES[styled.emotion]:
-                seen = [self.probes.channels.index(name) for name in channels if name in self.probes.channels]
+                seen = [self.trials.channels.index(name) for name in channels if name in self.trials.channels]
                 levels = [float(motion[:, seen].mean()) for motion in motions] if seen else [0.0]
                 if np.ptp(levels) > 0:
                     found.append(float(spearmanr(INTENSITIES, levels).statistic))
         return float(np.mean(found)) if found else None
 
     def diversity(self, model: EmoDiffModel) -> float | None:
-        asked = self.probes.seed_requests()
+        asked = self.trials.seed_requests()
         made = iter(model.generate_many([request for requests in asked for request in requests]))
-        values = [diversity([_face(self.probes, next(made)) for _ in requests]) for requests in asked]
+        values = [diversity([_face(self.trials, next(made)) for _ in requests]) for requests in asked]
         return float(np.mean(values)) if values else None
 
     def long_seams(self, model: EmoDiffModel, autoregressive: bool = True) -> float | None:
         """Seam ratio of a minute of speech."""
-        request = self.probes.long_request()
+        request = self.trials.long_request()
         if request is None:
             return None
         motion = model.generate_many([request], autoregressive=autoregressive)[0]
         return seam_ratio(to_motion(motion, model.channels), model.window)
 
 
-def _face(probes: Probes, motion: Motion) -> Motion:
-    return np.asarray(motion)[:, list(probes.coefficients)]
+def _face(trials: Trials, motion: Motion) -> Motion:
+    return np.asarray(motion)[:, list(trials.coefficients)]
 
 
 def _faces_and_emotions(
@@ -148,35 +154,48 @@ def _faces_and_emotions(
     return motions, emotions
 
 
-def _row(method: str, metric: str, value: float | None, n: int) -> dict[str, Any]:
+def _row(method: str, metric: str, value: float | None, n: int, missing: str) -> dict[str, Any]:
+    """`missing` says why there is no value where there is none."""
     spec = SET_METRICS[metric]
-    return {"method": method, "metric": metric, "value": value, "unit": spec.unit, "n": n, "detail": spec.meaning}
+    detail = spec.meaning if value is not None else f"{spec.meaning} No value: {missing}."
+    return {"method": method, "metric": metric, "value": value, "unit": spec.unit, "n": n, "detail": detail}
+
+
+def _frechet_row(judge: Judge, method: str, motions: Sequence[Motion]) -> dict[str, Any]:
+    windows = min(window_count(judge.trials.real), window_count(motions))
+    few = f"too few windows of {WINDOW} frames ({windows} < {LEAST_WINDOWS})"
+    return _row(method, "frechet_distance", judge.frechet(motions), len(motions), few)
+
+
+_NO_EMOTION = "no two labelled emotions to train on, or no test speaker with neutral clips"
+_NO_INTENSITY = "no test speaker with neutral and other clips, or no signature channel that moves"
+_NO_JOINT = "no speech, or no motion at its joints"
 
 
 def rows_of_models(judge: Judge, models: Mapping[str, EmoDiffModel], data: TrainingSet) -> list[dict[str, Any]]:
     """SET_SCORES rows that need the models: emotion, intensity, diversity, seams."""
-    styled, clips = len(judge.probes.styled), len(judge.probes.own)
+    styled, clips = len(judge.trials.styled), len(judge.trials.own)
     real = judge.real_style_accuracy(data)
-    rows = [_row(GROUND_TRUTH, "style_accuracy", real, clips)]
+    rows = [_row(GROUND_TRUTH, "style_accuracy", real, clips, _NO_EMOTION)]
     for name, model in models.items():
-        rows.append(_row(name, "style_accuracy", judge.style_accuracy(model), styled))
-        rows.append(_row(name, "diversity", judge.diversity(model), clips))
-        rows.append(_row(name, "long_seam_ratio", judge.long_seams(model), 1))
+        rows.append(_row(name, "style_accuracy", judge.style_accuracy(model), styled, _NO_EMOTION))
+        rows.append(_row(name, "diversity", judge.diversity(model), clips, "no test clip"))
+        rows.append(_row(name, "long_seam_ratio", judge.long_seams(model), 1, _NO_JOINT))
         if name != EMODIFF:  # whose motion is in the table of generated motion
-            made = model.generate_many(judge.probes.own)
-            rows.append(_row(name, "frechet_distance", judge.frechet(made), clips))
+            rows.append(_frechet_row(judge, name, model.generate_many(judge.trials.own)))
         if name != NO_STYLE:
-            rows.append(_row(name, "intensity_correlation", judge.intensity(model), styled))
-    rows.append(_row(INDEPENDENT_WINDOWS, "long_seam_ratio", judge.long_seams(models[EMODIFF], False), 1))
+            rows.append(_row(name, "intensity_correlation", judge.intensity(model), styled, _NO_INTENSITY))
+    seams = judge.long_seams(models[EMODIFF], False)
+    rows.append(_row(INDEPENDENT_WINDOWS, "long_seam_ratio", seams, 1, _NO_JOINT))
     return rows
 
 
 def frechet_rows(judge: Judge, motion: pd.DataFrame) -> list[dict[str, Any]]:
     """SET_SCORES rows from the generated test motion (a MOTION table): the Frechet distance of every method."""
-    names, rows = list(judge.probes.channels), []
+    names, rows = list(judge.trials.channels), []
     for method, table in motion.groupby("method", sort=True, observed=True):
         clips = [own.sort_values("frame_index")[names].to_numpy() for _, own in table.groupby("clip_id", observed=True)]
-        rows.append(_row(str(method), "frechet_distance", judge.frechet(clips), len(clips)))
+        rows.append(_frechet_row(judge, str(method), clips))
     return rows
 
 
@@ -195,13 +214,15 @@ def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> 
     if not stamp_is_valid(path, inputs):
         sampling = preset.emodiff.sampling
         models = {name: EmoDiffModel.load(folder, sampling=sampling) for name, folder in folders.items()}
-        probes = collect_probes(workspace, test_clips(workspace, corpora, preset.evaluation.max_clips), models[EMODIFF])
+        trials = collect_trials(workspace, test_clips(workspace, corpora, preset.evaluation.max_clips), models[EMODIFF])
         data = TrainingSet.open(workspace.training_set)
-        judge = Judge.fit(probes, data)
+        judge = Judge.fit(trials, data)
         judge_path = workspace.set_scores / "motion_emotion.safetensors"
         if judge.emotion is not None:
             judge.emotion.save(judge_path)
         rows = rows_of_models(judge, models, data) + frechet_rows(judge, read_frame(MOTION, generated))
+        parts = PartsUsed.of(workspace, corpora)
+        rows = [{**row, "stand_ins": stand_ins_text(parts, row["method"], row["metric"])} for row in rows]
         write_table(SET_SCORES, rows, path, sampling_stamp(models[EMODIFF]))
         write_stamp(path, inputs)
     return SetScores(path, file_md5(path), len(read_frame(SET_SCORES, path, columns=["metric"])))
@@ -224,12 +245,13 @@ def style_gain(path: Path) -> StyleGain | None:
 
 
 def set_scores_markdown(path: Path) -> str:
-    """The table for people: metrics in rows, methods in columns."""
+    """The table for people: metrics in rows, methods in columns, last the stand-ins that any of them used."""
     table = read_frame(SET_SCORES, path)
     wide = table.pivot(index="metric", columns="method", values="value")
-    lines = ["| | " + " | ".join(wide.columns) + " |", "|---|" + "---|" * len(wide.columns)]
+    rows = []
     for metric, row in wide.iterrows():
         spec = SET_METRICS[str(metric)]
-        cells = ["" if pd.isna(value) else f"{value:.{spec.decimals}f}" for value in row]
-        lines.append(f"| {spec.title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        values = ["" if pd.isna(value) else f"{value:.{spec.decimals}f}" for value in row]
+        used = described(table.loc[table["metric"] == metric, "stand_ins"])
+        rows.append([spec.title, *values, "; ".join(map(str, used)) or NONE])
+    return "\n".join(markdown_table(["", *wide.columns, "stand-ins"], rows))

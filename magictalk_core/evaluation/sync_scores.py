@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.metrics.sync_pairs import pair_accuracies, pair_auc
 from magictalk_core.models.sync_expert.model import SyncExpertModel, sync_scores
 from magictalk_core.models.sync_expert.offsets import MAX_OFFSET, distances_by_offset, scores_of
 from magictalk_core.training_set.gaps import longest_measured
@@ -70,25 +70,18 @@ class ExpertQuality:
 @torch.no_grad()
 def expert_quality(expert: SyncExpertModel, clips: Sequence[HeldOutClip]) -> ExpertQuality:
     """On held-out clips. Raises `PermanentError` when none is long enough for windows out of sync and shifts."""
-    accuracies, same, other, found = [], [], [], []
-    for clip in clips:
-        embedded = _embedded(expert, clip)
-        if embedded is None:
-            continue
-        moved, heard = embedded
-        fit = (moved @ heard.T).numpy()
-        away = np.abs(np.subtract.outer(np.arange(len(fit)), np.arange(len(fit)))) >= expert.min_shift
-        own = np.diag(fit)[:, None]
-        accuracies.append(float(((own > fit) + 0.5 * (own == fit))[away].mean()))
-        same.append(np.diag(fit))
-        other.append(fit[away])
-        found += [_is_found(moved, heard, shift) for shift in range(-MAX_OFFSET, MAX_OFFSET + 1)]
-    if not accuracies:
+    embedded = [pair for pair in (_embedded(expert, clip) for clip in clips) if pair is not None]
+    if not embedded:
         raise PermanentError(f"sync expert: no held-out clip has {_least(expert)} frames in a row without a gap")
-    positive, negative = np.concatenate(same), np.concatenate(other)
-    ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)].sum()
-    auc = (ranks - len(positive) * (len(positive) + 1) / 2) / (len(positive) * len(negative))
-    return ExpertQuality(float(np.mean(accuracies)), float(auc), float(np.mean(found)), len(accuracies))
+    pairs = [(moved.numpy(), heard.numpy()) for moved, heard in embedded]
+    shifts = range(-MAX_OFFSET, MAX_OFFSET + 1)
+    found = [_is_found(moved, heard, shift) for moved, heard in embedded for shift in shifts]
+    return ExpertQuality(
+        float(np.mean(pair_accuracies(pairs, expert.min_shift))),
+        pair_auc(pairs, expert.min_shift),
+        float(np.mean(found)),
+        len(embedded),
+    )
 
 
 def _least(expert: SyncExpertModel) -> int:

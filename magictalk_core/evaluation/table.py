@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from magictalk_core.metrics.beats import beat_alignment
 from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.metrics.coefficients import channel_correlation, group_error, mean_correlation, velocity_error
+from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.metrics.landmarks import PosableRig, landmark_distances
 from magictalk_core.metrics.seams import seam_ratio
 
@@ -26,7 +26,7 @@ GROUND_TRUTH = "ground_truth"
 """The method name of rows measured on the real clip alone."""
 
 _SPEED_GROUPS = ("mouth", "eyes", "brows", "cheeks_nose")
-_SUMMARY_COLUMNS = ("method", "metric", "unit", "clips", "n", "mean", "low", "high")
+_SUMMARY_COLUMNS = ("method", "metric", "unit", "clips", "n", "mean", "low", "high", "stand_ins")
 
 
 def _rows(clip_id: str, method: str, values: dict[str, float | None]) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ def _own_values(motion: NDArray[Any], window: int) -> dict[str, float | None]:
 
 
 def score_ground_truth(clip_id: str, truth: NDArray[Any], window: int) -> list[dict[str, Any]]:
-    """SCORES rows of the real clip itself, for the metrics that need no second motion.
+    """SCORES rows of the real clip itself, without their stand-ins, for the metrics that need no second motion.
 
     `truth` has shape (frames, 58). They say what a perfect method would show: blinks, and the seam ratio of motion that
     has no seams.
@@ -57,7 +57,7 @@ def score_ground_truth(clip_id: str, truth: NDArray[Any], window: int) -> list[d
 def score_clip(
     clip_id: str, method: str, truth: NDArray[Any], generated: NDArray[Any], rig: PosableRig, window: int
 ) -> list[dict[str, Any]]:
-    """SCORES rows of one generated clip: one row per metric of the catalogue, `value` None where it does not exist.
+    """SCORES rows of one generated clip, without their stand-ins: one row per metric, `value` None where none.
 
     `truth` and `generated` have shape (frames, 58), NaN where not measured; `window` is the number of frames that the
     model generates at once. Raises `PermanentError` when the shapes differ.
@@ -79,30 +79,22 @@ def score_clip(
     return _rows(clip_id, method, values)
 
 
-def _interval(values: NDArray[np.float64], seed: int, key: str, resamples: int) -> tuple[float | None, float | None]:
-    if len(values) < 2:
-        return None, None
-    # Seeded by the row's own name: a new metric in the table leaves the intervals of the others as they were.
-    generator = np.random.default_rng([seed, zlib.crc32(key.encode())])
-    means = values[generator.integers(0, len(values), size=(resamples, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def summary(scores: pd.DataFrame, seed: int = 0, resamples: int = 2000) -> pd.DataFrame:
+def summary(scores: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
     """Mean and 95 % bootstrap interval over clips, one row per method and metric.
 
     `scores` is a SCORES table. Columns of the result: method, metric, unit, clips (rows there were), n (rows with a
-    value), mean, low, high; mean is null without a value, low and high are null with fewer than 2. The interval is the
-    percentile bootstrap over clips: it says how much the mean depends on which clips were drawn, not on the speakers.
+    value), mean, low, high, stand_ins; mean is null without a value, low and high are null with fewer than 2. The
+    interval is the percentile bootstrap over clips: it says how much the mean depends on which clips were drawn, not
+    on the speakers.
     """
     rows: list[dict[str, Any]] = []
     for (method, metric), group in scores.groupby(["method", "metric"], sort=True, observed=True):
         ordered = group.sort_values("clip_id")
         values = ordered["value"].dropna().to_numpy(dtype=np.float64)
-        low, high = _interval(values, seed, f"{method}/{metric}", resamples)
+        low, high = mean_interval(values, f"{method}/{metric}", resamples) or (None, None)
         mean = float(values.mean()) if len(values) else None
-        row = (method, metric, ordered["unit"].iloc[0], len(ordered), len(values), mean, low, high)
+        unit, stand_ins = ordered[["unit", "stand_ins"]].iloc[0]
+        row = (method, metric, unit, len(ordered), len(values), mean, low, high, stand_ins)
         rows.append(dict(zip(_SUMMARY_COLUMNS, row, strict=True)))
     frame = pd.DataFrame(rows, columns=list(_SUMMARY_COLUMNS))
     return frame.astype({"mean": "float64", "low": "float64", "high": "float64"})

@@ -107,8 +107,8 @@ def with_poses(seen: Sequence[FaceObservation], sizes: Sequence[tuple[int, int]]
     result = list(seen)
     for height, width in set(sizes):
         at = [i for i, one in enumerate(seen) if one.landmarks is not None and sizes[i] == (height, width)]
-        faces = np.array([seen[i].landmarks for i in at], np.float32).reshape(len(at), -1, 3)
         if at:
+            faces = np.array([seen[i].landmarks for i in at], np.float32).reshape(len(at), -1, 3)
             for i, pose in zip(at, head_poses_of(faces, _canonical_face(), width, height), strict=True):
                 result[i] = replace(seen[i], pose=pose)
     return result

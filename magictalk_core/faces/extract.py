@@ -18,13 +18,12 @@ from magictalk_core.faces.tracker_ids import TrackerChoice
 from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["BLENDSHAPES_VERSION", "FPS", "extract_clip", "extract_video", "frames_table", "observe_video"]
+__all__ = ["BLENDSHAPES_VERSION", "extract_clip", "extract_video", "frames_table", "observe_video"]
 
 BLENDSHAPES_VERSION = "2"
 """Bumped when the same video and tracker would give other rows."""
-
-FPS = 25
 
 
 def _nullable(values: NDArray[np.floating]) -> pa.Array:
@@ -45,7 +44,7 @@ def frames_table(clip_id: str, observations: Iterable[FaceObservation], tracker:
     columns: dict[str, object] = {
         "clip_id": [clip_id] * n,
         "frame_index": np.arange(n, dtype=np.int32),
-        "time_s": np.arange(n) / FPS,
+        "time_s": np.arange(n) / FRAME_RATE,
         "face_found": found,
         "confidence": _nullable(np.array(confidence, np.float64)),
     }
@@ -63,7 +62,7 @@ def observe_video(video: Path, tracker: Tracker, threads: int = 1) -> Iterator[F
     waiting: deque[SpeakerPicture] = deque()
 
     def pictures() -> Iterator[NDArray[np.uint8] | None]:
-        for picture in speaker_pictures(video, FPS, load_face_detector, threads):
+        for picture in speaker_pictures(video, FRAME_RATE, load_face_detector, threads):
             waiting.append(picture)
             yield picture.rgb
 

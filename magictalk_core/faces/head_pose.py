@@ -5,12 +5,20 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
 
-__all__ = ["VERTICAL_FOV_DEG", "angles_of", "focal_length_px", "pose_from_frame", "pose_of_crop", "rotation_of"]
+__all__ = [
+    "VERTICAL_FOV_DEG", "angles_of", "focal_length_px", "head_turns", "pose_from_frame", "pose_of_crop", "rotation_of",
+]  # fmt: skip
 
 VERTICAL_FOV_DEG = 63.0
 """MediaPipe's assumption about an unknown camera; distances scale with it."""
+
+_AXES = "YXZ"
+"""Capital letters: each turn about the axes that the one before it left."""
+_YAW_PITCH_ROLL = [1, 0, 2]
+"""Between POSE_NAMES order and that of `_AXES`; its own inverse."""
 
 
 def focal_length_px(height: int) -> float:
@@ -18,22 +26,19 @@ def focal_length_px(height: int) -> float:
     return height / 2 / math.tan(math.radians(VERTICAL_FOV_DEG) / 2)
 
 
+def head_turns(angles: ArrayLike) -> Rotation:
+    """The rotations of (..., 3) pitch, yaw and roll in degrees."""
+    return Rotation.from_euler(_AXES, np.asarray(angles, np.float64)[..., _YAW_PITCH_ROLL], degrees=True)
+
+
 def rotation_of(pitch: float, yaw: float, roll: float) -> NDArray[np.float64]:
     """(3, 3) rotation of angles in degrees."""
-    (cp, sp), (cy, sy), (cr, sr) = ((math.cos(a), math.sin(a)) for a in map(math.radians, (pitch, yaw, roll)))
-    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return np.asarray(ry @ rx @ rz)
+    return np.asarray(head_turns((pitch, yaw, roll)).as_matrix())
 
 
-def angles_of(rotation: NDArray[np.floating]) -> tuple[float, float, float]:
-    """(pitch, yaw, roll) in degrees of a rotation matrix; inverse of `rotation_of` for pitch within +-90."""
-    r = rotation.astype(np.float64)
-    pitch = math.asin(float(np.clip(-r[1, 2], -1, 1)))
-    yaw = math.atan2(r[0, 2], r[2, 2])
-    roll = math.atan2(r[1, 0], r[1, 1])
-    return math.degrees(pitch), math.degrees(yaw), math.degrees(roll)
+def angles_of(turns: Rotation) -> NDArray[np.float64]:
+    """(..., 3) pitch, yaw and roll in degrees; inverse of `head_turns` for pitch within +-90."""
+    return np.asarray(turns.as_euler(_AXES, degrees=True)[..., _YAW_PITCH_ROLL])
 
 
 def pose_from_frame(
@@ -46,7 +51,7 @@ def pose_from_frame(
     """
     x = (float(centre[0]) - width / 2) / scale
     y = (float(centre[1]) + height / 2) / scale
-    return np.array([*angles_of(rotation), x, y, -focal_length_px(height) / scale], np.float32)
+    return np.array([*angles_of(Rotation.from_matrix(rotation)), x, y, -focal_length_px(height) / scale], np.float32)
 
 
 def pose_of_crop(

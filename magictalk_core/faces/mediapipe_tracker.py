@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from magictalk_core.faces.bundle_file import BUNDLE
 from magictalk_core.faces.face_box import centrality
@@ -67,7 +68,7 @@ def _observe(landmarker: Any, rgb: NDArray[np.uint8]) -> FaceObservation:
     # The matrix takes the canonical face to the camera: x right, y up, z to the viewer, centimetres.
     matrix = np.array(result.facial_transformation_matrixes[best], np.float64)
     scale = float(np.cbrt(np.linalg.det(matrix[:3, :3])))
-    pose = np.array([*angles_of(matrix[:3, :3] / scale), *matrix[:3, 3]], np.float32)
+    pose = np.array([*angles_of(Rotation.from_matrix(matrix[:3, :3] / scale)), *matrix[:3, 3]], np.float32)
     # Face Landmarker reports no presence score for a face that it found.
     return FaceObservation(True, float("nan"), faces[best] * size, coefficients, pose)
 

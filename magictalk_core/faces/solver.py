@@ -17,7 +17,9 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
+from skimage.transform import SimilarityTransform
 
+from magictalk_core.errors import PermanentError
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
 __all__ = ["FEATURE_NAMES", "FaceFrame", "face_features", "face_frame", "neutral_face", "solve"]
@@ -48,18 +50,19 @@ def neutral_face() -> Points:
 
 
 def face_frame(landmarks: Points) -> FaceFrame:
-    """Fit the stable points of picture landmarks (468+, 3) to the neutral face: rotation, scale and place (Umeyama)."""
+    """Fit the stable points of picture landmarks (468+, 3) to the neutral face: rotation, scale and place (Umeyama).
+
+    Raises `PermanentError` when these points all lie on one.
+    """
     camera = landmarks[:468].astype(np.float64) * [1, -1, -1]
-    target = neutral_face()[list(_STABLE)].astype(np.float64)
-    source = camera[list(_STABLE)]
-    target_mean, source_mean = target.mean(axis=0), source.mean(axis=0)
-    u, s, vt = np.linalg.svd((source - source_mean).T @ (target - target_mean))
-    signs = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ np.diag(signs) @ vt
-    scale = float((s * signs).sum() / ((target - target_mean) ** 2).sum())
-    centre = source_mean - scale * rotation @ target_mean
-    points = (camera - centre) @ rotation / scale
-    return FaceFrame(points.astype(np.float32), rotation.astype(np.float32), scale, centre.astype(np.float32))
+    stable = list(_STABLE)
+    fit = SimilarityTransform.from_estimate(neutral_face()[stable].astype(np.float64), camera[stable])
+    if not fit:
+        raise PermanentError(f"the landmarks of a face lie on one point: {fit}")
+    rotation = fit.params[:3, :3] / fit.scale
+    points = (camera - fit.translation) @ rotation / fit.scale
+    centre = fit.translation.astype(np.float32)
+    return FaceFrame(points.astype(np.float32), rotation.astype(np.float32), float(fit.scale), centre)
 
 
 def _aperture(p: Points, top: tuple[int, ...], bottom: tuple[int, ...], corners: tuple[int, int]) -> float:

@@ -8,7 +8,15 @@ from magictalk_core.faces.bundle_file import BUNDLE
 from magictalk_core.weights.manifest import WEIGHTS
 from magictalk_core.weights.resolver import find
 
-__all__ = ["BLENDSHAPES_ID", "GEOMETRIC_ID", "MEDIAPIPE_ID", "TrackerChoice", "tracker_id", "tracker_weights"]
+__all__ = [
+    "BLENDSHAPES_ID",
+    "GEOMETRIC_ID",
+    "MEDIAPIPE_ID",
+    "TrackerChoice",
+    "tracker_id",
+    "tracker_weights",
+    "weight_files",
+]
 
 TrackerChoice = Literal["auto", "mediapipe", "litert"]
 
@@ -31,7 +39,11 @@ def tracker_id(choice: TrackerChoice) -> str:
     return MEDIAPIPE_ID if choice == "auto" else BLENDSHAPES_ID
 
 
+def weight_files(tracker: str) -> tuple[str, ...]:
+    """The weight files that the tracker of this id runs."""
+    return ("face_detection_short_range.tflite", "face_landmark.tflite") if tracker == GEOMETRIC_ID else (BUNDLE,)
+
+
 def tracker_weights(tracker: str) -> str:
     """`<file> sha256:<digest>` of the weight files that the tracker of this id runs, for the metadata of a table."""
-    names = ("face_detection_short_range.tflite", "face_landmark.tflite") if tracker == GEOMETRIC_ID else (BUNDLE,)
-    return ", ".join(f"{name} sha256:{WEIGHTS[name].sha256}" for name in names)
+    return ", ".join(f"{name} sha256:{WEIGHTS[name].sha256}" for name in weight_files(tracker))

@@ -22,6 +22,7 @@ from magictalk_core.media.container import (
     video_stream,
 )
 from magictalk_core.vocabulary.clips import Reason
+from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
 __all__ = ["Timed", "at_constant_rate", "read_audio", "read_frames", "timed_frames"]
 
@@ -113,7 +114,7 @@ def _seek(container: Any, stream: Any, start_s: float) -> None:
 
 
 def read_frames(
-    path: Path, fps: float = 25, start_s: float | None = None, end_s: float | None = None
+    path: Path, fps: float = FRAME_RATE, start_s: float | None = None, end_s: float | None = None
 ) -> Iterator[NDArray[np.uint8]]:
     """Upright RGB frames, uint8 (h, w, 3), at `fps`, from `start_s` to `end_s` of the video.
 
@@ -134,7 +135,7 @@ def read_frames(
 
 
 def read_audio(
-    path: Path, sample_rate: int = 16_000, start_s: float | None = None, end_s: float | None = None
+    path: Path, sample_rate: int = SAMPLE_RATE, start_s: float | None = None, end_s: float | None = None
 ) -> NDArray[np.float32]:
     """Mono samples in [-1, 1], float32 (n,), from any sample format, rate and channel layout.
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from magictalk_core.errors import PermanentError
 from magictalk_core.media.decode import read_audio
 from magictalk_core.storage.atomic import atomic_path
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 __all__ = ["write_video"]
 
-SAMPLE_RATE = 16_000
 _AAC_FRAME = 1024
 
 

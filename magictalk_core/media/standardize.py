@@ -23,6 +23,7 @@ from magictalk_core.media.signature import signature
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.schema import MEDIA
 from magictalk_core.vocabulary.clips import Reason, Status
+from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
 __all__ = ["STANDARDIZE_VERSION", "standardize_clip"]
 
@@ -42,7 +43,7 @@ def standardize_clip(
     open_detector: Callable[[], Detector],
     window: Window | None = None,
 ) -> dict[str, Any]:
-    """Write `<name>.mp4` (config.fps, config.size square, sound inside) and `<name>.wav` to `out_dir`.
+    """Write `<name>.mp4` (25 fps, config.size square, sound inside) and `<name>.wav` to `out_dir`.
 
     The crop is the square around `window`, the corpus's own, or around the speaker's face, found by the detector that
     `open_detector` gives. The sound inside `video` is
@@ -53,7 +54,7 @@ def standardize_clip(
     """
     row: dict[str, Any] = {column: None for column in MEDIA.names if column != "clip_id"}
     row["status"] = str(Status.OK)
-    cut = Cut(video, start_s, end_s, config.fps, config.max_side_px, window)
+    cut = Cut(video, start_s, end_s, FRAME_RATE, config.max_side_px, window)
     try:
         facts = _accepted_probe(cut, row)
         sound, problem = _sound(video if facts.has_audio else audio, cut, config, row)
@@ -86,10 +87,10 @@ def _sound(
     if path is None:
         return None, MediaError(Reason.NO_AUDIO, "no audio stream in the video and no separate audio file")
     try:
-        samples = read_audio(path, config.sample_rate, cut.start_s, cut.end_s)
+        samples = read_audio(path, SAMPLE_RATE, cut.start_s, cut.end_s)
     except MediaError as error:
         return None, MediaError(Reason.NO_AUDIO, str(error))
-    row["loudest_dbfs"] = loudest_dbfs(samples, config.sample_rate)
+    row["loudest_dbfs"] = loudest_dbfs(samples, SAMPLE_RATE)
     return samples, None
 
 
@@ -97,8 +98,8 @@ def _scan(
     cut: Cut, detector: Detector, own_samples: float, config: MediaConfig, row: dict[str, Any]
 ) -> tuple[Scan, CropBox]:
     """Frames and crop of the clip; fills in what they say about it."""
-    scan = scan_clip(cut, detector, own_samples / config.sample_rate, round(config.max_decoded_s * config.fps))
-    row.update(n_frames=scan.n_frames, duration_s=scan.n_frames / config.fps)
+    scan = scan_clip(cut, detector, own_samples / SAMPLE_RATE, round(config.max_decoded_s * FRAME_RATE))
+    row.update(n_frames=scan.n_frames, duration_s=scan.n_frames / FRAME_RATE)
     speaker = follow_speaker(scan.detections)
     faces = [box for box in speaker if box is not None]
     if not faces:
@@ -154,8 +155,8 @@ def _write(
     wave, target = stem.with_name(f"{stem.name}.wav"), stem.with_name(f"{stem.name}.mp4")
     pictures = _Signed(cropped_frames(cut, scan, crop, config.size), scan.n_frames)
     if sound is not None:
-        length = round(scan.n_frames * config.sample_rate / config.fps)
-        excess = (len(sound) - length) / config.sample_rate
+        length = round(scan.n_frames * SAMPLE_RATE / FRAME_RATE)
+        excess = (len(sound) - length) / SAMPLE_RATE
         if cut.start_s is None and cut.end_s is None:
             # Lengths are compared, not ends: a sound that starts late and is as long as its picture ends late.
             excess -= row["audio_offset_s"] or 0.0
@@ -164,9 +165,9 @@ def _write(
             excess = min(0.0, excess)
         row["audio_excess_s"] = round(excess, 6)
         samples = fit_length(sound, length)
-    write_clip(target, pictures, config.fps, config.size, config.crf, samples, config.sample_rate)
-    row["signature"] = signature(samples, config.sample_rate, pictures.kept)
+    write_clip(target, pictures, FRAME_RATE, config.size, config.crf, samples, SAMPLE_RATE)
+    row["signature"] = signature(samples, SAMPLE_RATE, pictures.kept)
     if samples is not None:
-        write_wav(wave, samples, config.sample_rate)
+        write_wav(wave, samples, SAMPLE_RATE)
         row.update(audio_path=wave.name, audio_md5=file_md5(wave))
     row.update(video_path=target.name, video_md5=file_md5(target))

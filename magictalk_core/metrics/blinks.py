@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.metrics.motion import FPS, as_motion, columns
+from magictalk_core.metrics.motion import as_motion, columns
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["BLINK_MAX_FRAMES", "BLINK_MIN_FRAMES", "BLINK_THRESHOLD", "Blinks", "find_blinks"]
 
@@ -27,7 +28,7 @@ class Blinks:
 
     runs: tuple[tuple[int, int], ...]
     measured_frames: int
-    fps: int = FPS
+    fps: int = FRAME_RATE
 
     @property
     def per_minute(self) -> float | None:

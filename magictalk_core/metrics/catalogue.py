@@ -1,4 +1,4 @@
-"""Every metric of the project: its name in the scores, unit, meaning and which direction is better.
+"""Every metric of the project: its name in `scores` and `set_scores`, unit, meaning and which direction is better.
 
 The score table, the report and `README.md` read this list; a metric that is not in it is not reported.
 """

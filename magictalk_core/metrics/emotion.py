@@ -3,6 +3,9 @@
 It reads windows of 32 frames: mean and standard deviation of every coefficient. Multinomial logistic regression with a
 weight penalty, fitted to the end: no seed, the same weights every time. A clip shows the emotion that is most probable
 over all its windows. It is this project's own (`motion_emotion`), not Emotion-FAN, which looks at pictures.
+
+The loss stands here in ten lines: scikit-learn's `LogisticRegression` penalises two emotions twice as much as three, so
+it would need a case for two, and takes 1.4 s to import; both fit 3,000 windows in less than 0.1 s.
 """
 
 from __future__ import annotations

@@ -18,11 +18,14 @@ from scipy.linalg import sqrtm
 
 from magictalk_core.errors import PermanentError
 
-__all__ = ["WindowFeatures", "frechet_distance"]
+__all__ = ["LEAST_WINDOWS", "WINDOW", "WindowFeatures", "frechet_distance", "window_count"]
 
 WINDOW, STRIDE = 16, 4
 COMPONENTS = 16
 """Fewer than the windows of a small test set, so that a covariance is one."""
+
+LEAST_WINDOWS = 2 * COMPONENTS
+"""Of real motion, below which there is no distance."""
 
 Rows = NDArray[np.float64]
 
@@ -41,8 +44,8 @@ class WindowFeatures:
         scale = np.concatenate([np.asarray(m, np.float64) for m in motions]).std(axis=0)
         scale = np.where(scale > 1e-6, scale, np.inf)  # a channel that never moves says nothing
         rows = _windows(motions, scale)
-        if len(rows) < 2 * COMPONENTS:
-            raise PermanentError(f"a Frechet distance needs {2 * COMPONENTS} windows of real motion, found {len(rows)}")
+        if len(rows) < LEAST_WINDOWS:
+            raise PermanentError(f"a Frechet distance needs {LEAST_WINDOWS} windows of real motion, found {len(rows)}")
         mean = rows.mean(axis=0)
         _, _, directions = np.linalg.svd(rows - mean, full_matrices=False)
         return cls(scale, mean, directions[:COMPONENTS])
@@ -50,6 +53,11 @@ class WindowFeatures:
     def rows(self, motions: Sequence[NDArray[Any]]) -> Rows:
         """(windows, COMPONENTS) of motions in the same channels."""
         return np.asarray((_windows(motions, self.scale) - self.mean) @ self.components.T)
+
+
+def window_count(motions: Sequence[NDArray[Any]]) -> int:
+    """How many windows motions (frames, D) are cut into."""
+    return sum(len(range(0, len(motion) - WINDOW + 1, STRIDE)) for motion in motions)
 
 
 def _windows(motions: Sequence[NDArray[Any]], scale: Rows) -> Rows:

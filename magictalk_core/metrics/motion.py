@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from magictalk_core.errors import PermanentError
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
-__all__ = ["FPS", "Measure", "Motion", "as_motion", "columns", "paired"]
+__all__ = ["Measure", "Motion", "as_motion", "columns", "paired"]
 
 Motion = NDArray[np.float64]
 """Motion of shape (frames, 58), columns in `MOTION_NAMES` order, NaN where nothing was measured."""
-
-FPS = 25
-"""Frames per second of every motion of the project."""
 
 _COLUMN = {name: index for index, name in enumerate(MOTION_NAMES)}
 

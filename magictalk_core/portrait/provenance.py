@@ -103,13 +103,16 @@ def _signer() -> Any:
     return Signer.from_info(C2paSignerInfo(C2paSigningAlg.ES256, chain, key, None))
 
 
-def sign_video(path: Path) -> None:
-    """Add a C2PA manifest to the mp4 at `path`, in place and atomically."""
+def sign_video(path: Path, title: str | None = None) -> None:
+    """Add a C2PA manifest to the mp4 at `path`, in place and atomically.
+
+    `title` is the name that the file will have, where it is signed under a temporary one.
+    """
     from c2pa import Builder
 
     manifest = {
         "claim_generator_info": [{"name": "magictalk", "version": __version__}],
-        "title": path.name,
+        "title": title or path.name,
         "format": "video/mp4",
         "assertions": [
             {

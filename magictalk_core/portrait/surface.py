@@ -12,8 +12,9 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
-from magictalk_core.faces.head_pose import angles_of, rotation_of
+from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.faces.mesh import FACE_OVAL, LANDMARKS, LEFT_EYE, LIPS_INNER, RIGHT_EYE, TRIANGLES
 from magictalk_core.faces.solver import face_frame
 from magictalk_core.rig.rig import Rig
@@ -57,6 +58,7 @@ class PortraitSurface:
     def __init__(self, landmarks: NDArray[np.float32], rig: Rig) -> None:
         frame = face_frame(landmarks)
         self._fit = _Fit(frame.rotation.astype(float), frame.scale, frame.centre.astype(float))
+        self._own_turn = Rotation.from_matrix(frame.rotation).as_matrix()
         self._deltas = rig.deltas[:, :LANDMARKS].astype(np.float64)
         self.face = landmarks[:LANDMARKS].astype(np.float64) * [1, -1, -1]
         self._openings = self._lid_openings(self.face)
@@ -135,7 +137,7 @@ class PortraitSurface:
         """Rotate about the neck by the row's head angles, in the portrait's own frame; `share` per vertex."""
         pitch, yaw, roll = (float(row[MOTION_NAMES.index(f"head_{a}_deg")]) for a in ("pitch", "yaw", "roll"))
         fit = self._fit
-        own = rotation_of(*angles_of(fit.rotation))
+        own = self._own_turn
         turned = own @ rotation_of(pitch, yaw, roll) @ own.T
         pivot = fit.centre + fit.scale * fit.rotation @ _PIVOT_CM
         return np.asarray(vertices + ((vertices - pivot) @ turned.T + pivot - vertices) * np.reshape(share, (-1, 1)))

@@ -19,11 +19,11 @@ from magictalk_core.storage.atomic import write_text
 from magictalk_core.vocabulary.clips import Reason
 from magictalk_core.work.isolation import Crash, default_workers, map_isolated
 
-__all__ = ["PROBE_VERSION", "Probes", "probe_batch", "probe_files"]
+__all__ = ["HEADERS_VERSION", "Headers", "header_batch", "read_headers"]
 
 logger = logging.getLogger("magictalk.corpora")
 
-PROBE_VERSION = "4"
+HEADERS_VERSION = "5"
 
 _TIMEOUT_S = 30.0
 _BATCH = 16
@@ -34,15 +34,15 @@ Answer = dict[str, Any] | list[Any]
 
 
 @dataclass(frozen=True)
-class Probes:
+class Headers:
     """Answers by the md5 of the file. `complete` is False where a child died: another run asks again."""
 
-    headers: Mapping[str, MediaProbe | Rejection]
+    files: Mapping[str, MediaProbe | Rejection]
     chunks: Mapping[str, Sequence[float]]
     complete: bool
 
 
-def probe_batch(paths: Sequence[str], max_side: int) -> list[Answer]:
+def header_batch(paths: Sequence[str], max_side: int) -> list[Answer]:
     """`probe` of several files for a child process: what is wrong with one comes back as its value."""
     answers: list[Answer] = []
     for path in paths:
@@ -64,28 +64,28 @@ def chunk_batch(paths: Sequence[str], max_side: int) -> list[Answer]:
     return answers
 
 
-def probe_files(
+def read_headers(
     name: str, files: Mapping[str, Path], chunked: Mapping[str, Path], media: MediaConfig, cache: Path | None
-) -> Probes:
+) -> Headers:
     """Headers of `files` and chunk starts of `chunked`, both md5 -> path.
 
     Every new file's headers are read and one frame is decoded, in child processes. What they said is remembered in the
     JSON file `cache`, so that a corpus that grew by one file reads one. A child that dies is not remembered: the
     machine may be to blame.
     """
-    version = f"{PROBE_VERSION}/{media.max_side_px}"
+    version = f"{HEADERS_VERSION}/{media.max_side_px}"
     stored = _read(cache, version)
     lost: dict[str, Rejection] = {}
-    for kind, wanted, function in (("probes", files, probe_batch), ("chunks", chunked, chunk_batch)):
+    for kind, wanted, function in (("headers", files, header_batch), ("chunks", chunked, chunk_batch)):
         todo = {md5: path for md5, path in wanted.items() if md5 not in stored[kind]}
         answers, crashes = _ask(f"{name} {kind}", todo, function, media)
         stored[kind] = {md5: a for md5, a in stored[kind].items() if md5 in wanted} | answers
         lost |= {md5: (Reason.UNREADABLE, f"{crash.kind}: {crash.detail}") for md5, crash in crashes.items()}
     if cache is not None:
         write_text(cache, json.dumps({"version": version, **stored}, sort_keys=True))
-    headers = {md5: _restored(answer) for md5, answer in stored["probes"].items()} | lost
+    headers = {md5: _restored(answer) for md5, answer in stored["headers"].items()} | lost
     chunks = {md5: [float(start) for start in answer] for md5, answer in stored["chunks"].items()}
-    return Probes(headers, chunks, not lost)
+    return Headers(headers, chunks, not lost)
 
 
 def _ask(
@@ -135,7 +135,7 @@ def _restored(value: Any) -> MediaProbe | Rejection:
 
 
 def _read(cache: Path | None, version: str) -> dict[str, dict[str, Answer]]:
-    empty: dict[str, dict[str, Answer]] = {"probes": {}, "chunks": {}}
+    empty: dict[str, dict[str, Answer]] = {"headers": {}, "chunks": {}}
     if cache is None or not cache.is_file():
         return empty
     stored = json.loads(cache.read_text(encoding="utf-8"))

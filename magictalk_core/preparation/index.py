@@ -1,8 +1,8 @@
-"""From the listing to CLIPS rows: the adapter finds the clips, a look at each file's headers rejects the hopeless."""
+"""From the listing to CLIPS rows: the kind finds the clips, a look at each file's headers rejects the hopeless."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,36 +10,26 @@ from typing import Any
 import pandas as pd
 
 from magictalk_core.config import MediaConfig, QualityConfig
-from magictalk_core.corpora.folder import clips as folder
-from magictalk_core.corpora.hdtf import clips as hdtf
-from magictalk_core.corpora.mead import clips as mead
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.kinds import corpus_of, kind_of
+from magictalk_core.corpora.raw_files import raw_file
 from magictalk_core.corpora.records import ClipSource, ListedBox
-from magictalk_core.corpora.registry import CorpusEntry
-from magictalk_core.corpora.source import raw_file
-from magictalk_core.corpora.talkinghead1kh import clips as talkinghead1kh
 from magictalk_core.errors import UserError
 from magictalk_core.media.probe import MediaProbe
 from magictalk_core.preparation.gates import Rejection, decide
-from magictalk_core.preparation.headers import PROBE_VERSION, Probes, probe_files
+from magictalk_core.preparation.headers import HEADERS_VERSION, Headers, read_headers
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.vocabulary.clips import Reason, Status
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["INDEX_VERSION", "find_clips", "index_corpus"]
 
-INDEX_VERSION = f"2/{PROBE_VERSION}"
-
-_ADAPTERS: dict[str, Callable[[CorpusEntry, pd.DataFrame], list[ClipSource]]] = {
-    "mead": mead.find_clips,
-    "sample": mead.find_clips,
-    "hdtf": hdtf.find_clips,
-    "talkinghead1kh": talkinghead1kh.find_clips,
-    "folder": folder.find_clips,
-}
+INDEX_VERSION = f"2/{HEADERS_VERSION}"
 
 
 def find_clips(entry: CorpusEntry, source: pd.DataFrame) -> list[ClipSource]:
     """The clips of a corpus, sorted by id, from its SOURCE rows. Raises `UserError` where two files give one id."""
-    clips = _ADAPTERS[entry.kind](entry, source)
+    clips = kind_of(entry).find_clips(corpus_of(entry), list(source["path"]))
     seen: dict[str, ClipSource] = {}
     for clip in clips:
         other = seen.setdefault(clip.clip_id, clip)
@@ -58,12 +48,12 @@ def index_corpus(
     quality: QualityConfig,
     cache: Path | None = None,
 ) -> tuple[list[dict[str, Any]], bool]:
-    """CLIPS rows, sorted by id, from SOURCE rows; and whether all questions were answered (`Probes.complete`).
+    """CLIPS rows, sorted by id, from SOURCE rows; and whether all questions were answered (`Headers.complete`).
 
     Crop, frame count and scores stay null until the clip is decoded.
 
     Unreadable, soundless, too short and too long clips have their reason here already, from the headers of their files
-    (`probe_files`, which remembers them in `cache`), and so have clips that are listed but whose file is not here.
+    (`read_headers`, which remembers them in `cache`), and so have clips that are listed but whose file is not here.
     """
     clips = find_clips(entry, source)
     md5 = dict(zip(source["path"], source["md5"], strict=True))
@@ -77,8 +67,8 @@ def index_corpus(
             files[md5[name]] = raw_file(entry.root, local, name)
         if clip.chunk is not None:
             chunked[md5[name]] = files[md5[name]]
-    probes = probe_files(entry.name, files, chunked, media, cache)
-    return [_row(clip, md5, probes, quality) for clip in clips], probes.complete
+    headers = read_headers(entry.name, files, chunked, media, cache)
+    return [_row(clip, md5, headers, quality) for clip in clips], headers.complete
 
 
 def _rejection(clip: ClipSource, probed: MediaProbe | Rejection | None, cut: _Cut) -> Rejection | None:
@@ -108,7 +98,7 @@ class _Cut:
 
 def _cut(clip: ClipSource, probed: MediaProbe, chunks: Sequence[float], quality: QualityConfig) -> _Cut:
     """The listed cut in seconds of the file, its end moved to the end of what is there where little is missing."""
-    start, end, fps = clip.start_s, clip.end_s, probed.fps or 25.0
+    start, end, fps = clip.start_s, clip.end_s, probed.fps or FRAME_RATE
     there = probed.duration_s if probed.duration_s > 0 else None
     if clip.start_frame is not None and clip.end_frame is not None:
         origin = 0.0
@@ -145,7 +135,7 @@ def _box(box: ListedBox, width: int, height: int) -> dict[str, int] | None:
 def _row(
     clip: ClipSource,
     md5: Mapping[str, str],
-    probes: Probes,
+    headers: Headers,
     quality: QualityConfig,
 ) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(CLIPS.names)
@@ -156,11 +146,11 @@ def _row(
             row |= {f"{kind}_path": path.as_posix(), f"{kind}_md5": md5[path.as_posix()]}
     row |= {"split": str(clip.split), "status": str(Status.OK)}
     digest = row["raw_md5"]
-    probed = None if digest is None else probes.headers[digest]
+    probed = None if digest is None else headers.files[digest]
     cut = _Cut(clip.start_s, clip.end_s)
     rejection: Rejection | None = None
     if isinstance(probed, MediaProbe):
-        cut = _cut(clip, probed, probes.chunks.get(digest, ()), quality)
+        cut = _cut(clip, probed, headers.chunks.get(digest, ()), quality)
         row |= {"native_rate": probed.sample_rate, "duration_s": cut.length_s}
         if probed.has_video:
             row |= {"native_fps": probed.fps, "native_width": probed.width, "native_height": probed.height}

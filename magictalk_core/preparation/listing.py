@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from magictalk_core.config import DataSettings, QualityConfig
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import list_corpora, load_corpus
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import PermanentError
@@ -24,12 +25,13 @@ from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
 from magictalk_core.workspace import Workspace
 
 __all__ = [
-    "IndexResult",
+    "WrittenTable",
     "corpus_overview",
     "frame_count_mismatches",
     "observe_source",
     "read_index",
     "speech_problems_of_shard",
+    "write_clips",
     "write_index",
     "write_manifest",
 ]
@@ -39,8 +41,8 @@ _INPUTS = "magictalk.inputs"
 
 
 @dataclass(frozen=True)
-class IndexResult:
-    """What indexing left behind."""
+class WrittenTable:
+    """A written CLIPS table, index or finished: its counts, and the shards that have a file to read."""
 
     path: Path
     md5: str
@@ -60,29 +62,34 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
     return directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
 
 
-def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> IndexResult:
-    """Turn the listing into CLIPS rows, header probes included; the same listing and settings are not read again."""
+def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> WrittenTable:
+    """Turn the listing and the files' headers into CLIPS rows; the same listing and settings are not read again."""
     version = observe_source(workspace, corpus)
     entry, path = load_corpus(workspace, corpus), workspace.index_table(corpus)
-    work: dict[str, Any] = {"source": version, "entry": entry.model_dump(mode="json"), "version": INDEX_VERSION}
+    work: dict[str, Any] = {
+        "source": version,
+        "kind": entry.kind,
+        "corpus": asdict(corpus_of(entry)),
+        "version": INDEX_VERSION,
+    }
     work |= {
         "labels": file_md5(entry.labels) if entry.labels and entry.labels.is_file() else None,
         "max_side": preset.media.max_side_px,
     }
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
-        return _index_result(path, file_md5(path))
+        return _written(path, file_md5(path))
     source = read_frame(SOURCE, workspace.source_table(corpus))
-    cache, local = workspace.cache("probe") / f"{corpus}.json", workspace.local_media(corpus)
+    cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
     rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
     if not rows:
         raise PermanentError(f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind")
-    return _index_result(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+    return _written(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
 
 
-def _index_result(path: Path, md5: str) -> IndexResult:
+def _written(path: Path, md5: str) -> WrittenTable:
     rows = read_frame(CLIPS, path, columns=["shard", "status", "reason"])
-    return IndexResult(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), _shards(rows))
+    return WrittenTable(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), _shards(rows))
 
 
 def _shards(index: pd.DataFrame) -> tuple[str, ...]:
@@ -125,11 +132,16 @@ def speech_problems_of_shard(workspace: Workspace, corpus: str, shard: str) -> d
     return speech_problems(table, known) if known else {}
 
 
-def write_manifest(workspace: Workspace, corpus: str, quality: QualityConfig) -> Manifest:
-    """Finish the clip table and hash the whole dataset directory."""
-    shards = _shards(read_index(workspace, corpus))
+def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> WrittenTable:
+    """Finish the clip table from the index and the tables of all shards."""
+    path, shards = workspace.clips_table(corpus), _shards(read_index(workspace, corpus))
     media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
-    complete_clips(workspace.index_table(corpus), media, quality, workspace.clips_table(corpus), tracked, heard)
+    return _written(path, complete_clips(workspace.index_table(corpus), media, quality, path, tracked, heard))
+
+
+def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
+    """Hash the whole dataset directory, which holds the finished clip table and the tables of its shards."""
+    shards = _shards(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
     return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
 

@@ -14,10 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.preparation.shard_rows import ShardRows, ShardTables, rows_by_clip
+from magictalk_core.preparation.shard_rows import ShardTables, motion_rows, speech_rows
 from magictalk_core.storage.parquet import read_frame, read_table
-from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SPEECH
-from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.storage.schema import CLIPS, MEDIA
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.workspace import Workspace
 
@@ -56,11 +55,11 @@ class CorpusReader:
 
     @cached_property
     def _motions(self) -> ShardTables:
-        return ShardTables(_motion_rows)
+        return ShardTables(motion_rows)
 
     @cached_property
     def _speech(self) -> ShardTables:
-        return ShardTables(_speech_rows)
+        return ShardTables(speech_rows)
 
     @cached_property
     def _media(self) -> dict[Path, dict[str, tuple[str, str | None]]]:
@@ -105,20 +104,6 @@ class CorpusReader:
             yield self.clip(clip_id)
 
 
-def _motion_rows(path: Path) -> ShardRows:
-    table = read_table(FRAMES, path, columns=["clip_id", *MOTION_NAMES, "tracker"])
-    values = np.empty((len(table), len(MOTION_NAMES)), np.float32)
-    for column, name in enumerate(MOTION_NAMES):
-        values[:, column] = table[name].to_numpy()
-    return rows_by_clip(table, values, "tracker")
-
-
-def _speech_rows(path: Path) -> ShardRows:
-    table = read_table(SPEECH, path, columns=["clip_id", "features", "feature_id"])
-    flat = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return rows_by_clip(table, flat.reshape(len(table), -1), "feature_id")
-
-
 def _media_files(path: Path) -> dict[str, tuple[str, str | None]]:
     rows = read_table(MEDIA, path, columns=["clip_id", "video_path", "audio_path"]).to_pylist()
     return {row["clip_id"]: (row["video_path"], row["audio_path"]) for row in rows if row["video_path"] is not None}
@@ -131,16 +116,23 @@ def usable_clips(reader: CorpusReader, split: Split | None = None) -> pd.DataFra
 
 
 def pick_style_clip(reader: CorpusReader, clip_id: str) -> str:
-    """The reference clip that gives the emotional style of `clip_id`: not its own performance where another is there.
+    """The clip that gives the emotional style of `clip_id`; never the clip itself, which would tell the answer.
 
     First choice is another clip of the same speaker and emotion, then of the same emotion by anybody, then another clip
-    of the same speaker, and last the clip itself. Among equals the choice is fixed by a hash of both ids.
+    of the same speaker, and last any other clip; of other people those to train on come first. Among equals the choice
+    is fixed by a hash of both ids. Raises `PermanentError` where the corpus has no other accepted clip.
     """
     clips, row = usable_clips(reader), reader.row(clip_id)
     others = clips[clips["clip_id"] != clip_id]
     same_speaker = others["speaker"] == row["speaker"]
     same_emotion = others["emotion"] == row["emotion"]
-    for pool in (others[same_speaker & same_emotion], others[same_emotion], others[same_speaker]):
+    known = others["split"] == Split.TRAIN
+    anybody = pd.Series(True, index=others.index)
+    for chosen in (same_speaker & same_emotion, known & same_emotion, same_emotion, same_speaker, known, anybody):
+        pool = others.loc[chosen, "clip_id"]
         if len(pool):
-            return str(min(pool["clip_id"], key=lambda other: hashlib.md5(f"{clip_id}|{other}".encode()).hexdigest()))
-    return clip_id
+            return str(min(pool, key=lambda other: hashlib.md5(f"{clip_id}|{other}".encode()).hexdigest()))
+    raise PermanentError(
+        f"{clip_id} is the only accepted clip of corpus `{reader.corpus}`: a style that is not its own performance "
+        "needs another one; add clips"
+    )

@@ -11,8 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.storage.parquet import read_table
+from magictalk_core.storage.schema import FRAMES, SPEECH
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
-__all__ = ["KEPT_BYTES", "ShardRows", "ShardTables", "rows_by_clip"]
+__all__ = ["KEPT_BYTES", "ShardRows", "ShardTables", "motion_rows", "speech_rows"]
 
 KEPT_BYTES = 1_000_000_000
 """Memory for the tables used last: 2 million rows of motion and speech features, a day of video."""
@@ -27,7 +30,7 @@ class ShardRows:
     labels: Mapping[str, str]
 
 
-def rows_by_clip(table: pa.Table, values: NDArray[np.float32], label: str) -> ShardRows:
+def _by_clip(table: pa.Table, values: NDArray[np.float32], label: str) -> ShardRows:
     """`values` (rows, size) of a table sorted by `clip_id`, as all of ours are; `label` names the label's column."""
     ids = table["clip_id"].combine_chunks().dictionary_encode()
     codes = ids.indices.to_numpy()
@@ -37,6 +40,22 @@ def rows_by_clip(table: pa.Table, values: NDArray[np.float32], label: str) -> Sh
     places = {name: slice(int(a), int(b)) for name, a, b in zip(names, first, ends, strict=True)}
     labels = dict(zip(names, map(str, table[label].take(first).to_pylist()), strict=True))
     return ShardRows(values, places, labels)
+
+
+def motion_rows(path: Path) -> ShardRows:
+    """Motion (rows, 58) in MOTION_NAMES order of a FRAMES table, NaN where not measured; labelled by tracker id."""
+    table = read_table(FRAMES, path, columns=["clip_id", *MOTION_NAMES, "tracker"])
+    values = np.empty((len(table), len(MOTION_NAMES)), np.float32)
+    for column, name in enumerate(MOTION_NAMES):
+        values[:, column] = table[name].to_numpy()
+    return _by_clip(table, values, "tracker")
+
+
+def speech_rows(path: Path) -> ShardRows:
+    """Features (rows, F) of a SPEECH table, labelled by feature id."""
+    table = read_table(SPEECH, path, columns=["clip_id", "features", "feature_id"])
+    flat = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return _by_clip(table, flat.reshape(len(table), -1), "feature_id")
 
 
 @dataclass

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from magictalk_core.config import DataSettings, MediaConfig
-from magictalk_core.corpora.source import raw_file
+from magictalk_core.corpora.raw_files import raw_file
 from magictalk_core.errors import MachineError, PermanentError
 from magictalk_core.preparation.gates import decide
 from magictalk_core.preparation.preload import PRELOAD

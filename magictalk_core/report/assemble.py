@@ -8,28 +8,34 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core import __version__
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
-from magictalk_core.evaluation.generate import EMODIFF
+from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH
+from magictalk_core.evaluation.comparison import Comparison, read_comparisons
+from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS
 from magictalk_core.evaluation.refine import MAGICTALK
-from magictalk_core.faces.tracker_ids import tracker_id
+from magictalk_core.evaluation.stand_ins import PORTRAIT, described, trackers_of
+from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.report.funnel import funnel
-from magictalk_core.report.model import Command, CorpusSource, JawTrace, Provenance, StandIn, VideoEntry
+from magictalk_core.report.model import Command, CorpusSource, JawTrace, Provenance, VideoEntry, VideoNotMade
 from magictalk_core.report.report import write_report
+from magictalk_core.report.training_use import training_use
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS, MOTION
 from magictalk_core.training.run import TrainedModel, current_run
+from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.clips import Status
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
@@ -37,6 +43,9 @@ __all__ = ["WrittenReport", "assemble_report"]
 
 FAMILY = EMODIFF
 """Whose training the page shows."""
+
+LIP_MODELS = ("audio2bs", "lip_residue")
+"""Who gives the mouth of the main method."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +59,28 @@ class WrittenReport:
 def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> WrittenReport:
     """Write `report/report.html` from the tables, videos, curves and manifests of the workspace."""
     clips = pd.concat([read_frame(CLIPS, workspace.clips_table(c)) for c in corpora], ignore_index=True)
-    trained = current_run(workspace.models(FAMILY))
+    trained, data = current_run(workspace.models(FAMILY)), TrainingSet.open(workspace.training_set)
+    summary = pd.read_csv(workspace.tables / "summary.csv")
+    comparisons = read_comparisons(workspace.videos / "comparison")
+    videos = _videos(workspace, clips, comparisons)
     path = write_report(
         workspace.report,
-        funnel=funnel(clips),
-        scores_summary=pd.read_csv(workspace.tables / "summary.csv"),
-        videos=_videos(workspace, clips),
+        funnel=funnel(clips, training_use(data, clips)),
+        scores_summary=summary,
+        videos=videos,
+        videos_not_made=[VideoNotMade(c.clip_id, c.reason or "") for c in comparisons if c.file is None],
         loss_curves=pd.read_csv(trained.curves),
-        provenance=_provenance(workspace, corpora, preset, trained),
-        stand_ins=_stand_ins(preset),
+        provenance=_provenance(workspace, clips, corpora, preset, trained, data),
+        stand_ins=[*described(summary["stand_ins"]), *([PORTRAIT] if videos else [])],
         commands=_commands(workspace),
         main_method=MAGICTALK,
         method_notes={
             MAGICTALK: "EmoDiff, and the mouth of the lip models in its place: the method of the paper",
             FAMILY: "trained here on the training split; speech features and a style clip in, motion out",
-            "emodiff_independent_windows": "the same model, every window on its own: the ablation of Algorithm 1",
-            "nearest_speech": "the motion of the training frames whose speech is most alike; nothing learned",
-            "mean_motion": "the mean pose of the training split in every frame: what any method must beat",
-            "ground_truth": "tracked from the real clip",
+            INDEPENDENT_WINDOWS: "the same model, every window on its own: the ablation of Algorithm 1",
+            NEAREST_SPEECH: "the motion of the training frames whose speech is most alike; nothing learned",
+            MEAN_MOTION: "the mean pose of the training split in every frame: what any method must beat",
+            GROUND_TRUTH: "tracked from the real clip",
         },
     )
     return WrittenReport(path, file_md5(path))
@@ -77,22 +90,23 @@ def _jaw(motion: NDArray[np.float32]) -> NDArray[np.float32]:
     return motion[:, MOTION_NAMES.index("jawOpen")]
 
 
-def _videos(workspace: Workspace, clips: pd.DataFrame) -> list[VideoEntry]:
+def _videos(workspace: Workspace, clips: pd.DataFrame, comparisons: Sequence[Comparison]) -> list[VideoEntry]:
     motions = read_frame(MOTION, workspace.refined("test") / "motion.parquet", filters=[("method", "==", MAGICTALK)])
     styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
-    by_name = {str(clip).replace("/", "-"): row for clip, row in clips.set_index("clip_id", drop=False).iterrows()}
+    rows = clips.set_index("clip_id", drop=False)
     readers = {str(corpus): CorpusReader(workspace, str(corpus)) for corpus in clips["corpus"].unique()}
     entries = []
-    for video in sorted((workspace.videos / "comparison").glob("*.mp4")):
-        row = by_name[video.stem]
-        clip = str(row["clip_id"])
+    for comparison in comparisons:
+        if comparison.file is None:
+            continue
+        clip, row = comparison.clip_id, rows.loc[comparison.clip_id]
         truth, _ = readers[str(row["corpus"])].motion(clip)
         result = motions[motions["clip_id"] == clip].sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
         n = min(len(truth), len(result))
         correlation = channel_correlation(truth[:n], result[:n], "jawOpen")
         entries.append(
             VideoEntry(
-                path=os.path.relpath(video, workspace.report),
+                path=os.path.relpath(workspace.videos / "comparison" / comparison.file, workspace.report),
                 clip_id=clip,
                 emotion=None if pd.isna(row["emotion"]) else str(row["emotion"]),
                 style_source=styles[clip],
@@ -112,59 +126,45 @@ def _git_commit() -> str | None:
     return done.stdout.strip() or None
 
 
-def _provenance(workspace: Workspace, corpora: Sequence[str], preset: Preset, trained: TrainedModel) -> Provenance:
-    sources = []
-    for corpus in corpora:
-        entry = load_corpus(workspace, corpus)
-        digest = read_manifest(workspace.manifest(corpus)).digest
-        sources.append(
-            CorpusSource(
-                corpus,
-                entry.kind,
-                digest,
-                licence=entry.licence,
-                trackers=(tracker_id(preset.faces.tracker),),
-                synthetic=entry.kind == "sample",
-            )
-        )
-    info: dict[str, Any] = json.loads((workspace.training_set / "info.json").read_text(encoding="utf-8"))
+def _source(workspace: Workspace, corpus: str, clips: pd.DataFrame, data: TrainingSet) -> CorpusSource:
+    """A corpus by its accepted clips: their own licences and trackers, whatever the entry or a preset would say."""
+    entry = load_corpus(workspace, corpus)
+    accepted = clips[(clips["corpus"] == corpus) & (clips["status"] == Status.OK)]
+    licences = accepted["licence"].value_counts().sort_index()
+    return CorpusSource(
+        corpus,
+        entry.kind,
+        # Of a corpus that was packed the state that was packed.
+        data.info["corpora"].get(corpus) or read_manifest(workspace.manifest(corpus)).digest,
+        licences=tuple((str(licence), int(n)) for licence, n in licences.items()),
+        trackers=trackers_of(workspace, corpus, accepted["clip_id"]),
+        synthetic=corpus_of(entry).is_synthetic,
+    )
+
+
+def _provenance(
+    workspace: Workspace,
+    clips: pd.DataFrame,
+    corpora: Sequence[str],
+    preset: Preset,
+    trained: TrainedModel,
+    data: TrainingSet,
+) -> Provenance:
+    lips = {name: current_run(workspace.models(name)).weights_md5 for name in LIP_MODELS}
     return Provenance(
-        corpora=tuple(sources),
-        feature_id=preset.speech.feature,
+        corpora=tuple(_source(workspace, corpus, clips, data) for corpus in corpora),
+        feature_id=data.info["feature_id"],
         model_family=FAMILY,
         preset=preset.name,
         model_weights_md5=trained.weights_md5,
         mlflow_run_id=trained.run_id,
-        training_set_digest=info.get("digest"),
+        training_set_digest=data.info["digest"],
         rig_md5=file_md5(workspace.rig / "rig.npz"),
-        seed=preset.evaluation.seed,
+        generation_seed=preset.evaluation.seed,
         git_commit=_git_commit(),
         software=f"magictalk {__version__}",
+        extra=tuple((f"Weights of {name}", md5) for name, md5 in lips.items()),
     )
-
-
-def _stand_ins(preset: Preset) -> list[StandIn]:
-    tracker = tracker_id(preset.faces.tracker)
-    found = [
-        StandIn(
-            "portrait",
-            "mesh-texture-warp",
-            "face-vid2vid, fine-tuned on TalkingHead-1KH",
-            "hair and neck move little; a turned head does not show its other side",
-        ),
-        StandIn("rig", "built-in rig", "the paper's ARKit avatar", "distances are measured on this rig"),
-        StandIn("lips", "none", "lip refinement with a sync expert", "mouth as the diffusion model gives it"),
-    ]
-    effects = {
-        "logmel-29-1": "knows no letters; less invariant to the voice",
-        "deepspeech-small-1": "the same network, small, trained on synthetic voices: hears real ones less surely",
-    }
-    if preset.speech.feature in effects:
-        found.insert(0, StandIn("speech", preset.speech.feature, "DeepSpeech 0.9.3", effects[preset.speech.feature]))
-    if tracker.startswith("litert-geometric"):
-        effect = "coefficients from 468 landmarks; gaze, nose and cheeks are not seen"
-        found.insert(0, StandIn("blendshapes", tracker, "MediaPipe Face Landmarker", effect))
-    return found
 
 
 def _commands(workspace: Workspace) -> list[Command]:

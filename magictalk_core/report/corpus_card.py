@@ -7,23 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from magictalk_core.corpora.registry import CorpusEntry, load_corpus
-from magictalk_core.corpora.splits import scheme_of
+from magictalk_core.corpora.entry import CorpusEntry
+from magictalk_core.corpora.kinds import corpus_of, kind_of
+from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.report.funnel import funnel
-from magictalk_core.report.markdown import markdown_table
 from magictalk_core.report.model import CorpusFunnel
 from magictalk_core.report.plots import write_funnel_plot
 from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.hashes import tree_md5
+from magictalk_core.storage.markdown import code, escaped, markdown_table
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
-__all__ = ["CARD_VERSION", "Card", "card_text", "write_card"]
-
-CARD_VERSION = "1"
+__all__ = ["Card", "card_text", "write_card"]
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,9 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
     accepted = clips[clips["status"] == Status.OK]
     found = funnel(clips).corpora[0]
     lines = [
-        f"# {entry.name}",
+        f"# {escaped(entry.name)}",
         "",
-        f"A corpus of kind `{entry.kind}`, version `{digest}`: {len(accepted)} accepted clips of {len(clips)}, "
+        f"A corpus of kind {code(entry.kind)}, version {code(digest)}: {len(accepted)} accepted clips of {len(clips)}, "
         f"{accepted['speaker'].nunique()} speakers, {_hours(accepted['duration_s'])} hours at 25 frames per second.",
         "",
         "![funnel](funnel.svg)",
@@ -82,13 +81,13 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
     ]
     if found.rejections:
         rejected = [
-            [f"`{r.reason}`", r.clips, "-" if r.minutes is None else f"{r.minutes / 60:.3f}", r.meaning]
+            [code(r.reason), r.clips, "-" if r.minutes is None else f"{r.minutes / 60:.3f}", r.meaning]
             for r in found.rejections
         ]
         lines += markdown_table(("reason", "clips", "hours", "meaning"), rejected)
     else:
         lines.append("Nothing.")
-    lines += ["", f"## Splits (`{scheme_of(entry)}`)", ""]
+    lines += ["", f"## Splits ({code(corpus_of(entry).split)})", ""]
     order = {str(split): i for i, split in enumerate(Split)}
     splits = sorted(_groups(accepted, ["split"]), key=lambda row: order[str(row[0])])
     lines += markdown_table(("split", "clips", "speakers", "hours"), splits)
@@ -96,7 +95,13 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
     lines += markdown_table(("emotion", "level", "clips", "speakers", "hours"), _groups(accepted, ["emotion", "level"]))
     lines += ["", "## Licences", ""]
     lines += markdown_table(("licence", "clips", "speakers", "hours"), _groups(accepted, ["licence"]))
-    lines += ["", "Faces of real people are personal data. Ask what you may do with them before you share anything."]
+    kind = kind_of(entry)
+    lines += ["", f"Terms of the kind `{kind.name}`: {kind.terms}"]
+    if not corpus_of(entry).is_synthetic:
+        lines += [
+            "",
+            "Faces of real people are personal data. Ask what you may do with them before you share anything.",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The data funnel: how many clips and minutes were found, readable, with sound, with a face, and used for training."""
+"""The data funnel: how many clips and minutes were found, readable, with sound, with a face, and learned from."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import pandas as pd
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.report.model import CorpusFunnel, Funnel, FunnelStage, Rejection
+from magictalk_core.report.training_use import UNUSED_MEANING, TrainingUse
 from magictalk_core.vocabulary.clips import Reason, Split, Status
 
-__all__ = ["REASON_MEANING", "STAGES", "funnel"]
+__all__ = ["IN_TRAINING_SPLIT", "REASON_MEANING", "STAGES", "USED_FOR_TRAINING", "funnel"]
 
-STAGES: tuple[str, ...] = ("found", "readable", "with audio", "with face", "usable", "used for training")
-"""Stages in the order in which a clip passes them. The step from usable to training leaves out the held-out splits."""
+STAGES: tuple[str, ...] = ("found", "readable", "with audio", "with face", "usable")
+"""Stages in the order in which a clip passes them."""
+
+IN_TRAINING_SPLIT, USED_FOR_TRAINING = "in the training split", "used for training"
+"""The last stage: before a training set is packed, and after."""
 
 _LOST_BEFORE: dict[Reason, int] = {
     Reason.MISSING: 1,
@@ -67,9 +71,9 @@ def _minutes(durations: pd.Series) -> float:
 
 
 def _lost_before(status: str, reason: str | None, clip_id: str) -> int:
-    """The first stage that a clip does not reach; `len(STAGES) - 1` for a usable clip."""
+    """The first stage that a clip does not reach; `len(STAGES)` for a usable clip."""
     if status == Status.OK:
-        return len(STAGES) - 1
+        return len(STAGES)
     try:
         found = Reason.WITHDRAWN if status == Status.WITHDRAWN else Reason(str(reason))
     except ValueError as error:
@@ -96,16 +100,34 @@ def _rejections(clips: pd.DataFrame) -> tuple[Rejection, ...]:
     return tuple(sorted(rows, key=lambda r: (-r.clips, r.reason)))
 
 
-def _corpus(name: str, clips: pd.DataFrame) -> CorpusFunnel:
-    stages = [_stage(stage, clips[clips["lost_before"] > i]) for i, stage in enumerate(STAGES[:-1])]
+def _used(train: pd.DataFrame, use: TrainingUse | None) -> FunnelStage:
+    if use is None:
+        return _stage(IN_TRAINING_SPLIT, train)
+    seconds = [use.seconds[clip] for clip in train["clip_id"] if clip in use.seconds]
+    return FunnelStage(USED_FOR_TRAINING, len(seconds), sum(seconds) / 60.0)
+
+
+def _unused(train: pd.DataFrame, use: TrainingUse | None) -> tuple[Rejection, ...]:
+    reasons = train["clip_id"].map(dict(use.unused) if use else {})
+    return tuple(
+        Rejection(reason, int((reasons == reason).sum()), _minutes(train["seconds"][reasons == reason]), meaning)
+        for reason, meaning in UNUSED_MEANING.items()
+        if (reasons == reason).any()
+    )
+
+
+def _corpus(name: str, clips: pd.DataFrame, use: TrainingUse | None) -> CorpusFunnel:
+    stages = [_stage(stage, clips[clips["lost_before"] > i]) for i, stage in enumerate(STAGES)]
     usable = clips[clips["status"] == Status.OK]
     train = usable[usable["split"] == Split.TRAIN]
     held_out = tuple(_stage(split.value, usable[usable["split"] == split]) for split in (Split.VAL, Split.TEST))
-    return CorpusFunnel(name, (*stages, _stage(STAGES[-1], train)), _rejections(clips), held_out)
+    return CorpusFunnel(name, (*stages, _used(train, use)), _rejections(clips), held_out, _unused(train, use))
 
 
-def funnel(clips: pd.DataFrame) -> Funnel:
+def funnel(clips: pd.DataFrame, use: TrainingUse | None = None) -> Funnel:
     """The funnel of one or more corpora from rows of the CLIPS table (only its own columns are read).
+
+    The last stage is what `use` says was learned from; without a training set it is the training split.
 
     The length of a clip is `duration_s`, else the cut that its corpus lists; clips without either count as clips and as
     `unknown_length`. Raises `PermanentError` for a status or reason that the contract does not know.
@@ -115,4 +137,4 @@ def funnel(clips: pd.DataFrame) -> Funnel:
     frame = frame.assign(seconds=clips["duration_s"].astype("float64").fillna(cut))
     triples = zip(frame["status"], frame["reason"], frame["clip_id"], strict=True)
     frame = frame.assign(lost_before=[_lost_before(*triple) for triple in triples])
-    return Funnel(tuple(_corpus(str(name), group) for name, group in frame.groupby("corpus", sort=True)))
+    return Funnel(tuple(_corpus(str(name), group, use) for name, group in frame.groupby("corpus", sort=True)))

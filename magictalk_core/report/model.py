@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from magictalk_core.evaluation.stand_ins import StandIn
+from magictalk_core.vocabulary.rates import FRAME_RATE
+
 __all__ = [
     "Command",
     "CorpusFunnel",
@@ -19,8 +22,8 @@ __all__ = [
     "Provenance",
     "Rejection",
     "ReportInputs",
-    "StandIn",
     "VideoEntry",
+    "VideoNotMade",
 ]
 
 
@@ -36,7 +39,7 @@ class FunnelStage:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Clips that left the funnel for one reason. `minutes` is None when the length of none is known."""
+    """Clips that left the funnel, or were not learned from, for one reason; `minutes` is None if no length is known."""
 
     reason: str
     clips: int
@@ -46,12 +49,14 @@ class Rejection:
 
 @dataclass(frozen=True)
 class CorpusFunnel:
-    """The stages of one corpus, from found to used for training, and why clips left."""
+    """The stages of one corpus, from found to used for training, why clips left, and why `unused` ones that are fit to
+    learn from were not learned from."""
 
     corpus: str
     stages: tuple[FunnelStage, ...]
     rejections: tuple[Rejection, ...]
     held_out: tuple[FunnelStage, ...] = ()
+    unused: tuple[Rejection, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,13 @@ class Funnel:
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """One corpus as the model saw it. `digest` is the number that DVC, Dagster and MLflow all record."""
+    """One corpus as the model saw it. `digest` is the number that DVC, Dagster and MLflow all record; `licences` and
+    `trackers` are those of its accepted clips, a licence with the number of clips under it."""
 
     name: str
     kind: str
     digest: str
-    licence: str = "unknown"
+    licences: tuple[tuple[str, int], ...] = ()
     trackers: tuple[str, ...] = ()
     synthetic: bool = False
 
@@ -99,7 +105,7 @@ class Provenance:
     mlflow_run_id: str | None = None
     training_set_digest: str | None = None
     rig_md5: str | None = None
-    seed: int | None = None
+    generation_seed: int | None = None
     git_commit: str | None = None
     software: str | None = None
     extra: tuple[tuple[str, str], ...] = ()
@@ -112,7 +118,7 @@ class JawTrace:
     truth: NDArray[np.float32]
     generated: NDArray[np.float32]
     correlation: float | None
-    fps: float = 25.0
+    fps: float = FRAME_RATE
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,13 +137,11 @@ class VideoEntry:
 
 
 @dataclass(frozen=True)
-class StandIn:
-    """A part of ours in place of the paper's: `part` says where, `used` what ran, `instead_of` what the paper has."""
+class VideoNotMade:
+    """A test clip without a comparison video."""
 
-    part: str
-    used: str
-    instead_of: str
-    effect: str = ""
+    clip_id: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -152,12 +156,13 @@ class Command:
 class ReportInputs:
     """Everything a report shows.
 
-    `scores_summary` has the columns of `metrics.table.summary`; `loss_curves` the columns step, metric, value.
+    `scores_summary` has the columns of `evaluation.table.summary`; `loss_curves` the columns step, metric, value.
     """
 
     funnel: Funnel
     scores_summary: pd.DataFrame
     videos: tuple[VideoEntry, ...]
+    videos_not_made: tuple[VideoNotMade, ...]
     loss_curves: pd.DataFrame
     provenance: Provenance
     stand_ins: tuple[StandIn, ...] = ()

@@ -16,13 +16,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.report.model import Command, Funnel, Provenance, ReportInputs, StandIn, VideoEntry
+from magictalk_core.evaluation.stand_ins import StandIn
+from magictalk_core.report.model import Command, Funnel, Provenance, ReportInputs, VideoEntry, VideoNotMade
 from magictalk_core.report.view import report_view
 from magictalk_core.storage.atomic import write_text
 
 __all__ = ["render_report", "write_report"]
 
-_SUMMARY_COLUMNS = ("method", "metric", "unit", "clips", "n", "mean", "low", "high")
+_SUMMARY_COLUMNS = ("method", "metric", "unit", "clips", "n", "mean", "low", "high", "stand_ins")
 _CURVE_COLUMNS = ("step", "metric", "value")
 
 
@@ -67,6 +68,7 @@ def write_report(
     videos: Sequence[VideoEntry],
     loss_curves: pd.DataFrame,
     provenance: Provenance,
+    videos_not_made: Sequence[VideoNotMade] = (),
     stand_ins: Sequence[StandIn] = (),
     commands: Sequence[Command] = (),
     title: str = "MagicTalk report",
@@ -76,7 +78,7 @@ def write_report(
 ) -> Path:
     """Write `<out_dir>/report.html` and return its path.
 
-    `scores_summary` is what `metrics.table.summary` returns, `loss_curves` has the columns step, metric, value (as
+    `scores_summary` is what `evaluation.table.summary` returns, `loss_curves` has the columns step, metric, value (as
     MLflow keeps them), `main_method` is the method that the opening numbers are about. Nothing is dated unless
     `made_on` is given. Raises `PermanentError` for a video that is not there or not relative to `out_dir`.
     """
@@ -87,6 +89,7 @@ def write_report(
         funnel=funnel,
         scores_summary=scores_summary,
         videos=tuple(videos),
+        videos_not_made=tuple(videos_not_made),
         loss_curves=loss_curves,
         provenance=provenance,
         stand_ins=tuple(stand_ins),

@@ -10,6 +10,7 @@ from itertools import groupby
 import pandas as pd
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.evaluation.stand_ins import NONE, described
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.catalogue import CATALOGUE, METRICS, Better, MetricSpec
 
@@ -48,6 +49,8 @@ class ScoreRow:
     arrow: str
     direction: str
     cells: tuple[Cell, ...]
+    stand_ins: str
+    """Those of all its numbers, as the tables write them."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,12 @@ def _row(spec: MetricSpec, rows: pd.DataFrame, methods: Sequence[str]) -> ScoreR
         text = number_text(mean, spec.decimals)
         cells.append(Cell(method, text, interval, *sizes, method == best, left, right, place(mean)))
     arrow, direction = ARROWS[spec.better]
-    return ScoreRow(spec, arrow, direction, tuple(cells))
+    stand_ins = "; ".join(map(str, described(rows["stand_ins"]))) or NONE
+    return ScoreRow(spec, arrow, direction, tuple(cells), stand_ins)
 
 
 def score_sections(summary: pd.DataFrame, methods: Sequence[str]) -> list[ScoreSection]:
-    """The rows of the table from a summary of `metrics.table.summary`, in the order of the catalogue.
+    """The rows of the table from a summary of `evaluation.table.summary`, in the order of the catalogue.
 
     Raises `PermanentError` for a metric without an entry in the catalogue: a number nobody can read is not shown.
     """

@@ -11,10 +11,11 @@ import pandas as pd
 
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.catalogue import METRICS
-from magictalk_core.report.model import FunnelStage, Provenance, ReportInputs, VideoEntry
+from magictalk_core.report.model import FunnelStage, Provenance, Rejection, ReportInputs, VideoEntry
 from magictalk_core.report.plots import curve_figure, funnel_figure, jaw_figure, loss_metrics
 from magictalk_core.report.score_table import number_text, score_sections
 from magictalk_core.report.svg import inline_svg
+from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 
 __all__ = ["report_view"]
 
@@ -79,7 +80,10 @@ def _tiles(inputs: ReportInputs) -> list[Tile]:
 def _lead(inputs: ReportInputs) -> str:
     """One sentence: what was made from what."""
     made_from = inputs.provenance
-    names = [corpus.name for corpus in made_from.corpora]
+    learned = {corpus.corpus for corpus in inputs.funnel.corpora if corpus.stages[-1].clips}
+    names = [corpus.name for corpus in made_from.corpora if corpus.name in learned or not inputs.funnel.corpora]
+    if not names:
+        return f"The model {made_from.model_family} (preset {made_from.preset}) learned from no clip of these corpora."
     corpora = f"the corpus {names[0]}" if len(names) == 1 else f"the corpora {', '.join(names[:-1])} and {names[-1]}"
     used = inputs.funnel.total[-1] if inputs.funnel.corpora else None
     amount = f"{_count(used.clips, 'clip')} ({used.minutes:.1f} min) of " if used else ""
@@ -91,7 +95,7 @@ def _lead(inputs: ReportInputs) -> str:
 
 def _provenance_rows(made_from: Provenance) -> list[tuple[str, str | None, str]]:
     """(label, value or None, what it is for)."""
-    seed = None if made_from.seed is None else str(made_from.seed)
+    seed = None if made_from.generation_seed is None else str(made_from.generation_seed)
     return [
         ("Model family", made_from.model_family, ""),
         ("Preset", made_from.preset, "the resolved settings lie beside every output"),
@@ -100,7 +104,7 @@ def _provenance_rows(made_from: Provenance) -> list[tuple[str, str | None, str]]
         ("Training set", made_from.training_set_digest, "digest of the packed arrays"),
         ("Speech features", made_from.feature_id, "feature id; sets never mix"),
         ("Rig", made_from.rig_md5, "md5 of the rig used to render and to score"),
-        ("Seed of generation", seed, ""),
+        ("Seed of generation", seed, "evaluation.seed of the preset"),
         ("Code", made_from.git_commit, "git commit"),
         ("Software", made_from.software, ""),
         *((label, value, "") for label, value in made_from.extra),
@@ -126,6 +130,9 @@ def _funnel_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
         unknown = f"+ {_count(stage.unknown_length, 'clip')} of unknown length" if stage.unknown_length else ""
         return {"clips": f"{stage.clips:,}", "minutes": f"{stage.minutes:.1f}", "unknown": unknown}
 
+    def lost(r: Rejection) -> dict[str, str]:
+        return {"reason": r.reason, "clips": f"{r.clips:,}", "minutes": _minutes(r.minutes), "meaning": r.meaning}
+
     label = "Clips that passed each stage; the numbers stand in the table beside. Corpus"
     return [
         {
@@ -133,10 +140,8 @@ def _funnel_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
             "plot": inline_svg(funnel_figure([corpus]), f"funnel{number}", f"{label} {corpus.corpus}"),
             "stages": [(stage.name, cell(stage)) for stage in corpus.stages],
             "held_out": [(stage.name, cell(stage)) for stage in corpus.held_out],
-            "rejections": [
-                {"reason": r.reason, "clips": f"{r.clips:,}", "minutes": _minutes(r.minutes), "meaning": r.meaning}
-                for r in corpus.rejections
-            ],
+            "rejections": list(map(lost, corpus.rejections)),
+            "unused": list(map(lost, corpus.unused)),
         }
         for number, corpus in enumerate(inputs.funnel.corpora, 1)
     ]
@@ -167,6 +172,8 @@ def report_view(inputs: ReportInputs) -> dict[str, Any]:
         "made_on": inputs.made_on,
         "tiles": _tiles(inputs),
         "videos": [_video(entry, number, synthetic) for number, entry in enumerate(inputs.videos, 1)],
+        "videos_not_made": inputs.videos_not_made,
+        "synthetic_label": SYNTHETIC_LABEL,
         "methods": [(method, notes.get(method, "")) for method in methods],
         "main_method": inputs.main_method,
         "sections": score_sections(inputs.scores_summary, methods),

@@ -12,10 +12,10 @@ from scipy.signal import savgol_filter
 from magictalk_core.errors import UserError
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["FPS", "Curves", "curves_of_table", "resampled", "smoothed", "table_of_curves"]
+__all__ = ["Curves", "curves_of_table", "resampled", "smoothed", "table_of_curves"]
 
-FPS = 25.0
 """Rate of the `frames` table."""
 
 _ORDER = 2
@@ -52,18 +52,18 @@ def curves_of_table(table: pa.Table) -> list[Curves]:
         rows, clip_id = table.slice(start, end - start), str(ids[start])
         seen = rows.column("face_found").to_numpy(zero_copy_only=False)
         origin = rows.column("tracker")[0].as_py()
-        found.append(Curves(clip_id, _columns(rows, ARKIT_NAMES), _columns(rows, POSE_NAMES), seen, FPS, origin))
+        found.append(Curves(clip_id, _columns(rows, ARKIT_NAMES), _columns(rows, POSE_NAMES), seen, FRAME_RATE, origin))
     return found
 
 
 def table_of_curves(curves: Curves) -> pa.Table:
     """A FRAMES table; curves of another rate are brought to 25 frames per second first."""
-    curves = resampled(curves, FPS)
+    curves = resampled(curves, FRAME_RATE)
     n = len(curves)
     columns: dict[str, object] = {
         "clip_id": [curves.clip_id] * n,
         "frame_index": np.arange(n, dtype=np.int32),
-        "time_s": np.arange(n) / FPS,
+        "time_s": np.arange(n) / FRAME_RATE,
         "face_found": curves.seen,
         "confidence": pa.nulls(n, pa.float32()),
         "tracker": [curves.origin] * n,

@@ -4,12 +4,15 @@ Any glTF viewer, Blender, Unity and Unreal play it. The mesh hangs on a node at 
 the head. Frames without a face have no key: viewers interpolate over the gap. What animation channels do not carry
 exactly, the pose in degrees and centimetres and which channels are unknown, lies beside them in the animation's
 `extras`, so that `read_gltf` gives back what was written.
+
+No pygltflib, measured at 1.16.5: it lays out no accessors, so that writing gets no shorter; it takes 46 ms to read what
+`gltf_reader` reads in 1 ms (30 s at 25 frames per second); a damaged file is one of five exceptions; and it brings
+dataclasses-json, marshmallow and deprecated.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +23,13 @@ from numpy.typing import NDArray
 
 from magictalk_core import __version__
 from magictalk_core.errors import UserError
-from magictalk_core.faces.head_pose import angles_of
-from magictalk_core.rig.curves import FPS, Curves
+from magictalk_core.faces.head_pose import head_turns
+from magictalk_core.rig.curves import Curves
 from magictalk_core.rig.rig import PIVOT, Rig
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 
-__all__ = ["read_gltf", "write_gltf"]
+__all__ = ["write_gltf"]
 
 _FLOAT, _UINT = 5126, 5125
 _WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
@@ -62,19 +65,10 @@ class _Buffer:
 
 def _quaternions(pose: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, 4) x, y, z, w of Ry(yaw) Rx(pitch) Rz(roll), neighbours on the same side so that they interpolate."""
-    half = np.radians(np.nan_to_num(pose[:, :3]).astype(np.float64)) / 2
-    (cp, cy, cr), (sp, sy, sr) = np.cos(half).T, np.sin(half).T
-    found = np.column_stack(
-        [
-            cy * sp * cr + sy * cp * sr,
-            sy * cp * cr - cy * sp * sr,
-            cy * cp * sr - sy * sp * cr,
-            cy * cp * cr + sy * sp * sr,
-        ]
-    )
-    flips = np.cumprod(np.where((found[1:] * found[:-1]).sum(axis=1) < 0, -1.0, 1.0)) if len(found) else found[:, 0]
+    found = head_turns(np.nan_to_num(pose[:, :3])).as_quat()
+    flips = np.cumprod(np.where((found[1:] * found[:-1]).sum(axis=1) < 0, -1.0, 1.0))
     found[1:] *= flips[:, None]
-    return found.astype(np.float32)
+    return np.asarray(found, np.float32)
 
 
 def _mesh(rig: Rig, buffer: _Buffer) -> dict[str, Any]:
@@ -147,89 +141,3 @@ def write_gltf(curves: Curves, rig: Rig, path: Path) -> None:
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(struct.pack("<III", _MAGIC, 2, 28 + len(text) + len(body)))
         file.write(struct.pack("<II", len(text), _JSON) + text + struct.pack("<II", len(body), _BIN) + body)
-
-
-def _chunks(path: Path) -> tuple[dict[str, Any], bytes]:
-    content = path.read_bytes()
-    try:
-        magic, version, _ = struct.unpack_from("<III", content)
-        length, kind = struct.unpack_from("<II", content, 12)
-        if (magic, version, kind) != (_MAGIC, 2, _JSON):
-            raise ValueError("not a binary glTF 2.0 file")
-        document = json.loads(content[20 : 20 + length])
-        size, _ = struct.unpack_from("<II", content, 20 + length)
-        return document, content[28 + length : 28 + length + size]
-    except (struct.error, ValueError) as error:
-        raise UserError(f"{path}: {error}") from error
-
-
-def _read(document: dict[str, Any], data: bytes, index: int) -> NDArray[np.float32]:
-    """(count, width) floats of an accessor; packed, as every exporter writes animations."""
-    accessor = document["accessors"][index]
-    view = document["bufferViews"][accessor["bufferView"]]
-    width = _WIDTHS[accessor["type"]]
-    if accessor["componentType"] != _FLOAT or "sparse" in accessor or view.get("byteStride", 4 * width) != 4 * width:
-        raise ValueError(f"accessor {index} is not packed float")
-    start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
-    return np.frombuffer(data, "<f4", accessor["count"] * width, start).reshape(-1, width)
-
-
-def read_gltf(path: Path, fps: float | None = None) -> Curves:
-    """The first animation of shape weights in a .glb file whose morph targets have ARKit names.
-
-    `fps`: rate at which keys are read; default the file's own note, else 25. Raises `UserError`.
-    """
-    document, data = _chunks(path)
-    try:
-        return _curves_of(document, data, path.stem, fps)
-    except (KeyError, IndexError, ValueError, StopIteration) as error:
-        raise UserError(f"{path}: no animation of ARKit shapes that this reads: {error!r}") from error
-
-
-def _curves_of(document: dict[str, Any], data: bytes, name: str, fps: float | None) -> Curves:
-    animation, channel = next(
-        (a, c) for a in document["animations"] for c in a["channels"] if c["target"]["path"] == "weights"
-    )
-    mesh = document["meshes"][document["nodes"][channel["target"]["node"]]["mesh"]]
-    names: list[str] = mesh["extras"]["targetNames"]
-    sampler = animation["samplers"][channel["sampler"]]
-    times = _read(document, data, sampler["input"])[:, 0].astype(np.float64)
-    values = _read(document, data, sampler["output"]).reshape(len(times), len(names))
-    extras = animation.get("extras", {})
-    rate = float(fps or extras.get("fps", FPS))
-    at = np.round(times * rate).astype(int)
-    n = max(int(extras.get("frames", 0)), int(at.max()) + 1)
-    coefficients = np.full((n, len(ARKIT_NAMES)), np.nan, np.float32)
-    unknown = set(extras.get("unknownShapes", ()))
-    for i, shape in enumerate(ARKIT_NAMES):
-        if shape in names and shape not in unknown:
-            coefficients[at, i] = values[:, names.index(shape)]
-    pose = np.full((n, len(POSE_NAMES)), np.nan, np.float32)
-    if "pose" in extras:
-        pose[at] = _read(document, data, extras["pose"]).reshape(len(times), len(POSE_NAMES))
-    else:
-        pose[at, :3] = _turns(document, data, animation, len(times))
-    seen = np.zeros(n, bool)
-    seen[at] = True
-    return Curves(animation.get("name", name), coefficients, pose, seen, rate, extras.get("origin", "gltf/1"))
-
-
-def _turns(document: dict[str, Any], data: bytes, animation: dict[str, Any], keys: int) -> NDArray[np.float32]:
-    """(keys, 3) pitch, yaw, roll of the first rotation that has as many keys as the weights; NaN without one."""
-    for channel in animation["channels"]:
-        if channel["target"]["path"] == "rotation":
-            quaternions = _read(document, data, animation["samplers"][channel["sampler"]]["output"])
-            if len(quaternions) == keys:
-                return np.array([angles_of(_rotation(*q.tolist())) for q in quaternions], np.float32)
-    return np.full((keys, 3), np.nan, np.float32)
-
-
-def _rotation(x: float, y: float, z: float, w: float) -> NDArray[np.float64]:
-    s = 2 / math.fsum((x * x, y * y, z * z, w * w))
-    return np.array(
-        [
-            [1 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)],
-            [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
-            [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
-        ]
-    )

@@ -16,10 +16,7 @@ from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
-__all__ = ["FACE_VERTICES", "PIVOT", "Rig", "load_rig", "save_rig"]
-
-FACE_VERTICES = 468
-"""The first vertices of the built-in rig are the face mesh landmarks, in their order."""
+__all__ = ["PIVOT", "Rig", "load_rig", "save_rig"]
 
 PIVOT = np.array([0.0, -6.0, -6.0])
 """The head turns about the top of the neck."""

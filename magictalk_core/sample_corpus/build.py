@@ -23,21 +23,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from magictalk_core.corpora.mead import clips as mead
-from magictalk_core.corpora.registry import CorpusEntry
+from magictalk_core.corpora.sample.true_curves import true_curves_file
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.preload import PRELOAD
 from magictalk_core.sample_corpus.curves import Utterance, motion_curves
 from magictalk_core.storage.atomic import atomic_path, write_text
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.isolation import Crash, map_isolated
 
-__all__ = ["SAMPLE_VERSION", "build_sample_corpus", "truth_table", "utterances"]
+__all__ = ["SAMPLE_VERSION", "build_sample_corpus", "utterances"]
 
 SAMPLE_VERSION = "4"
 _PRELOAD = (*PRELOAD, "magictalk_core.sample_corpus.build", "magictalk_core.portrait.animator", "moderngl")
 VIDEO_FPS = 30
-TRUTH_FPS = 25
 _IRREGULAR_ACTOR = "W902"
 
 
@@ -98,7 +97,7 @@ def render_clip(root: str, key: str) -> None:
     utterance = next(u for u in utterances() if u.key == key)
     speech = resources.files("magictalk_core.sample_corpus").joinpath(f"speech/{key}.ogg")
     with resources.as_file(speech) as file:
-        samples = read_audio(file, 16_000)
+        samples = read_audio(file)
     video, audio = Path(root) / video_path(utterance), Path(root) / _audio_path(utterance)
     times = np.arange(round(utterance.duration_s * VIDEO_FPS)) / VIDEO_FPS
     portrait, landmarks = speaker_portrait(utterance.speaker)
@@ -117,20 +116,10 @@ def render_clip(root: str, key: str) -> None:
 def _write_truth(root: Path, everything: list[Utterance]) -> None:
     tables = []
     for utterance in everything:
-        times = np.arange(round(utterance.duration_s * TRUTH_FPS)) / TRUTH_FPS
+        times = np.arange(round(utterance.duration_s * FRAME_RATE)) / FRAME_RATE
         table = pd.DataFrame(motion_curves(utterance, times), columns=list(MOTION_NAMES))
         table.insert(0, "path", video_path(utterance))
         table.insert(1, "frame_index", np.arange(len(times), dtype=np.int32))
         tables.append(table)
-    with atomic_path(root / "truth" / "curves.parquet") as temporary:
+    with atomic_path(true_curves_file(root)) as temporary:
         pq.write_table(pa.Table.from_pandas(pd.concat(tables), preserve_index=False), temporary)
-
-
-def truth_table(root: Path, corpus: str) -> pd.DataFrame:
-    """The true curves with the clip ids that the MEAD reader gives: clip_id, frame_index, MOTION_NAMES."""
-    truth = pd.read_parquet(root / "truth" / "curves.parquet")
-    paths = pd.DataFrame({"path": sorted(truth["path"].unique())})
-    entry = CorpusEntry(name=corpus, kind="sample", root=root)
-    ids = {str(clip.path): clip.clip_id for clip in mead.find_clips(entry, paths)}
-    truth.insert(0, "clip_id", truth["path"].map(ids))
-    return truth.drop(columns="path")

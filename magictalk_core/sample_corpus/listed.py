@@ -25,10 +25,10 @@ from magictalk_core.media.encode import write_video
 from magictalk_core.sample_corpus.build import SAMPLE_VERSION, utterances, video_path
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 __all__ = ["build_listed_samples"]
 
-_RATE = 16_000
 _WIDTH, _HEIGHT = 960, 540
 _SIDE, _TOP = 384, 78
 _VERSION = f"1/{SAMPLE_VERSION}"
@@ -77,8 +77,8 @@ def _take(sample: Path, speaker: str, numbers: Sequence[int], fps: int) -> _Take
     for number in numbers:
         path = sample / video_path(mine[number])
         clip = np.stack(list(read_frames(path, fps)))
-        sound = np.zeros(round(len(clip) * _RATE / fps), np.float32)
-        found = read_audio(path, _RATE)[: len(sound)]
+        sound = np.zeros(round(len(clip) * SAMPLE_RATE / fps), np.float32)
+        found = read_audio(path, SAMPLE_RATE)[: len(sound)]
         sound[: len(found)] = found
         frames.append(clip)
         sounds.append(sound)
@@ -117,7 +117,7 @@ def _build_talkinghead(sample: Path, root: Path, speakers: Sequence[str]) -> Non
     # The second person waits, still, until the first has spoken: the tubes cut what each one says.
     wait = 75
     waiting = np.concatenate([np.repeat(right.frames[:1], wait, axis=0), right.frames])
-    sound = np.zeros(round(wait * _RATE / 25), np.float32)
+    sound = np.zeros(round(wait * SAMPLE_RATE / 25), np.float32)
     sound[: len(left.samples)] = left.samples[: len(sound)]
     pictures = _on_canvas([(left.frames, 48), (waiting, 528)])
     write_video(chunks / "magic_talk1_0000.mp4", pictures, 25, np.concatenate([sound, right.samples]))

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.speech.mfcc import STEPS_PER_SECOND
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["FPS", "STEPS_PER_FRAME", "frame_count", "interpolated_steps", "stacked_steps", "step_windows"]
+__all__ = ["STEPS_PER_FRAME", "frame_count", "interpolated_steps", "stacked_steps", "step_windows"]
 
-FPS = 25
-STEPS_PER_FRAME = STEPS_PER_SECOND // FPS
+STEPS_PER_FRAME = STEPS_PER_SECOND // FRAME_RATE
 
 Steps = NDArray[np.float32]
 
 
-def frame_count(duration_s: float, fps: float = FPS) -> int:
+def frame_count(duration_s: float, fps: float = FRAME_RATE) -> int:
     """Frames of a sound: `round(duration * fps)` with Python's rounding, as VOCA and AD-NeRF count them."""
     return round(duration_s * fps)
 
@@ -37,7 +37,7 @@ def stacked_steps(steps: Steps, n_frames: int) -> Steps:
     return pairs.reshape(n_frames, STEPS_PER_FRAME * steps.shape[1])
 
 
-def interpolated_steps(steps: Steps, n_frames: int, fps: float = FPS) -> Steps:
+def interpolated_steps(steps: Steps, n_frames: int, fps: float = FRAME_RATE) -> Steps:
     """(n_frames, C) of (steps, C): every channel at time i / fps, linear between steps, constant behind the last.
 
     `n_frames` is `frame_count(duration, fps)` in the followed works.

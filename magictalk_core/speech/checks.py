@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +13,11 @@ from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.speech.features import FEATURES, feature_spec, speech_features
-from magictalk_core.storage.parquet import table_metadata
 from magictalk_core.work.isolation import Crash, map_isolated
 
 __all__ = [
     "clip_problems",
     "feature_problems",
-    "mixed_features",
     "silence_problems",
     "silence_problems_apart",
     "speech_problems",
@@ -88,14 +85,6 @@ def speech_problems(table: pa.Table, n_frames: Mapping[str, int]) -> dict[str, l
             problems[clip] = found
     problems |= {clip: ["not a clip with sound"] for clip in rows_of if clip not in n_frames}
     return problems
-
-
-def mixed_features(tables: Iterable[Path]) -> dict[str, list[str]]:
-    """File names by feature id, from the metadata of SPEECH files: several ids must never be packed together."""
-    found: dict[str, list[str]] = {}
-    for path in tables:
-        found.setdefault(table_metadata(path).get("feature_id", "unknown"), []).append(path.name)
-    return found
 
 
 @cache

@@ -16,23 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from magictalk_core.errors import UserError
-from magictalk_core.speech.deepspeech import CLASSES, DeepSpeech, State, log_probabilities
+from magictalk_core.speech.deepspeech import DeepSpeech, State, log_probabilities
 from magictalk_core.speech.mfcc import (
-    CEPSTRA,
-    CONTEXT,
     CONTEXT_SIZE,
-    MfccStream,
     context_windows,
-    front_end_010,
-    front_end_093,
     mfcc_010,
     mfcc_093,
     to_int16,
     whitening_010,
 )
 
-__all__ = ["FLOOR", "ROWS", "SpeechModel", "StepStream", "floored_log_probabilities", "raw_logits"]
+__all__ = ["FLOOR", "ROWS", "SpeechModel", "floored_log_probabilities", "raw_logits"]
 
 ROWS = 4096
 """Steps given to the network at once, over all clips of a batch: 134 MB of gates at the size of 0.9.3."""
@@ -160,45 +154,3 @@ def floored_log_probabilities(logits: Steps) -> Steps:
     """log(p + 1e-8) of raw logits (steps, 29): from -18.42 to 0, finite whatever the logits are."""
     values = log_probabilities(torch.from_numpy(logits)).numpy()
     return np.asarray(np.minimum(np.logaddexp(values, np.float32(np.log(FLOOR))), 0.0), np.float32)
-
-
-class StepStream:
-    """Raw logits of a sound that comes in pieces, from a network with one direction.
-
-    A step is given once the nine after it are known: 0.2 s later. Holds 18 steps of cepstra and the LSTM's state.
-    """
-
-    def __init__(self, model: SpeechModel) -> None:
-        if model.is_010 or model.network.config.bidirectional:
-            raise UserError("DeepSpeech 0.1.0 whitens whole clips and reads them from both ends: it cannot be streamed")
-        self._network = model.network
-        self._mfcc = MfccStream(front_end_010 if model.is_010 else front_end_093)
-        self._rows = np.zeros((0, CEPSTRA), np.float32)
-        self._given = 0
-        self._state = self._network.initial_state(1)
-
-    def push(self, samples: Samples) -> Steps:
-        """(k, 29) raw logits of the steps that these mono samples in [-1, 1] at 16 kHz complete."""
-        self._rows = np.concatenate([self._rows, self._mfcc.push(samples)])
-        return self._take(len(self._rows) - CONTEXT)
-
-    def finish(self) -> Steps:
-        """The last steps; zeros follow them as context. Call once."""
-        self._rows = np.concatenate([self._rows, self._mfcc.finish()])
-        return self._take(len(self._rows))
-
-    def _take(self, stop: int) -> Steps:
-        """Give rows up to `stop`; keep those that later steps have as context."""
-        start = min(self._given, CONTEXT)
-        pieces = []
-        with torch.inference_mode(), _full_precision():
-            for first in range(start, stop, ROWS):
-                contexts = torch.from_numpy(context_windows(self._rows, first, min(first + ROWS, stop)))
-                contexts = contexts[None].to(self._network.layer_1.weight.device)
-                logits, self._state = self._network(contexts, None, self._state)
-                pieces.append(logits[0].cpu().numpy())
-        if not pieces:
-            return np.zeros((0, CLASSES), np.float32)
-        self._given += stop - start
-        self._rows = self._rows[stop - min(self._given, CONTEXT) :]
-        return np.concatenate(pieces)

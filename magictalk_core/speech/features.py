@@ -22,8 +22,9 @@ from magictalk_core.media.audio import fit_length
 from magictalk_core.media.container import MediaError
 from magictalk_core.media.decode import read_audio
 from magictalk_core.speech.alignment import STEPS_PER_FRAME, stacked_steps
-from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, SAMPLE_RATE, log_mel
+from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, log_mel
 from magictalk_core.storage.schema import SPEECH
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 __all__ = [
     "FEATURES",

@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BANDS", "FLOOR", "HOP", "SAMPLE_RATE", "WINDOW", "log_mel", "mel_filters"]
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
+__all__ = ["BANDS", "FLOOR", "HOP", "WINDOW", "log_mel", "mel_filters"]
+
 HOP = 640
 WINDOW = 1280
 BANDS = 29

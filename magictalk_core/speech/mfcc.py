@@ -20,11 +20,12 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
+
 __all__ = [
     "CEPSTRA",
     "CONTEXT",
     "CONTEXT_SIZE",
-    "SAMPLE_RATE",
     "STEP",
     "STEPS_PER_SECOND",
     "FrontEnd",
@@ -38,7 +39,6 @@ __all__ = [
     "whitening_010",
 ]
 
-SAMPLE_RATE = 16_000
 STEP = 320
 STEPS_PER_SECOND = 50
 CEPSTRA = 26

@@ -243,6 +243,12 @@ SPEECH = TableSpec(
     ("clip_id", "frame_index"),
 )
 
+_STAND_INS = _label(
+    "stand_ins",
+    "parts of ours in place of the field's that the value stands on, `part=id` joined by `; `, or `none`",
+    nullable=False,
+)
+
 MOTION = TableSpec(
     "motion",
     1,
@@ -253,29 +259,31 @@ MOTION = TableSpec(
 
 SCORES = TableSpec(
     "scores",
-    1,
+    2,
     "one row per clip, method and metric",
     (
         _CLIP_ID,
         _label("method", "what generated the motion; `ground_truth` for the real clip", nullable=False),
-        _label("metric", "metric name with the id of any stand-in it used", nullable=False),
+        _label("metric", "metric name, as in `magictalk_core/metrics/catalogue.py`", nullable=False),
         Column("value", _F64, "the value; null where it does not exist for this clip", nullable=True),
         _label("unit", "unit of the value", nullable=False),
+        _STAND_INS,
     ),
     ("clip_id", "method", "metric"),
 )
 
 SET_SCORES = TableSpec(
     "set_scores",
-    1,
+    2,
     "one row per method and metric over the whole test set",
     (
         _label("method", "what generated the motion; `ground_truth` for the real clips", nullable=False),
-        _label("metric", "metric name with the id of any stand-in it used", nullable=False),
+        _label("metric", "metric name, as in `magictalk_core/metrics/catalogue.py`", nullable=False),
         Column("value", _F64, "the value; null where it does not exist", nullable=True),
         _label("unit", "unit of the value", nullable=False),
         Column("n", _I64, "generated motions that the value is over"),
-        _label("detail", "what the value means, in words", nullable=False),
+        _STAND_INS,
+        _label("detail", "what the value means, in words, and why there is none", nullable=False),
     ),
     ("method", "metric"),
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +102,10 @@ class _Builder:
         self.excluded: list[Excluded] = []
         self.packer: Packer | None = None
 
-    def add_corpus(self, tables: CorpusTables, excluded: Mapping[str, Excluded], channels: list[str], out: Path) -> int:
-        """Pack the accepted clips of a corpus; returns the size of a speech feature."""
+    def add_corpus(
+        self, tables: CorpusTables, excluded: Mapping[str, Excluded], channels: list[str], out: Path, scratch: Path
+    ) -> int:
+        """Pack the accepted clips of a corpus; returns the size of a speech feature, 0 without a clip."""
         clips = read_frame(CLIPS, tables.clips)
         clips = clips[clips["status"] == Status.OK].set_index("clip_id", drop=False)
         self.excluded += [excluded[clip] for clip in clips.index if clip in excluded]
@@ -113,7 +117,7 @@ class _Builder:
             here.add(clip.clip_id)
             size = clip.speech.shape[1]
             if self.packer is None:
-                self.packer = Packer(out, len(channels), size)
+                self.packer = Packer(out, scratch, len(channels), size)
             self._add_clip(self.packer, clip, rows[clip.clip_id], places)
         detail = "no frames or no sound"
         self.excluded += [Excluded(clip, "no_speech", detail) for clip in sorted(set(wanted) - here)]
@@ -146,7 +150,7 @@ def build_training_set(
 ) -> TrainingSetInfo:
     """Pack the accepted clips of all corpora, without those that are `excluded` by id, and as the sync gate says.
 
-    Clips lie in the order of corpus, shard and id. Raises `PermanentError` when features or tracker kinds would mix,
+    Clips lie in the order of corpus and id. Raises `PermanentError` when features or tracker kinds would mix,
     and when there is nothing to train on.
     """
     # A corpus of which only the lists are here has no shard.
@@ -157,16 +161,16 @@ def build_training_set(
     seen = frozenset.intersection(*(seen_channels(t.frames) for t in here.values()))
     channels = [name for name in STATE_SETS[config.state] if name in seen]
     builder = _Builder(config, feature_id, gate)
-    with atomic_directory(out) as folder:
-        sizes = {builder.add_corpus(t, excluded or {}, channels, folder) for t in here.values()} - {0}
+    with atomic_directory(out) as folder, tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as scratch:
+        pack = partial(builder.add_corpus, channels=channels, out=folder, scratch=Path(scratch))
+        sizes = {pack(t, excluded or {}) for t in here.values()} - {0}
         packer = builder.packer
         if packer is None or not packer.trains:
             raise PermanentError(
                 f"training set: no clip of the train split has {config.window} frames with a face in a row"
                 + (" and passes the sync gate: see training_set.sync_gate in the preset" if gate else "")
             )
-        with packer:
-            counts = packer.write_index(config.min_std)
+        counts = packer.finish(config.min_std)
         _write_left_out(folder, builder.excluded)
         counts["clips_left_out"] = len(builder.excluded)
         info = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
@@ -63,44 +62,49 @@ class _Moments:
 
 
 class Packer:
-    """Segments into `folder`; a context manager, whose end completes the arrays."""
+    """Segments as they come into scratch files, then, ordered by corpus, clip and place, into the arrays of the set.
 
-    def __init__(self, folder: Path, channels: int, features: int) -> None:
-        self._folder = folder
-        self._states, self._features = _Rows(folder / "states.npy", channels), _Rows(folder / "features.npy", features)
-        self._state_moments, self._feature_moments = _Moments(channels), _Moments(features)
-        self.rows: list[dict[str, Any]] = []
+    So the set depends on its clips alone, not on the shards that they came in.
+    """
 
-    def __enter__(self) -> Packer:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._states.close()
-        self._features.close()
+    def __init__(self, folder: Path, scratch: Path, channels: int, features: int) -> None:
+        self._folder, self._scratch = folder, scratch
+        self._widths = {"states": channels, "features": features}
+        self._came = {name: _Rows(scratch / f"{name}.npy", width) for name, width in self._widths.items()}
+        self._rows: list[dict[str, Any]] = []
 
     def add(self, labels: dict[str, Any], states: NDArray[np.float32], features: NDArray[np.float32]) -> None:
         """One segment: states (n, D) and features (n, F)."""
-        self.rows.append({**labels, "start": self._states.count, "length": len(states)})
-        self._states.append(states)
-        self._features.append(features)
-        if labels["split"] == Split.TRAIN:
-            self._state_moments.add(states)
-            self._feature_moments.add(features)
+        self._rows.append({**labels, "start": self._came["states"].count, "length": len(states)})
+        self._came["states"].append(states)
+        self._came["features"].append(features)
 
     @property
     def trains(self) -> bool:
         """Whether there is anything to learn from."""
-        return any(row["split"] == Split.TRAIN for row in self.rows)
+        return any(row["split"] == Split.TRAIN for row in self._rows)
 
-    def write_index(self, min_std: float) -> dict[str, int]:
-        """`index.parquet` and `normalizer.json`; returns counts for people."""
-        index = pd.DataFrame(self.rows).astype({"level": "Int32"})
+    def finish(self, min_std: float) -> dict[str, int]:
+        """Write the arrays, `index.parquet` and `normalizer.json`; returns counts for people."""
+        ordered = sorted(self._rows, key=lambda row: (row["corpus"], row["clip_id"], row["clip_start"]))
+        numbers = {name: self._write_ordered(name, ordered, min_std) for name in self._widths}
+        (self._folder / "normalizer.json").write_text(json.dumps(numbers), encoding="utf-8")
+        lengths = np.array([row["length"] for row in ordered])
+        starts = np.cumsum(lengths) - lengths
+        index = pd.DataFrame(ordered).assign(start=starts).astype({"level": "Int32"})
         table = pa.Table.from_pandas(index, preserve_index=False).replace_schema_metadata(None)
         pq.write_table(table, self._folder / "index.parquet")
-        numbers = {"states": self._state_moments.numbers(min_std), "features": self._feature_moments.numbers(min_std)}
-        (self._folder / "normalizer.json").write_text(json.dumps(numbers), encoding="utf-8")
-        counts = {f"segments_{split}": sum(row["split"] == split for row in self.rows) for split in _SPLITS}
-        return counts | {"frames": self._states.count, "clips": len({row["clip_id"] for row in self.rows})}
+        counts = {f"segments_{split}": sum(row["split"] == split for row in ordered) for split in Split}
+        return counts | {"frames": int(lengths.sum()), "clips": len({row["clip_id"] for row in ordered})}
 
-
-_SPLITS: Sequence[Split] = tuple(Split)
+    def _write_ordered(self, name: str, rows: Sequence[dict[str, Any]], min_std: float) -> dict[str, list[float]]:
+        self._came[name].close()
+        came = np.load(self._scratch / f"{name}.npy", mmap_mode="r")
+        written, moments = _Rows(self._folder / f"{name}.npy", self._widths[name]), _Moments(self._widths[name])
+        for row in rows:
+            segment = came[row["start"] : row["start"] + row["length"]]
+            written.append(segment)
+            if row["split"] == Split.TRAIN:
+                moments.add(segment)
+        written.close()
+        return moments.numbers(min_std)

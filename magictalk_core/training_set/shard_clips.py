@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from magictalk_core.storage.parquet import read_table
-from magictalk_core.storage.schema import FRAMES, SPEECH
-from magictalk_core.vocabulary.arkit import MOTION_NAMES, STATE_NAMES
+from magictalk_core.preparation.shard_rows import motion_rows, speech_rows
+from magictalk_core.vocabulary.arkit import STATE_NAMES
 
 __all__ = ["ClipArrays", "CorpusTables", "distinct_values", "seen_channels", "shard_clips"]
 
@@ -62,38 +59,13 @@ def seen_channels(paths: Sequence[Path]) -> frozenset[str]:
     return frozenset(seen)
 
 
-def _spans(table: pa.Table) -> dict[str, slice]:
-    """clip id -> its rows; tables are sorted by (clip_id, frame_index)."""
-    ids = table["clip_id"].to_numpy()
-    edges = np.flatnonzero(ids[1:] != ids[:-1]) + 1
-    bounds = [0, *edges.tolist(), len(ids)]
-    return {str(ids[a]): slice(a, b) for a, b in pairwise(bounds) if a < b}
-
-
-def _vectors(table: pa.Table) -> NDArray[np.float32]:
-    """(rows, F) of a column of fixed or equal lists, without a Python object per value."""
-    lists = table["features"].combine_chunks()
-    values: NDArray[np.float32] = lists.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(len(table), -1).astype(np.float32, copy=False)
-
-
-def _motion(table: pa.Table) -> NDArray[np.float32]:
-    columns = [table[name].to_numpy() for name in MOTION_NAMES]
-    return np.stack(columns, axis=1).astype(np.float32, copy=False)
-
-
 def shard_clips(tables: CorpusTables, wanted: pd.Index) -> Iterator[ClipArrays]:
     """The clips of `wanted` ids that have motion and speech, shard by shard, by id inside a shard."""
     speech_of = {path.name: path for path in tables.speech}
     for path in sorted(tables.frames, key=lambda p: p.name):
         if path.name not in speech_of:
             continue
-        frames = read_table(FRAMES, path, columns=["clip_id", *MOTION_NAMES])
-        speech = read_table(SPEECH, speech_of[path.name], columns=["clip_id", "features"])
-        rows, heard = _spans(frames), _spans(speech)
-        both = sorted((rows.keys() & heard.keys()) & set(wanted))
-        if not both:
-            continue
-        motion, vectors = _motion(frames), _vectors(speech)
-        for clip in both:
-            yield ClipArrays(clip, motion[rows[clip]], vectors[heard[clip]])
+        motion, speech = motion_rows(path), speech_rows(speech_of[path.name])
+        both = (motion.places.keys() & speech.places.keys()) & set(wanted)
+        for clip in sorted(both):
+            yield ClipArrays(clip, motion.values[motion.places[clip]], speech.values[speech.places[clip]])

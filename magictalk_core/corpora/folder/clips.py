@@ -8,18 +8,15 @@ speaker, no emotion, the licence of the corpus.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
-from magictalk_core.corpora.records import ClipSource
-from magictalk_core.corpora.registry import CorpusEntry
-from magictalk_core.corpora.source import VIDEO_SUFFIXES
-from magictalk_core.corpora.splits import scheme_of, speaker_splits
+from magictalk_core.corpora.raw_files import VIDEO_SUFFIXES
+from magictalk_core.corpora.records import ClipSource, Corpus
+from magictalk_core.corpora.splits import speaker_splits
 from magictalk_core.errors import UserError
-from magictalk_core.vocabulary.clips import Split, clip_id, shard_key
+from magictalk_core.vocabulary.clips import Split, clip_id
 from magictalk_core.vocabulary.emotions import EMOTION_ALIASES, EMOTIONS
 
 __all__ = ["Labels", "find_clips", "read_labels"]
@@ -115,13 +112,13 @@ def _split(text: str, where: str) -> Split | None:
     return Split(text)
 
 
-def find_clips(entry: CorpusEntry, source: pd.DataFrame) -> list[ClipSource]:
+def find_clips(corpus: Corpus, paths: Sequence[str]) -> list[ClipSource]:
     """Every video as one clip, sorted by id; audio files are not used."""
-    paths = [path for path in source["path"] if PurePosixPath(path).suffix.lower() in VIDEO_SUFFIXES]
-    labels = {} if entry.labels is None else read_labels(entry.labels, set(paths))
-    speakers = {path: _label(labels, path).speaker or _source(path) for path in paths}
-    splits = _splits(entry, speakers, labels)
-    clips = [_clip(entry, path, speakers[path], splits[speakers[path]], _label(labels, path)) for path in paths]
+    videos = [path for path in paths if PurePosixPath(path).suffix.lower() in VIDEO_SUFFIXES]
+    labels = {} if corpus.labels is None else read_labels(corpus.labels, set(videos))
+    speakers = {path: _label(labels, path).speaker or _source(path) for path in videos}
+    splits = _splits(corpus, speakers, labels)
+    clips = [_clip(corpus, path, speakers[path], splits[speakers[path]], _label(labels, path)) for path in videos]
     return sorted(clips, key=lambda clip: clip.clip_id)
 
 
@@ -134,7 +131,7 @@ def _source(path: str) -> str:
     return PurePosixPath(path).with_suffix("").as_posix()
 
 
-def _splits(entry: CorpusEntry, speakers: Mapping[str, str], labels: Mapping[str, Labels]) -> dict[str, Split]:
+def _splits(corpus: Corpus, speakers: Mapping[str, str], labels: Mapping[str, Labels]) -> dict[str, Split]:
     """speaker -> split: as the labels say, and by the corpus's scheme for speakers without one."""
     said: dict[str, tuple[Split, int]] = {}
     for path, row in labels.items():
@@ -143,24 +140,24 @@ def _splits(entry: CorpusEntry, speakers: Mapping[str, str], labels: Mapping[str
         before = said.setdefault(speakers[path], (row.split, row.line))
         if before[0] != row.split:
             raise UserError(
-                f"{entry.labels}:{row.line}: speaker `{speakers[path]}` is in {row.split}, but in {before[0]} in line "
+                f"{corpus.labels}:{row.line}: speaker `{speakers[path]}` is in {row.split}, but in {before[0]} in line "
                 f"{before[1]}: a speaker belongs to one split"
             )
     rest = set(speakers.values()) - set(said)
-    return speaker_splits(rest, scheme_of(entry)) | {speaker: split for speaker, (split, _) in said.items()}
+    return speaker_splits(rest, corpus.split) | {speaker: split for speaker, (split, _) in said.items()}
 
 
-def _clip(entry: CorpusEntry, path: str, speaker: str, split: Split, labels: Labels) -> ClipSource:
+def _clip(corpus: Corpus, path: str, speaker: str, split: Split, labels: Labels) -> ClipSource:
     source = _source(path)
     return ClipSource(
-        clip_id=clip_id(entry.name, source, "full"),
-        corpus=entry.name,
-        shard=shard_key(source, entry.n_buckets),
+        clip_id=clip_id(corpus.name, source, "full"),
+        corpus=corpus.name,
+        shard=corpus.shard(speaker, source),
         speaker=speaker,
         source=source,
         path=Path(path),
         emotion=labels.emotion,
         level=labels.level,
-        licence=labels.licence or entry.licence,
+        licence=labels.licence or corpus.licence,
         split=split,
     )

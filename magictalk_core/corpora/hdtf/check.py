@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pandas as pd
-
+from magictalk_core.corpora.findings import Findings, missing_facts
 from magictalk_core.corpora.hdtf.clips import find_clips
-from magictalk_core.corpora.hdtf.lists import KINDS, SUBSETS, HdtfLists, HdtfVideo, read_lists
-from magictalk_core.corpora.list_files import Findings
-from magictalk_core.corpora.records import ClipSource
-from magictalk_core.corpora.registry import CorpusEntry
+from magictalk_core.corpora.hdtf.lists import SUBSETS, TABLES, HdtfLists, HdtfVideo, read_lists
+from magictalk_core.corpora.records import ClipSource, Corpus
 
-__all__ = ["hdtf_findings", "missing_facts"]
-
-_EXAMPLES = 10
+__all__ = ["check_hdtf"]
 
 
-def hdtf_findings(entry: CorpusEntry, files: Mapping[str, int]) -> Findings:
+def check_hdtf(corpus: Corpus, files: Mapping[str, int]) -> Findings:
     """Counts of the lists by subset, hours with and without the clips that have no crop, media by state.
 
     `files`: path below the root -> bytes. The traps in the lists are the problems, each with its place.
     """
-    lists = read_lists(entry.root, files)
-    clips = find_clips(entry, pd.DataFrame({"path": list(files)}))
+    lists = read_lists(corpus.root, files)
+    clips = find_clips(corpus, list(files))
     by_subset = [_count(lists, subset, [v for v in lists.videos if v.subset == subset]) for subset in SUBSETS]
     total = _count(lists, "all", lists.videos)
     facts = {key: value for key, value in total.items() if key != "subset"} | {
@@ -32,7 +27,7 @@ def hdtf_findings(entry: CorpusEntry, files: Mapping[str, int]) -> Findings:
         "speakers": len({clip.speaker for clip in clips}),
         **missing_facts(clips),
     }
-    rows = [{"subset": s, **{kind: lists.rows[s, kind] for kind in KINDS}} for s in SUBSETS]
+    rows = [{"subset": s, **{kind: lists.rows[s, kind] for kind in TABLES}} for s in SUBSETS]
     tables = {"subsets": [*by_subset, total], "rows of the lists": rows, "media": _media(clips)}
     return Findings(facts, tables, list(lists.problems))
 
@@ -59,15 +54,3 @@ def _media(clips: Iterable[ClipSource]) -> list[dict[str, Any]]:
     for clip in clips:
         states["missing" if clip.path is None else "cut and cropped already" if clip.box is None else "raw video"] += 1
     return [{"state": state, "clips": n} for state, n in states.items()]
-
-
-def missing_facts(clips: list[ClipSource]) -> dict[str, Any]:
-    """How many of the listed clips are here, and the first that are not."""
-    missing = [clip for clip in clips if clip.path is None]
-    return {
-        "clips": len(clips),
-        "clips_here": len(clips) - len(missing),
-        "clips_missing": len(missing),
-        "sources_missing": len({clip.source for clip in missing}),
-        "first_missing": [clip.clip_id for clip in missing[:_EXAMPLES]],
-    }

@@ -8,23 +8,18 @@ video is preferred: the reference script drops its sound and keeps nothing aroun
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
 
 from magictalk_core.corpora.hdtf.lists import HdtfVideo, Interval, read_lists
 from magictalk_core.corpora.list_files import videos_by_stem, youtube_address
-from magictalk_core.corpora.records import ClipSource, ListedBox
-from magictalk_core.corpora.registry import CorpusEntry
-from magictalk_core.corpora.splits import scheme_of, speaker_splits
-from magictalk_core.vocabulary.clips import Split, clip_id, shard_key
+from magictalk_core.corpora.records import ClipSource, Corpus, ListedBox
+from magictalk_core.corpora.splits import speaker_splits
+from magictalk_core.vocabulary.clips import Split, clip_id
 
-__all__ = ["HDTF_LICENCE", "find_clips", "find_media", "speakers_of"]
+__all__ = ["find_clips", "find_media", "speakers_of"]
 
 logger = logging.getLogger("magictalk.corpora")
-
-HDTF_LICENCE = "HDTF lists CC BY 4.0; videos under the YouTube terms of service"
 
 
 def speakers_of(videos: Iterable[HdtfVideo]) -> dict[str, str]:
@@ -75,43 +70,42 @@ def _cut_stems(video: HdtfVideo, index: int) -> Iterator[str]:
         yield f"{name}_{index}"
 
 
-def find_clips(entry: CorpusEntry, source: pd.DataFrame) -> list[ClipSource]:
+def find_clips(corpus: Corpus, paths: Sequence[str]) -> list[ClipSource]:
     """Every timed clip that has a crop, sorted by id; `path` is None where its file is not here.
 
-    Lists are read from `entry.root`, no media are opened. What is odd in the lists goes to `corpus check`; the log
+    Lists are read from the corpus folder, no media are opened. What is odd in the lists goes to `corpus check`; the log
     only says how much.
     """
-    paths = list(source["path"])
-    lists = read_lists(entry.root, paths)
+    lists = read_lists(corpus.root, paths)
     if lists.problems:
-        logger.debug("%s: %d remarks on its lists: see `magictalk corpus check`", entry.name, len(lists.problems))
+        logger.debug("%s: %d remarks on its lists: see `magictalk corpus check`", corpus.name, len(lists.problems))
     stems = videos_by_stem(paths)
     names = {name for video in lists.videos for name in (video.key, video.name)}
     speakers = speakers_of(lists.videos)
     listed = [(video, clip) for video in lists.videos for clip in video.clips if clip.crop is not None]
-    splits = speaker_splits((speakers[video.key] for video, _ in listed), scheme_of(entry))
+    splits = speaker_splits((speakers[video.key] for video, _ in listed), corpus.split)
     clips = []
     for video, clip in listed:
         path, is_raw = find_media(video, clip, stems, names)
         speaker = speakers[video.key]
-        clips.append(_clip(entry, video, clip, path, is_raw, speaker, splits[speaker]))
+        clips.append(_clip(corpus, video, clip, path, is_raw, speaker, splits[speaker]))
     return sorted(clips, key=lambda clip: clip.clip_id)
 
 
 def _clip(
-    entry: CorpusEntry, video: HdtfVideo, clip: Interval, path: str | None, is_raw: bool, speaker: str, split: Split
+    corpus: Corpus, video: HdtfVideo, clip: Interval, path: str | None, is_raw: bool, speaker: str, split: Split
 ) -> ClipSource:
     # Of a clip that is not here the list's numbers are kept: they say what is missing.
     is_cut = path is not None and not is_raw
     crop, height = None if is_cut else clip.crop, video.height or None
     return ClipSource(
-        clip_id=clip_id(entry.name, video.key, f"{clip.index:03d}"),
-        corpus=entry.name,
-        shard=shard_key(video.key, entry.n_buckets),
+        clip_id=clip_id(corpus.name, video.key, f"{clip.index:03d}"),
+        corpus=corpus.name,
+        shard=corpus.shard(speaker, video.key),
         speaker=speaker,
         source=video.key,
         path=None if path is None else Path(path),
-        licence=HDTF_LICENCE if entry.licence == "unknown" else entry.licence,
+        licence=corpus.licence,
         start_s=None if is_cut else clip.start_s,
         end_s=None if is_cut else clip.end_s,
         box=None if crop is None else ListedBox(crop.x, crop.y, crop.width, crop.height, of_height=height),

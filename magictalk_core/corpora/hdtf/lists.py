@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from magictalk_core.corpora.list_files import Problem, Row, absent_lists, choose_lists, read_rows
+from magictalk_core.corpora.findings import Problem
+from magictalk_core.corpora.list_files import Row, absent_lists, choose_lists, read_rows
 
-__all__ = ["KINDS", "SUBSETS", "Crop", "HdtfLists", "HdtfVideo", "Interval", "read_lists"]
+__all__ = ["SUBSETS", "TABLES", "Crop", "HdtfLists", "HdtfVideo", "Interval", "read_lists"]
 
 SUBSETS: tuple[str, ...] = ("RD", "WDA", "WRA")
-KINDS: tuple[str, ...] = ("video_url", "annotion_time", "resolution", "crop_wh", "crop_ratio")
+TABLES: tuple[str, ...] = ("video_url", "annotion_time", "resolution", "crop_wh", "crop_ratio")
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 _NUMBER = re.compile(r"\d{1,6}", re.ASCII)
@@ -89,14 +90,14 @@ def read_lists(root: Path, paths: Iterable[str]) -> HdtfLists:
 
     Rows that cannot be read, and rows without their partner in another file, become problems; nothing is raised.
     """
-    files = [f"{subset}_{kind}.txt" for subset in SUBSETS for kind in KINDS]
+    files = [f"{subset}_{kind}.txt" for subset in SUBSETS for kind in TABLES]
     chosen, problems = choose_lists(paths, files)
     problems += absent_lists(files, chosen)
     videos: list[HdtfVideo] = []
     counts: dict[tuple[str, str], int] = {}
     for subset in SUBSETS:
         tables: dict[str, Table[Any, Any]] = {}
-        for kind in KINDS:
+        for kind in TABLES:
             path = chosen.get(f"{subset}_{kind}.txt")
             rows, odd = read_rows(root, path) if path is not None else ([], [])
             problems += odd
@@ -218,7 +219,7 @@ _PARSERS: dict[str, Callable[[Row, list[Problem]], tuple[Any, Any]]] = {
 
 def _joined(subset: str, tables: dict[str, Table[Any, Any]], problems: list[Problem]) -> list[HdtfVideo]:
     """The videos of a subset by name, joined from its five tables."""
-    urls, times, heights = (tables[kind] for kind in KINDS[:3])
+    urls, times, heights = (tables[kind] for kind in TABLES[:3])
     videos = []
     for name in sorted(urls.keys() | times.keys()):
         where, listed = times.get(name, (urls.get(name, ("", None))[0], []))

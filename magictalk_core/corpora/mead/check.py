@@ -13,14 +13,14 @@ from pathlib import PurePosixPath
 from statistics import median
 from typing import Any
 
-from magictalk_core.corpora.list_files import Findings, Problem
+from magictalk_core.corpora.findings import Findings, Problem
 from magictalk_core.corpora.mead.clips import VIEWS, MeadPath, parse_path
 from magictalk_core.corpora.mead.lists import Cell, MeadNames, Recording, actor_of, read_names
-from magictalk_core.corpora.registry import CorpusEntry
-from magictalk_core.corpora.source import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from magictalk_core.corpora.raw_files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from magictalk_core.corpora.records import Corpus
 from magictalk_core.vocabulary.emotions import EMOTIONS
 
-__all__ = ["GAPPED_ACTORS", "MEAD_ACTORS", "is_gapped", "mead_findings"]
+__all__ = ["GAPPED_ACTORS", "MEAD_ACTORS", "check_mead", "is_gapped"]
 
 MEAD_ACTORS: tuple[str, ...] = tuple(
     [f"M{n:03d}" for n in (3, 5, 7, 9, 11, 12, 13, 19, *range(22, 36), 37, 39, 40, 41, 42)]
@@ -61,7 +61,7 @@ class _Tree:
         return sum(map(len, self.wanted.values()))
 
 
-def _tree(entry: CorpusEntry, files: Iterable[str]) -> _Tree:
+def _tree(corpus: Corpus, files: Iterable[str]) -> _Tree:
     tree = _Tree()
     for path in files:
         suffix = path[path.rfind(".") :].lower()
@@ -73,7 +73,7 @@ def _tree(entry: CorpusEntry, files: Iterable[str]) -> _Tree:
             if isinstance(found, str) or (is_video and found.view is None):
                 tree.unfit.setdefault(found if isinstance(found, str) else "no folder names a view", []).append(path)
             elif is_video:
-                _add_video(tree, found, entry.views)
+                _add_video(tree, found, corpus.views)
             else:
                 tree.audio.add(found.recording)
     return tree
@@ -101,12 +101,12 @@ def expected_clips(emotion: str) -> int:
     return 40 if emotion == "neutral" else 30
 
 
-def mead_findings(entry: CorpusEntry, files: Mapping[str, int]) -> Findings:
-    """Clips by actor, emotion and level: expected, listed and found in the views of the entry.
+def check_mead(corpus: Corpus, files: Mapping[str, int]) -> Findings:
+    """Clips by actor, emotion and level: expected, listed and found in the views of the corpus.
 
     `files`: path below the root -> bytes.
     """
-    names, tree = read_names(entry.root, files), _tree(entry, files)
+    names, tree = read_names(corpus.root, files), _tree(corpus, files)
     actors = sorted({*MEAD_ACTORS, *(cell[0] for cell in names.cells), *(actor for actor, _ in tree.views)})
     gapped = {
         actor: is_gapped(numbers for (who, *_), numbers in (names.cells or tree.wanted).items() if who == actor)

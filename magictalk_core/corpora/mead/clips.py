@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
-from magictalk_core.corpora.records import ClipSource
-from magictalk_core.corpora.registry import CorpusEntry
-from magictalk_core.corpora.source import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-from magictalk_core.corpora.splits import scheme_of, speaker_splits
+from magictalk_core.corpora.mead.splits import mead_splits
+from magictalk_core.corpora.raw_files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from magictalk_core.corpora.records import ClipSource, Corpus
 from magictalk_core.vocabulary.clips import Split, clip_id
 from magictalk_core.vocabulary.emotions import EMOTIONS
 
-__all__ = ["MEAD_LICENCE", "SAMPLE_LICENCE", "VIEWS", "MeadPath", "find_clips", "parse_path"]
+__all__ = ["VIEWS", "MeadPath", "find_clips", "parse_path"]
 
 logger = logging.getLogger("magictalk.corpora")
 
 VIEWS: tuple[str, ...] = ("front", "down", "top", "left_30", "left_60", "right_30", "right_60")
-
-MEAD_LICENCE = "MEAD terms of use: non-commercial research only, no redistribution"
-SAMPLE_LICENCE = "CC0 / public domain (NASA portrait, synthetic speech)"
 
 _ACTOR = re.compile(r"[MW]\d{3}")
 _LEVEL = re.compile(r"level_([123])")
@@ -71,51 +65,50 @@ def parse_path(path: str) -> MeadPath | str:
     return MeadPath(actor, views[0] if views else None, emotions[0], int(levels[0]), number)
 
 
-def _parsed(source: pd.DataFrame, suffixes: Iterable[str]) -> dict[str, MeadPath | str]:
-    paths = [path for path in source["path"] if PurePosixPath(path).suffix.lower() in suffixes]
-    return {path: parse_path(path) for path in sorted(paths)}
+def _parsed(paths: Sequence[str], suffixes: frozenset[str]) -> dict[str, MeadPath | str]:
+    media = [path for path in paths if PurePosixPath(path).suffix.lower() in suffixes]
+    return {path: parse_path(path) for path in sorted(media)}
 
 
-def _separate_audio(source: pd.DataFrame) -> dict[tuple[str, str, int, str], Path]:
+def _separate_audio(paths: Sequence[str]) -> dict[tuple[str, str, int, str], Path]:
     """Recording -> audio file. One without a view folder comes before one with, then the first by name."""
-    found = [(p, m) for p, m in _parsed(source, AUDIO_SUFFIXES).items() if isinstance(m, MeadPath)]
+    found = [(p, m) for p, m in _parsed(paths, AUDIO_SUFFIXES).items() if isinstance(m, MeadPath)]
     found.sort(key=lambda item: (item[1].view is not None, item[0]), reverse=True)
     return {labels.recording: Path(path) for path, labels in found}
 
 
-def _report_skipped(entry: CorpusEntry, skipped: dict[str, str]) -> None:
+def _report_skipped(corpus: Corpus, skipped: dict[str, str]) -> None:
     if skipped:
         path, why = next(iter(skipped.items()))
-        logger.warning("%s: %d files fit no MEAD path, first %s: %s", entry.name, len(skipped), path, why)
+        logger.warning("%s: %d files fit no MEAD path, first %s: %s", corpus.name, len(skipped), path, why)
 
 
-def find_clips(entry: CorpusEntry, source: pd.DataFrame) -> list[ClipSource]:
+def find_clips(corpus: Corpus, paths: Sequence[str]) -> list[ClipSource]:
     """The clips of the wanted views, sorted by id. Files that fit no MEAD path are left out and reported in the log.
 
     `audio_path` is the separate recording of the audio tree, where there is one.
     """
-    audio = _separate_audio(source)
+    audio = _separate_audio(paths)
     skipped: dict[str, str] = {}
     wanted: list[tuple[str, MeadPath]] = []
-    for path, found in _parsed(source, VIDEO_SUFFIXES).items():
+    for path, found in _parsed(paths, VIDEO_SUFFIXES).items():
         if isinstance(found, str):
             skipped[path] = found
         elif found.view is None:
             skipped[path] = "no folder names a view"
-        elif found.view in entry.views:
+        elif found.view in corpus.views:
             wanted.append((path, found))
-    _report_skipped(entry, skipped)
-    splits = speaker_splits((found.actor for _, found in wanted), scheme_of(entry))
-    clips = [_clip(entry, path, found, audio.get(found.recording), splits[found.actor]) for path, found in wanted]
+    _report_skipped(corpus, skipped)
+    splits = mead_splits((found.actor for _, found in wanted), corpus.split)
+    clips = [_clip(corpus, path, found, audio.get(found.recording), splits[found.actor]) for path, found in wanted]
     return sorted(clips, key=lambda clip: clip.clip_id)
 
 
-def _clip(entry: CorpusEntry, path: str, found: MeadPath, audio: Path | None, split: Split) -> ClipSource:
-    own = SAMPLE_LICENCE if entry.kind == "sample" else MEAD_LICENCE
+def _clip(corpus: Corpus, path: str, found: MeadPath, audio: Path | None, split: Split) -> ClipSource:
     return ClipSource(
-        clip_id=clip_id(entry.name, found.actor, f"{found.view}-{found.emotion}-level_{found.level}-{found.number}"),
-        corpus=entry.name,
-        shard=found.actor,
+        clip_id=clip_id(corpus.name, found.actor, f"{found.view}-{found.emotion}-level_{found.level}-{found.number}"),
+        corpus=corpus.name,
+        shard=corpus.shard(found.actor, found.actor),
         speaker=found.actor,
         source=found.actor,
         path=Path(path),
@@ -123,6 +116,6 @@ def _clip(entry: CorpusEntry, path: str, found: MeadPath, audio: Path | None, sp
         emotion=found.emotion,
         level=found.level,
         view=found.view,
-        licence=own if entry.licence == "unknown" else entry.licence,
+        licence=corpus.licence,
         split=split,
     )

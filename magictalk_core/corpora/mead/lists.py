@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from magictalk_core.corpora.list_files import Problem, choose_lists, read_rows
+from magictalk_core.corpora.findings import Problem
+from magictalk_core.corpora.list_files import choose_lists, read_rows
 from magictalk_core.vocabulary.emotions import EMOTIONS
 
 __all__ = ["Cell", "MeadNames", "Recording", "actor_of", "parse_edtalk_name", "parse_name", "read_names"]

@@ -7,27 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-import pandas as pd
-
-from magictalk_core.corpora.hdtf.check import missing_facts
-from magictalk_core.corpora.list_files import Findings, Problem
-from magictalk_core.corpora.records import ClipSource
-from magictalk_core.corpora.registry import CorpusEntry
+from magictalk_core.corpora.findings import Findings, Problem, missing_facts
+from magictalk_core.corpora.records import ClipSource, Corpus
 from magictalk_core.corpora.talkinghead1kh.clips import find_clips
 from magictalk_core.corpora.talkinghead1kh.lists import LISTS, TalkingHeadLists, Tube, read_talkinghead_lists
 
-__all__ = ["overlapping_chunks", "talkinghead_findings"]
+__all__ = ["check_talkinghead", "overlapping_chunks"]
 
 _EXAMPLES = 5
 
 
-def talkinghead_findings(entry: CorpusEntry, files: Mapping[str, int]) -> Findings:
+def check_talkinghead(corpus: Corpus, files: Mapping[str, int]) -> Findings:
     """Ids, tubes and their shapes by list, clips by split and by what is here of them.
 
     `files`: path below the root -> bytes. What a reader of the lists stumbles over is in the problems.
     """
-    lists = read_talkinghead_lists(entry.root, files)
-    clips = find_clips(entry, pd.DataFrame({"path": list(files)}))
+    lists = read_talkinghead_lists(corpus.root, files)
+    clips = find_clips(corpus, list(files))
     rows = [_count(lists, name) for name in LISTS]
     facts = {f"{row['list']}_{key}": row[key] for row in rows for key in ("ids", "tubes", "ids_with_tubes")}
     facts |= {"small_ids_in_train": len(set(lists.ids["small"]) & set(lists.ids["train"])), **missing_facts(clips)}

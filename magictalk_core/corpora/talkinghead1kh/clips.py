@@ -10,21 +10,16 @@ train videos, by rank, are for validation. The small list is a part of the other
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from magictalk_core.corpora.list_files import videos_by_stem, youtube_address
-from magictalk_core.corpora.records import ClipSource, ListedBox
-from magictalk_core.corpora.registry import CorpusEntry
-from magictalk_core.corpora.splits import official_splits, scheme_of, speaker_splits
+from magictalk_core.corpora.records import ClipSource, Corpus, ListedBox
+from magictalk_core.corpora.splits import official_splits, speaker_splits
 from magictalk_core.corpora.talkinghead1kh.lists import LISTS, TalkingHeadLists, Tube, read_talkinghead_lists
-from magictalk_core.vocabulary.clips import Split, clip_id, shard_key
+from magictalk_core.vocabulary.clips import Split, clip_id
 
-__all__ = ["TALKINGHEAD_LICENCE", "all_tubes", "find_clips", "media_of"]
-
-TALKINGHEAD_LICENCE = "TalkingHead-1KH lists: MIT (NVIDIA); videos: CC BY 3.0 by their YouTube authors"
+__all__ = ["all_tubes", "find_clips", "media_of"]
 
 
 def all_tubes(lists: TalkingHeadLists) -> dict[str, Tube]:
@@ -40,34 +35,32 @@ def media_of(stems: Mapping[str, str], tube: Tube) -> tuple[str | None, str]:
     return None, "missing"
 
 
-def find_clips(entry: CorpusEntry, source: pd.DataFrame) -> list[ClipSource]:
+def find_clips(corpus: Corpus, paths: Sequence[str]) -> list[ClipSource]:
     """One clip per tube, sorted by id; `path` is None where its media is not here."""
-    paths = list(source["path"])
-    lists = read_talkinghead_lists(entry.root, paths)
+    lists = read_talkinghead_lists(corpus.root, paths)
     stems, tubes = videos_by_stem(paths), all_tubes(lists)
     videos = {tube.video_id for tube in tubes.values()}
-    scheme = scheme_of(entry)
     val = {*lists.ids["val"], *(tube.video_id for tube in lists.tubes["val"])}
     # Ranked over the lists of ids, which are complete: a longer list of tubes moves nobody.
     everybody = videos | set(lists.ids["train"])
-    splits = official_splits(everybody, val) if scheme == "official" else speaker_splits(videos, scheme)
-    clips = [_clip(entry, tube, media_of(stems, tube), splits[tube.video_id]) for tube in tubes.values()]
+    splits = official_splits(everybody, val) if corpus.split == "official" else speaker_splits(videos, corpus.split)
+    clips = [_clip(corpus, tube, media_of(stems, tube), splits[tube.video_id]) for tube in tubes.values()]
     return sorted(clips, key=lambda clip: clip.clip_id)
 
 
-def _clip(entry: CorpusEntry, tube: Tube, media: tuple[str | None, str], split: Split) -> ClipSource:
+def _clip(corpus: Corpus, tube: Tube, media: tuple[str | None, str], split: Split) -> ClipSource:
     path, state = media
     is_cut = state != "clip"
     box = ListedBox(tube.left, tube.top, tube.right - tube.left, tube.bottom - tube.top, tube.width, tube.height)
     name = tube.clip_name.removeprefix(f"{tube.video_id}_").replace("_", "-")
     return ClipSource(
-        clip_id=clip_id(entry.name, tube.video_id, name),
-        corpus=entry.name,
-        shard=shard_key(tube.video_id, entry.n_buckets),
+        clip_id=clip_id(corpus.name, tube.video_id, name),
+        corpus=corpus.name,
+        shard=corpus.shard(tube.video_id, tube.video_id),
         speaker=tube.video_id,
         source=tube.video_id,
         path=None if path is None else Path(path),
-        licence=TALKINGHEAD_LICENCE if entry.licence == "unknown" else entry.licence,
+        licence=corpus.licence,
         start_frame=tube.first if is_cut else None,
         end_frame=tube.last if is_cut else None,
         chunk=tube.chunk if state == "video" else None,

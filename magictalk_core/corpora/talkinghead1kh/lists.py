@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from magictalk_core.corpora.list_files import Problem, Row, absent_lists, choose_lists, read_rows
+from magictalk_core.corpora.findings import Problem
+from magictalk_core.corpora.list_files import Row, absent_lists, choose_lists, read_rows
 
 __all__ = ["LISTS", "LIST_NAMES", "TalkingHeadLists", "Tube", "chunk_name", "parse_clip_name", "read_talkinghead_lists"]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.signal import fftconvolve
 
-__all__ = ["add_noise", "augmented", "coloured_noise", "equalized", "padded", "reverberated", "scaled"]
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
-RATE = 16_000
+__all__ = ["add_noise", "augmented", "coloured_noise", "equalized", "padded", "reverberated", "scaled"]
 
 Samples = NDArray[np.float32]
 
@@ -27,7 +27,7 @@ def coloured_noise(length: int, exponent: float, rng: np.random.Generator) -> Sa
     """Noise of power 1/f^exponent and rms 1: 0 is white, 1 pink, 2 brown."""
     size = fft.next_fast_len(length, real=True)
     spectrum = fft.rfft(rng.standard_normal(size, np.float32))
-    frequency = np.maximum(np.fft.rfftfreq(size, 1 / RATE), 20.0)
+    frequency = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 20.0)
     noise = fft.irfft(spectrum * frequency ** (-exponent / 2), size)[:length].astype(np.float32)
     return np.asarray(noise / _rms(noise), np.float32)
 
@@ -47,7 +47,7 @@ def add_noise(samples: Samples, snr_db: float, rng: np.random.Generator, voices:
     if voices and kind < 0.25:
         noise = _babble(len(samples), voices, rng)
     elif kind < 0.35:
-        time = np.arange(len(samples)) / RATE
+        time = np.arange(len(samples)) / SAMPLE_RATE
         tones = [np.sin(2 * np.pi * (50 + 10 * (kind < 0.3)) * n * time) / n for n in range(1, 8)]
         noise = np.sum(tones, axis=0).astype(np.float32) + 0.1 * coloured_noise(len(samples), 1.0, rng)
     else:
@@ -57,7 +57,7 @@ def add_noise(samples: Samples, snr_db: float, rng: np.random.Generator, voices:
 
 def reverberated(samples: Samples, rt60: float, direct_db: float, rng: np.random.Generator) -> Samples:
     """A room: white noise that decays by 60 dB in `rt60` seconds, the direct sound `direct_db` above all the rest."""
-    length = max(int(rt60 * RATE), 64)
+    length = max(int(rt60 * SAMPLE_RATE), 64)
     tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
     tail[: int(rng.integers(8, 80))] = 0.0
     # Walls swallow high frequencies first: a one-pole smoothing by convolution with a short decay.
@@ -70,7 +70,7 @@ def reverberated(samples: Samples, rt60: float, direct_db: float, rng: np.random
 def equalized(samples: Samples, rng: np.random.Generator) -> Samples:
     """Another microphone and another voice: a tilt of up to 4 dB per octave, smooth bumps, sometimes band limits."""
     size = fft.next_fast_len(len(samples) + 512, real=True)
-    frequency = np.fft.rfftfreq(size, 1 / RATE)
+    frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     octaves = np.log2(np.maximum(frequency, 40.0) / 1000.0)
     knots = np.linspace(octaves[0], octaves[-1], 8)
     decibels = rng.uniform(-4.0, 4.0) * octaves + np.interp(octaves, knots, rng.normal(0.0, 3.0, 8))
@@ -92,7 +92,7 @@ def scaled(samples: Samples, rng: np.random.Generator) -> Samples:
 
 def padded(samples: Samples, rng: np.random.Generator) -> Samples:
     """The utterance with up to half a second of silence before and after (the one step that adds samples)."""
-    before, after = (int(rng.uniform(0.0, 0.5) * RATE) for _ in range(2))
+    before, after = (int(rng.uniform(0.0, 0.5) * SAMPLE_RATE) for _ in range(2))
     return np.pad(samples, (before, after))
 
 

@@ -20,15 +20,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from magictalk_core.errors import UserError
+from magictalk_core.recipes.deepspeech_small.checkpoint import load_checkpoint, save_checkpoint
 from magictalk_core.recipes.deepspeech_small.data import Utterance, read_shard
 from magictalk_core.recipes.deepspeech_small.evaluate import error_rate, greedy_text
 from magictalk_core.speech.deepspeech import ALPHABET, BLANK, DeepSpeech, DeepSpeechConfig
 from magictalk_core.speech.mfcc import CEPSTRA, CONTEXT
 
-__all__ = ["TrainingNetwork", "TrainingSettings", "batch_of", "encoded", "train"]
+__all__ = ["CHECKPOINT", "TrainingNetwork", "TrainingSettings", "batch_of", "encoded", "train"]
 
 Mfcc = NDArray[np.float32]
 
+CHECKPOINT = "checkpoint.safetensors"
 _SAVE_SECONDS = 90.0
 
 
@@ -119,7 +121,7 @@ def _batches(
 
 
 class _Trainer:
-    """The state of one training; everything that resuming needs is in `checkpoint.pt`."""
+    """The state of one training; everything that resuming needs is in `CHECKPOINT`."""
 
     def __init__(self, shards: Path, out: Path, settings: TrainingSettings, test: list[Utterance]) -> None:
         torch.manual_seed(settings.seed)
@@ -130,25 +132,21 @@ class _Trainer:
         self.step, self.groups, self.seconds = 0, 0, 0.0
         self.frames_seen = 0
         self.visits: dict[str, int] = {}
-        if (out / "checkpoint.pt").is_file():
+        self.checkpoint = out / CHECKPOINT
+        if self.checkpoint.is_file():
             self._load()
 
     def _load(self) -> None:
-        state = torch.load(self.out / "checkpoint.pt", weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.groups, self.seconds = state["step"], state["groups"], state["seconds"]
-        self.frames_seen, self.visits = state["frames_seen"], state["visits"]
+        facts = load_checkpoint(self.checkpoint, self.network, self.optimizer)
+        self.step, self.groups, self.seconds = facts["step"], facts["groups"], facts["seconds"]
+        self.frames_seen, self.visits = facts["frames_seen"], facts["visits"]
 
     def save(self) -> None:
-        state = {
-            "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step,
-            "groups": self.groups, "seconds": self.seconds, "frames_seen": self.frames_seen, "visits": self.visits,
-            "settings": asdict(self.settings),
+        facts = {
+            "step": self.step, "groups": self.groups, "seconds": self.seconds, "frames_seen": self.frames_seen,
+            "visits": self.visits, "settings": asdict(self.settings),
         }  # fmt: skip
-        part = self.out / "checkpoint.part"
-        torch.save(state, part)
-        part.replace(self.out / "checkpoint.pt")
+        save_checkpoint(self.checkpoint, self.network, self.optimizer, facts)
 
     def progress(self) -> float:
         """0 at the start, 1 at the end."""

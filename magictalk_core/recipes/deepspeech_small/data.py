@@ -23,6 +23,7 @@ from magictalk_core.recipes.deepspeech_small.augment import augmented, padded
 from magictalk_core.recipes.deepspeech_small.synthesis import Delivery, deliver, draw_delivery, resampled
 from magictalk_core.recipes.deepspeech_small.texts import lexicon, sentences
 from magictalk_core.speech.mfcc import mfcc_093
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 __all__ = ["DataSettings", "Utterance", "build_shard", "build_shards", "read_shard", "recorded", "shard_path"]
 
@@ -73,7 +74,7 @@ def recorded(
 ) -> NDArray[np.float32]:
     """MFCC of one spoilt copy of `sound`; each copy is a little faster or slower too."""
     speed = float(rng.uniform(0.93, 1.07))
-    return mfcc_093(augmented(padded(resampled(sound, 16_000, speed), rng), rng, voices))
+    return mfcc_093(augmented(padded(resampled(sound, SAMPLE_RATE, speed), rng), rng, voices))
 
 
 def build_shard(index: int, folder: Path, settings: DataSettings) -> Path:

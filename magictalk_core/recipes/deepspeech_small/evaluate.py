@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.speech.deepspeech import ALPHABET
 
-__all__ = ["chance_rate", "edit_distance", "error_rate", "greedy_text", "retrieval", "warped_distances"]
+__all__ = ["edit_distance", "error_rate", "greedy_text", "retrieval", "warped_distances"]
 
 
 def greedy_text(scores: NDArray[np.float32]) -> str:
@@ -20,7 +20,11 @@ def greedy_text(scores: NDArray[np.float32]) -> str:
 
 
 def edit_distance(a: str, b: str) -> int:
-    """Levenshtein distance in characters."""
+    """Levenshtein distance in characters.
+
+    Eleven lines and no jiwer: that and rapidfuzz (12 MB) would be two packages in every installation, for a figure
+    of this recipe only. It takes 0.5 s for 256 sentences where jiwer takes 9 ms, once in 250 steps of training.
+    """
     row = np.arange(len(b) + 1)
     letters = np.array(list(b))
     for i, character in enumerate(a, 1):
@@ -35,11 +39,6 @@ def error_rate(references: Sequence[str], transcripts: Sequence[str]) -> float:
     """Edits over all pairs divided by the characters of the references (spaces count); can exceed 1."""
     edits = sum(edit_distance(a, b) for a, b in zip(references, transcripts, strict=True))
     return edits / max(1, sum(len(reference) for reference in references))
-
-
-def chance_rate(reference: str, others: Sequence[str]) -> float:
-    """Mean error rate when the transcript of something else is taken for `reference`: what deafness scores."""
-    return float(np.mean([error_rate([reference], [other]) for other in others]))
 
 
 def warped_distances(a: Sequence[NDArray[np.float32]], b: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:

@@ -15,11 +15,12 @@ from magictalk_core.errors import UserError
 from magictalk_core.recipes.deepspeech_small.ctc import TrainingNetwork, TrainingSettings, train
 from magictalk_core.recipes.deepspeech_small.data import DataSettings, Utterance, build_shards, read_shard
 from magictalk_core.recipes.deepspeech_small.evaluate import error_rate, retrieval
-from magictalk_core.recipes.deepspeech_small.synthesis import RATE, check_engines, deliver, draw_delivery
+from magictalk_core.recipes.deepspeech_small.synthesis import check_engines, deliver, draw_delivery
 from magictalk_core.recipes.deepspeech_small.texts import lexicon, sentences
 from magictalk_core.recipes.deepspeech_small.weights import hear, log_probabilities, settings_sha256, write_weights
 from magictalk_core.speech.logmel import log_mel
 from magictalk_core.speech.mfcc import mfcc_093
+from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
 __all__ = [
     "SAMPLE", "WEIGHTS_NAME", "RecipeSettings", "at_25_fps", "heard_error_rate", "pairs_by_two_voices",
@@ -27,7 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 WEIGHTS_NAME = "deepspeech_small.safetensors"
-FRAME_SAMPLES = RATE // 25
+FRAME_SAMPLES = SAMPLE_RATE // FRAME_RATE
 
 Samples = NDArray[np.float32]
 

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from magictalk_core.errors import UserError
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 __all__ = [
-    "HELD_OUT_VOICES", "RATE", "TRAINING_VOICES", "Delivery", "Voice", "check_engines", "deliver", "draw_delivery",
+    "HELD_OUT_VOICES", "TRAINING_VOICES", "Delivery", "Voice", "check_engines", "deliver", "draw_delivery",
     "engines_present", "resampled", "speak",
 ]  # fmt: skip
 
-RATE = 16_000
 
 _PATIENCE_S = 8
 """A sentence takes under 0.2 s; some variants of espeak-ng never end on some sentences."""
@@ -137,7 +137,7 @@ def speak(text: str, delivery: Delivery) -> tuple[NDArray[np.float32], int]:
 
 def resampled(samples: NDArray[np.float32], rate: int, warp: float = 1.0) -> NDArray[np.float32]:
     """To 16 kHz; `warp` > 1 shortens, which raises every formant and the pitch by that factor."""
-    ratio = Fraction(RATE / (rate * warp)).limit_denominator(200)
+    ratio = Fraction(SAMPLE_RATE / (rate * warp)).limit_denominator(200)
     if ratio == 1:
         return samples
     return np.asarray(resample_poly(samples, ratio.numerator, ratio.denominator), np.float32)
@@ -147,7 +147,7 @@ def deliver(text: str, delivery: Delivery) -> NDArray[np.float32]:
     """`text` said so at 16 kHz, silence at both ends cut to at most 50 ms; raises when nothing is heard."""
     sound = resampled(*speak(text, delivery), delivery.warp)
     loud = np.flatnonzero(np.abs(sound) > 0.01 * max(float(np.abs(sound).max(initial=0.0)), 1e-3))
-    if len(loud) < RATE // 20:
+    if len(loud) < SAMPLE_RATE // 20:
         raise UserError(f"`{delivery.voice.name}` gave silence for `{text}`")
-    margin = RATE // 20
+    margin = SAMPLE_RATE // 20
     return sound[max(0, int(loud[0]) - margin) : int(loud[-1]) + margin]

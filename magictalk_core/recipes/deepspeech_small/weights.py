@@ -19,10 +19,7 @@ from magictalk_core.speech import deepspeech
 from magictalk_core.speech.deepspeech import weights_of
 from magictalk_core.speech.mfcc import CONTEXT
 
-__all__ = ["SIZE_LIMIT", "deepspeech_state", "hear", "log_probabilities", "settings_sha256", "write_weights"]
-
-SIZE_LIMIT = 5_000_000
-"""Bytes of the shipped file."""
+__all__ = ["deepspeech_state", "hear", "log_probabilities", "settings_sha256", "write_weights"]
 
 
 def deepspeech_state(network: TrainingNetwork) -> dict[str, torch.Tensor]:

@@ -1,6 +1,6 @@
 """Requests that show what a model can do beyond the test clips: other styles, seeds, intensities, a minute.
 
-Every probe of a style begins at the same neutral face of the speaker, so that an emotion can come from the style
+Every trial of a style begins at the same neutral face of the speaker, so that an emotion can come from the style
 frames alone: the initial state of Algorithm 1 would else tell it.
 """
 
@@ -20,7 +20,7 @@ from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.emotions import NEUTRAL
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Probes", "StyledSpeech", "collect_probes"]
+__all__ = ["StyledSpeech", "Trials", "collect_trials"]
 
 INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SEEDS = 4
@@ -42,7 +42,7 @@ class StyledSpeech:
 
 
 @dataclass(frozen=True, eq=False)
-class Probes:
+class Trials:
     """What is asked of a model: `channels` are the model's, `coefficients` the columns of them that are no head pose.
 
     `real` are the tracked motions (n, D) of the test clips, `own` the requests for just these clips in their own style.
@@ -84,10 +84,10 @@ def _mixed(styled: StyledSpeech, intensity: float) -> Motion:
     return np.asarray(intensity * styled.style + (1 - intensity) * partner, np.float32)
 
 
-def collect_probes(workspace: Workspace, clips: Sequence[tuple[str, str]], model: EmoDiffModel) -> Probes:
-    """The probes over the test clips (corpus, clip id), in the channels of `model`.
+def collect_trials(workspace: Workspace, clips: Sequence[tuple[str, str]], model: EmoDiffModel) -> Trials:
+    """The trials over the test clips (corpus, clip id), in the channels of `model`.
 
-    A speaker takes part in the style probes with every emotion of their own clips, when some are neutral.
+    A speaker takes part in the style trials with every emotion of their own clips, when some are neutral.
     """
     places = [MOTION_NAMES.index(name) for name in model.channels]
     coefficients = tuple(i for i, name in enumerate(model.channels) if name not in POSE_NAMES)
@@ -108,7 +108,7 @@ def collect_probes(workspace: Workspace, clips: Sequence[tuple[str, str]], model
         if NEUTRAL in emotions:
             face = np.concatenate(list(emotions.values())).mean(axis=0)[list(coefficients)]
             styled += [StyledSpeech(clip, e, frames, emotions[NEUTRAL], face) for e, frames in emotions.items()]
-    return Probes(model.channels, coefficients, tuple(styled), tuple(own), tuple(real))
+    return Trials(model.channels, coefficients, tuple(styled), tuple(own), tuple(real))
 
 
 def _measured(motion: Motion, places: Sequence[int]) -> Motion:

@@ -1,0 +1,37 @@
+"""Which failures of an asset are tried again: the passing ones, and no others."""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import dagster as dg
+
+from magictalk_core.errors import MagicTalkError, TransientError
+
+__all__ = ["MAX_RETRIES", "SECONDS_BETWEEN_TRIES", "retried_when_transient"]
+
+MAX_RETRIES = 3
+SECONDS_BETWEEN_TRIES = 10.0
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def retried_when_transient(body: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """An asset's body whose `TransientError` is retried; other errors of ours never are, whatever a job's policy.
+
+    Stands below `@dg.asset`. The error stays the cause of what Dagster records, so a run's failure can name its class.
+    """
+
+    @functools.wraps(body)
+    def run(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+        try:
+            return body(*arguments, **named)
+        except TransientError as error:
+            raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=SECONDS_BETWEEN_TRIES) from error
+        except MagicTalkError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+
+    return run

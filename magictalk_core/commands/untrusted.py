@@ -1,0 +1,90 @@
+"""Files of strangers, decoded in a child process with limits of time and memory; results come back as files.
+
+A picture or a sound that makes its decoder crash, hang or eat the memory ends the child, never the command.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.media.decode import read_audio
+from magictalk_core.portrait.picture import read_picture
+from magictalk_core.work.isolation import Crash, map_isolated
+
+__all__ = ["DECODING_GB", "made_apart", "picture_of", "sound_of"]
+
+DECODING_GB = 4.0
+"""Memory of a decoding child."""
+
+_DECODING_S = 600.0
+_PRELOAD = (__name__,)
+
+
+def sound_of(path: Path, sample_rate: int) -> NDArray[np.float32]:
+    """Mono samples in [-1, 1], float32 (n,), of an audio or video file; `UserError` when it holds none."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such audio or video file")
+    with made_apart(_write_sound, path, sample_rate, suffix=".npy") as piece:
+        samples: NDArray[np.float32] = np.load(piece, allow_pickle=False)
+    if not len(samples):
+        raise UserError(f"{path}: holds no sound")
+    return samples
+
+
+def picture_of(path: Path) -> NDArray[np.uint8]:
+    """A still picture as (h, w, 3) RGB; `UserError` when it is none."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such picture")
+    with made_apart(_write_picture, path, suffix=".npy") as piece:
+        picture: NDArray[np.uint8] = np.load(piece, allow_pickle=False)
+    return picture
+
+
+def _write_sound(path: Path, sample_rate: int, piece: Path) -> None:
+    np.save(piece, read_audio(path, sample_rate), allow_pickle=False)
+
+
+def _write_picture(path: Path, piece: Path) -> None:
+    np.save(piece, read_picture(path), allow_pickle=False)
+
+
+@contextmanager
+def made_apart(
+    function: Callable[..., None],
+    source: Path,
+    *more: Any,
+    suffix: str,
+    timeout_s: float = _DECODING_S,
+    memory_gb: float = DECODING_GB,
+) -> Iterator[Path]:
+    """Run `function(source, *more, piece)` in a child and yield the file `piece` that it wrote; it goes with the block.
+
+    What `function` says about `source` is a `UserError`; when the child breaks, that is a `PermanentError`.
+    """
+    with tempfile.TemporaryDirectory(prefix="magictalk-") as folder:
+        piece = Path(folder) / f"piece{suffix}"
+        task = (function, source, *more, piece)
+        limits = {"timeout_s": timeout_s, "memory_gb": memory_gb}
+        ((_, outcome),) = map_isolated(_refusal, [task], workers=1, preload=_PRELOAD, **limits)
+        if isinstance(outcome, Crash):
+            raise PermanentError(f"{source}: reading it in a process of its own failed: {outcome.detail}")
+        if outcome is not None:
+            raise UserError(f"{source}: {outcome}")
+        yield piece
+
+
+def _refusal(function: Callable[..., None], *arguments: Any) -> str | None:
+    """In the child: what is wrong with the input by our own words; anything else that is raised is a crash."""
+    try:
+        function(*arguments)
+    except PermanentError as error:
+        return str(error)
+    return None

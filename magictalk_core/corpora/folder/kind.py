@@ -1,0 +1,24 @@
+"""What is known about plain folders of videos."""
+
+from __future__ import annotations
+
+from magictalk_core.corpora.entry import UNKNOWN_LICENCE
+from magictalk_core.corpora.folder.check import check_folder
+from magictalk_core.corpora.folder.clips import find_clips
+from magictalk_core.corpora.kind import CorpusKind
+from magictalk_core.corpora.raw_files import MEDIA_SUFFIXES
+
+__all__ = ["FOLDER"]
+
+FOLDER = CorpusKind(
+    name="folder",
+    summary="any folder of videos, with a CSV of labels if you have one",
+    suffixes=MEDIA_SUFFIXES,
+    find_clips=find_clips,
+    check=check_folder,
+    licence=UNKNOWN_LICENCE,
+    terms="What the owner of the videos allows, and the people in them.",
+    splits=("rank", "train"),
+    buckets=4,
+    takes_labels=True,
+)

@@ -1,0 +1,153 @@
+"""Parts of ours in place of the field's, and which of them a number was computed with.
+
+Tables say it in a column `stand_ins`, in one shape everywhere: `tracker=litert-geometric/3; speech=deepspeech-small-1`,
+or `none`. The report and the console read that column, so that no number is shown without its stand-ins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from magictalk_core.evaluation.baselines import MEAN_MOTION
+from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.preparation.reader import CorpusReader, usable_clips
+from magictalk_core.storage.parquet import read_table
+from magictalk_core.storage.schema import FRAMES
+from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.vocabulary.clips import Split
+from magictalk_core.work.manifest import read_manifest
+from magictalk_core.workspace import Workspace
+
+__all__ = ["NONE", "PORTRAIT", "PartsUsed", "StandIn", "described", "stand_ins_of", "stand_ins_text", "trackers_of"]
+
+NONE = "none"
+"""What a table says of a number that no stand-in took part in."""
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A part of ours: `part` says where, `used` what ran, `instead_of` what the field uses, `effect` the change."""
+
+    part: str
+    used: str
+    instead_of: str
+    effect: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.part}={self.used}"
+
+
+@dataclass(frozen=True)
+class PartsUsed:
+    """What ran before the models and their scores: ids of trackers, of the speech features, name of the rig if any."""
+
+    trackers: tuple[str, ...]
+    feature_id: str
+    rig: str | None = None
+
+    @classmethod
+    def of(cls, workspace: Workspace, corpora: Sequence[str], rig: str | None = None) -> PartsUsed:
+        """From the rows that were used: those of packed clips and of test clips, whatever a preset would mean now."""
+        data = TrainingSet.open(workspace.training_set)
+        trackers: set[str] = set()
+        for corpus in corpora:
+            test = usable_clips(CorpusReader(workspace, corpus), Split.TEST)["clip_id"]
+            trackers.update(trackers_of(workspace, corpus, {*data.index["clip_id"], *test}))
+        return cls(tuple(sorted(trackers)), str(data.info["feature_id"]), rig)
+
+
+def trackers_of(workspace: Workspace, corpus: str, clips: Iterable[str]) -> tuple[str, ...]:
+    """Ids of the trackers in the frames of these clips, sorted."""
+    wanted, found = pa.array(sorted(clips), pa.string()), set()
+    for name, _ in read_manifest(workspace.manifest(corpus)).entries:
+        if name.startswith("blendshapes/"):
+            rows = read_table(FRAMES, workspace.dataset(corpus) / name, columns=["clip_id", "tracker"])
+            found.update(rows.filter(pc.is_in(rows["clip_id"], wanted))["tracker"].unique().to_pylist())
+    return tuple(sorted(found))
+
+
+_REFERENCE_TRACKERS = ("mediapipe", "litert-blendshapes")
+"""Kinds that run the networks of `face_landmarker.task`."""
+
+_SPEECH_EFFECTS = {
+    "logmel-29-1": "knows no letters; less invariant to the voice",
+    "deepspeech-small-1": "the same network, small, trained on synthetic voices: hears real ones less surely",
+}
+"""Features that are no published DeepSpeech."""
+
+_SYNC = StandIn(
+    "sync",
+    "sync_expert",
+    "SyncNet (LSE-D, LSE-C)",
+    "judges coefficients, not pixels, and was trained on this training set: not comparable with any LSE",
+)
+_EMOTION = StandIn(
+    "emotion",
+    "motion_emotion",
+    "Emotion-FAN",
+    "judges coefficients, not pictures, and was trained on this training set",
+)
+PORTRAIT = StandIn(
+    "portrait",
+    "mesh-texture-warp",
+    "face-vid2vid, fine-tuned on TalkingHead-1KH",
+    "hair and neck move little; a turned head does not show its other side",
+)
+"""Of the videos; no number is computed with it."""
+
+
+_ORDER = ("tracker", "speech", "sync", "rig", "emotion")
+
+
+def _tracker(tracker: str) -> StandIn | None:
+    if tracker.split("/")[0] in _REFERENCE_TRACKERS:
+        return None
+    effect = "coefficients from 468 landmarks; gaze, nose and cheeks are not seen"
+    return StandIn("tracker", tracker, "MediaPipe Face Landmarker", effect if "geometric" in tracker else "")
+
+
+def _speech(feature_id: str) -> StandIn | None:
+    effect = _SPEECH_EFFECTS.get(feature_id)
+    return None if effect is None else StandIn("speech", feature_id, "DeepSpeech 0.9.3", effect)
+
+
+def _rig(name: str | None) -> StandIn | None:
+    if name is None or not name.startswith("magictalk-builtin"):
+        return None
+    return StandIn("rig", name, "the paper's ARKit avatar", "distances are measured on this rig")
+
+
+def stand_ins_of(parts: PartsUsed, method: str, metric: str) -> tuple[StandIn, ...]:
+    """The stand-ins behind the number `metric` of `method`.
+
+    Every number stands on tracked motion, as its truth or as what was learned. Speech features are behind every method
+    but the mean motion, the sync expert behind what it judges and behind its own rows, the rig behind distances on its
+    vertices. Metrics carry `sync_expert` and `rig` in their names.
+    """
+    by_expert = metric.startswith(_SYNC.used) or method.endswith(_SYNC.used)
+    found = [_tracker(tracker) for tracker in parts.trackers]
+    if by_expert or method not in (GROUND_TRUTH, MEAN_MOTION):
+        found.append(_speech(parts.feature_id))
+    found.append(_SYNC if by_expert else None)
+    found.append(_rig(parts.rig) if metric.startswith("lmd_rig") else None)
+    found.append(_EMOTION if metric == "style_accuracy" else None)
+    return tuple(stand_in for stand_in in found if stand_in is not None)
+
+
+def stand_ins_text(parts: PartsUsed, method: str, metric: str) -> str:
+    """`stand_ins_of` as the column `stand_ins` holds it."""
+    return "; ".join(map(str, stand_ins_of(parts, method, metric))) or NONE
+
+
+def described(texts: Iterable[str]) -> tuple[StandIn, ...]:
+    """The stand-ins that cells of a column `stand_ins` name, each once, in the order of their parts."""
+    named = {one for text in texts if text != NONE for one in text.split("; ")}
+    known: list[StandIn | None] = [_SYNC, _EMOTION]
+    for part, describe in (("tracker", _tracker), ("speech", _speech), ("rig", _rig)):
+        known += [describe(one.removeprefix(f"{part}=")) for one in sorted(named) if one.startswith(f"{part}=")]
+    found = [stand_in for stand_in in known if stand_in is not None and str(stand_in) in named]
+    return tuple(sorted(found, key=lambda stand_in: _ORDER.index(stand_in.part)))

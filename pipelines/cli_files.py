@@ -1,0 +1,112 @@
+"""Commands that make one file from others; each calls the function of its own file in `magictalk_core.commands`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.console import progress, show_facts
+from pipelines.options import CurveFormat, Home, Json, workspace_of
+
+__all__ = ["files_app"]
+
+files_app = typer.Typer(rich_markup_mode=None)
+
+
+@files_app.command()
+def extract(
+    video: Annotated[Path, typer.Argument(help="any video file")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv or out.glb")],
+    tracker: Annotated[str, typer.Option("--tracker", help="auto, mediapipe or litert")] = "auto",
+    form: CurveFormat = None,
+    as_json: Json = False,
+) -> None:
+    """ARKit blendshapes and head pose of every frame of a video, at 25 frames per second.
+
+    Example: magictalk extract interview.mp4 -o interview.csv --format livelink
+    """
+    from magictalk_core.commands.extract import extract_file
+
+    with progress(f"{video.name}: frames") as report:
+        made = extract_file(video, output, tracker, form, report)
+    show_facts(asdict(made), as_json)
+
+
+@files_app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="curves: .parquet, .csv (ours or Live Link Face) or .glb")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv or out.glb")],
+    form: CurveFormat = None,
+    clip: Annotated[str | None, typer.Option("--clip", help="of a table with several clips, the id of one")] = None,
+    smooth: Annotated[
+        int | None, typer.Option("--smooth", help="Savitzky-Golay over so many frames, odd; the input stays raw")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option("--fps", min=1, help="rate of a Live Link timecode or of glTF keys")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Blendshape curves from one format to another, smoothed if you like.
+
+    Example: magictalk convert take.csv -o take.parquet
+    """
+    from magictalk_core.commands.convert import convert_file
+
+    made = convert_file(source, output, form=form, clip=clip, smooth=smooth, fps=fps)
+    show_facts(asdict(made), as_json)
+
+
+@files_app.command()
+def speech(
+    source: Annotated[Path, typer.Argument(help="any audio or video file with sound")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet or out.npy")],
+    feature: Annotated[str | None, typer.Option("--feature", help="feature id; default deepspeech-small-1")] = None,
+    layout: Annotated[
+        str, typer.Option("--layout", help="frames (25 a second), steps (50 a second) or windows (16 steps per frame)")
+    ] = "frames",
+    logits: Annotated[bool, typer.Option("--logits", help="raw logits of steps or windows")] = False,
+    as_json: Json = False,
+) -> None:
+    """Speech features of a file: DeepSpeech without TensorFlow.
+
+    Example: magictalk speech interview.wav -o interview.npy --feature deepspeech-0.9.3 --layout windows --logits
+    """
+    from magictalk_core.commands.speech import featurize_file
+    from magictalk_core.config import SpeechConfig
+
+    made = featurize_file(source, output, feature or SpeechConfig().feature, layout, logits)
+    show_facts(asdict(made), as_json)
+
+
+@files_app.command()
+def animate(
+    audio: Annotated[Path, typer.Option("--audio", help="speech in any format that ffmpeg reads")],
+    portrait: Annotated[Path, typer.Option("--portrait", help="a picture with one face")],
+    style: Annotated[str, typer.Option("--style", help="an emotion (happy, sad, ...) or the id of a training clip")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.mp4")],
+    model: Annotated[
+        Path | None, typer.Option("--model", help="model folder; default: the workspace's EmoDiff")
+    ] = None,
+    size: Annotated[int, typer.Option("--size", min=64, max=1024, help="side of the video, pixels")] = 256,
+    seed: Annotated[int, typer.Option("--seed", help="another seed gives another performance")] = 0,
+    intensity: Annotated[
+        float, typer.Option("--intensity", min=0.0, max=1.0, help="0: neutral, 1: as strong as in the style")
+    ] = 1.0,
+    lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth after EmoDiff")] = True,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """A talking video from speech, a portrait and an emotional style. The video is labelled as synthetic.
+
+    Example: magictalk animate --audio hello.wav --portrait me.png --style happy -o hello.mp4
+    """
+    from magictalk_core.commands.animate import animate_file
+
+    workspace = workspace_of(home)
+    made = animate_file(
+        workspace, audio, portrait, style, output, model=model, size=size, seed=seed, intensity=intensity, lips=lips
+    )
+    show_facts(asdict(made), as_json)

@@ -1,0 +1,157 @@
+"""What commands say on the terminal: results, progress, log lines, and every error as one line with its exit code.
+
+Exit codes: 0 done; 2 the user's error; 1 trouble of the data, of the machine, or ours.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TextIO
+
+import typer
+from rich.console import Console
+from rich.measure import Measurement
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from typer.core import TyperGroup
+
+from magictalk_core.errors import MagicTalkError, UserError
+from magictalk_core.workspace import Workspace
+from pipelines.machine import machine_error
+
+__all__ = [
+    "OneLineErrors",
+    "progress",
+    "remember_workspace",
+    "set_up_logging",
+    "show_facts",
+    "show_rows",
+    "write_traceback",
+]
+
+_workspace: ContextVar[Workspace | None] = ContextVar("workspace of the running command", default=None)
+_UNFOLDED = 100_000
+
+
+def show_facts(facts: Mapping[str, Any], as_json: bool) -> None:
+    """A single result, one fact a line. As JSON it is a list of one, as every other result is a list."""
+    if as_json:
+        typer.echo(json.dumps([facts], indent=1, default=str))
+        return
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        typer.echo(f"{name:<{width}}  {'' if value is None else value}")
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """A list as a table where the terminal is wide enough; else one fact a line, so that paths stay in one piece."""
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, default=str))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*("" if row[column] is None else str(row[column]).replace("[", r"\[") for column in columns))
+    unlimited = Console(width=_UNFOLDED)
+    width = Measurement.get(unlimited, unlimited.options, table).maximum
+    if width <= _columns():
+        Console(width=width).print(table, highlight=False)
+        return
+    for number, row in enumerate(rows):
+        if number:
+            typer.echo()
+        show_facts({column: row[column] for column in columns}, as_json=False)
+
+
+def _columns() -> int:
+    """Width of the terminal; without limit where a file or another program reads."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return _UNFOLDED
+    return shutil.get_terminal_size().columns
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int], None]]:
+    """A counter on the terminal, if there is one."""
+    columns = (TextColumn("{task.description} {task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done: bar.update(task, completed=done)
+
+
+class OneLineErrors(TyperGroup):
+    """The one place where exceptions of commands become one line on the terminal and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.TyperException, typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            known = error if isinstance(error, MagicTalkError) else machine_error(error)
+            if known is None:
+                log = write_traceback(traceback.format_exc(), _workspace.get())
+                known = MagicTalkError(f"unexpected {type(error).__name__}: {error}; traceback: {log}")
+            if ctx.params.get("verbose"):
+                typer.echo(traceback.format_exc(), err=True)
+            typer.echo(f"magictalk: {' '.join(str(known).split())}", err=True)
+            raise typer.Exit(2 if isinstance(known, UserError) else 1) from error
+
+
+def remember_workspace(workspace: Workspace) -> None:
+    """Where the running command's traceback would go."""
+    _workspace.set(workspace)
+
+
+def write_traceback(text: str, workspace: Workspace | None) -> Path:
+    """Keep a traceback in the workspace's logs, or in the system's folder of temporary files when that fails."""
+    name = f"magictalk-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}.log"
+    if workspace is not None and workspace.home.is_dir():
+        try:
+            workspace.logs.mkdir(exist_ok=True)
+            (workspace.logs / name).write_text(text, encoding="utf-8")
+            return workspace.logs / name
+        except OSError:
+            logging.getLogger("magictalk").debug("%s cannot be written", workspace.logs)
+    path = Path(tempfile.gettempdir()) / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class _PlainFormatter(logging.Formatter):
+    """The message as the library wrote it: Dagster's capture puts job, run and step in front of captured records."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        captured = getattr(record, "dagster_meta", None)
+        return str(captured["orig_message"]) if captured else super().format(record)
+
+
+class _TerminalHandler(logging.StreamHandler[TextIO]):
+    """Writes to the standard error of the moment, which progress bars and tests replace."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def set_up_logging(verbose: bool) -> None:
+    """Plain lines on standard error: warnings of all libraries, and what ours does."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _TerminalHandler) for handler in root.handlers):
+        handler = _TerminalHandler()
+        handler.setFormatter(_PlainFormatter("%(message)s"))
+        root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("magictalk").setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -1,0 +1,30 @@
+"""Options that several commands share, and the workspace that `--home` means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from magictalk_core.errors import UserError
+from magictalk_core.workspace import Workspace
+from pipelines.console import remember_workspace
+
+__all__ = ["CurveFormat", "Home", "Json", "PresetOption", "workspace_of"]
+
+Home = Annotated[Path | None, typer.Option("--home", help="workspace; default $MAGICTALK_HOME or ./data")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document on standard output")]
+PresetOption = Annotated[str, typer.Option("--preset", help="sample, paper, or the path of a YAML file")]
+CurveFormat = Annotated[
+    str | None, typer.Option("--format", help="parquet, csv, livelink or gltf; default: by the suffix")
+]
+
+
+def workspace_of(home: Path | None) -> Workspace:
+    """The workspace of a command; it need not exist yet."""
+    workspace = Workspace(home.expanduser().resolve()) if home else Workspace.from_environment()
+    if workspace.home.exists() and not workspace.home.is_dir():
+        raise UserError(f"{workspace.home}: a file, expected a folder: choose another with --home or $MAGICTALK_HOME")
+    remember_workspace(workspace)
+    return workspace
