@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections import Counter
@@ -312,7 +313,7 @@ def test_help_has_an_example() -> None:
 
 def test_long_lists_are_cut_for_people(tmp_path: Path, workspace: Workspace) -> None:
     touch(tmp_path, *(f"M003/video/front/sad/level_1/{n:03d}.mp4" for n in (1, 3)))
-    console = Console(record=True, width=110, file=open(os.devnull, "w"))
+    console = Console(record=True, width=110, file=io.StringIO())
     print_check(check(workspace, "mead", tmp_path), console)
     text = console.export_text()
     assert "more rows: see --json" in text and "M003 sad level_1: has no 002" in text

@@ -121,6 +121,7 @@ def test_a_damaged_recording_is_told_with_its_line(tmp_path: Path, change: objec
         read_live_link(tmp_path / "take.csv")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_gltf_round_trip(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     path, curves = tmp_path_factory.mktemp("g") / "take.glb", _curves(12, seed, blind=True)

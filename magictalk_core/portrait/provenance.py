@@ -130,7 +130,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
     from c2pa import Reader
 
     try:
-        store: dict[str, Any] = json.loads(Reader("video/mp4", path.open("rb")).json())
+        with path.open("rb") as file, Reader("video/mp4", file) as reader:
+            store: dict[str, Any] = json.loads(reader.json())
     except Exception as error:  # c2pa raises one class per message
         raise PermanentError(f"{path}: no readable C2PA manifest ({error})") from error
     return {**store["manifests"][store["active_manifest"]], "validation_state": store.get("validation_state")}

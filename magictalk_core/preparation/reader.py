@@ -116,7 +116,7 @@ def usable_clips(reader: CorpusReader, split: Split | None = None) -> pd.DataFra
 
 
 def pick_style_clip(reader: CorpusReader, clip_id: str) -> str:
-    """The reference clip that gives the emotional style of `clip_id`; never the clip itself, which would tell the answer.
+    """The clip that gives the emotional style of `clip_id`; never the clip itself, which would tell the answer.
 
     First choice is another clip of the same speaker and emotion, then of the same emotion by anybody, then another clip
     of the same speaker, and last any other clip; of other people those to train on come first. Among equals the choice
@@ -127,12 +127,12 @@ def pick_style_clip(reader: CorpusReader, clip_id: str) -> str:
     same_speaker = others["speaker"] == row["speaker"]
     same_emotion = others["emotion"] == row["emotion"]
     known = others["split"] == Split.TRAIN
-    anybody = same_emotion.notna()
+    anybody = pd.Series(True, index=others.index)
     for chosen in (same_speaker & same_emotion, known & same_emotion, same_emotion, same_speaker, known, anybody):
         pool = others.loc[chosen, "clip_id"]
         if len(pool):
             return str(min(pool, key=lambda other: hashlib.md5(f"{clip_id}|{other}".encode()).hexdigest()))
     raise PermanentError(
-        f"{clip_id} is the only accepted clip of corpus `{reader.corpus}`: a style that is not its own performance needs "
-        "another one; add clips"
+        f"{clip_id} is the only accepted clip of corpus `{reader.corpus}`: a style that is not its own performance "
+        "needs another one; add clips"
     )
