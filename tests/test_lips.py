@@ -21,6 +21,7 @@ from magictalk_core.evaluation.all_channels import refine_all_channels
 from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
 from magictalk_core.metrics import sync_pairs
 from magictalk_core.metrics.sync_pairs import pair_accuracies, pair_auc
+from magictalk_core.models.audio2bs.task import Audio2BSTask
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.lip_residue.network import ResidueGenerator
@@ -38,6 +39,7 @@ from magictalk_core.training_set.gaps import longest_measured
 from magictalk_core.training_set.sync_gate import verdict_of
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES, MOTION_NAMES
 from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.emotions import NEUTRAL
 
 LIPS = ("sync_expert", "sync_expert_all_channels", "audio2bs", "lip_residue")
 
@@ -268,6 +270,22 @@ def test_what_refinement_refuses(data: TrainingSet, refiner: LipRefiner) -> None
         refiner.refine(states, renamed, features, own, style)
     with pytest.raises(PermanentError, match="no frame with a face"):
         refiner.refine(states, data.channels, features, own, np.full_like(style, np.nan))
+
+
+def test_an_unlabelled_clip_is_not_taken_for_neutral(data: TrainingSet) -> None:
+    """Most unlabelled clips of a labelled corpus are copies or parts of emotional ones; HDTF has no labels at all."""
+    named = {("m1", "happy"): NEUTRAL, ("m2", "happy"): None}
+    emotions = [named.get((row.speaker, row.emotion), row.emotion) for row in data.index.itertuples()]
+    mixed = replace(data, index=data.index.assign(emotion=emotions))
+    neutral = Audio2BSTask(lip_preset().audio2bs, mixed)
+    speakers = mixed.index.iloc[neutral.frames.segment_of(neutral.order.starts)]
+    assert set(speakers["emotion"]) == {NEUTRAL} and set(speakers["speaker"]) == {"m1"}
+    everything = Audio2BSTask(lip_preset(clips="all").audio2bs, mixed)
+    assert len(everything.order.starts) > len(neutral.order.starts)
+    calm = mixed.index["emotion"][everything.calm]
+    assert set(calm) == {NEUTRAL}, "the level of an unlabelled mouth counts no more than that of a happy one"
+    unlabelled = replace(data, index=data.index.assign(emotion=None))
+    assert Audio2BSTask(lip_preset().audio2bs, unlabelled).calm.all()
 
 
 def test_a_residue_is_nothing_before_training() -> None:

@@ -40,9 +40,11 @@ def preset(network: Section | None = None, training: Section | None = None, samp
     return Preset.model_validate(values)
 
 
-def lip_preset(epochs: int = 6, training: Section | None = None, expert: Section | None = None) -> Preset:
+def lip_preset(
+    epochs: int = 6, training: Section | None = None, expert: Section | None = None, clips: str = "neutral"
+) -> Preset:
     """Seconds of training for the lip models; `training` changes all of their trainings, `expert` the expert's
-    network."""
+    network, `clips` is what Audio2BS learns from."""
     learning = {"batch": 16, "epochs": epochs, "checkpoint_every": 5, "learning_rate": 3e-3, "ema": 0.9}
     learning |= training or {}
     values = preset().model_dump() | {
@@ -50,7 +52,10 @@ def lip_preset(epochs: int = 6, training: Section | None = None, expert: Section
             "network": {"widths": [16, 32], "embedding": 32, **(expert or {})},
             "training": {**learning, "negatives": 2},
         },
-        "audio2bs": {"network": {"encoder": 16, "hidden": 24, "layers": 1, "head": 16}, "training": learning},
+        "audio2bs": {
+            "network": {"encoder": 16, "hidden": 24, "layers": 1, "head": 16},
+            "training": {**learning, "clips": clips},
+        },
         "lip_residue": {"network": {"head": 16, "style_frames": 16, "style_size": 16}, "training": learning},
     }
     return Preset.model_validate(values)

@@ -6,10 +6,9 @@ networks look along those steps, so the row is taken apart again here.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-__all__ = ["STEP_SIZE", "around", "steps_per_frame", "to_steps"]
+__all__ = ["STEP_SIZE", "steps_per_frame", "to_steps"]
 
 STEP_SIZE = 29
 """Values of one step: DeepSpeech's classes, and as many mel bands."""
@@ -25,14 +24,3 @@ def to_steps(features: Tensor) -> Tensor:
     """(..., k, F) features of k frames in a row -> (..., k * steps, values)."""
     steps, values = steps_per_frame(features.shape[-1])
     return features.reshape(*features.shape[:-2], features.shape[-2] * steps, values)
-
-
-def around(features: Tensor, frames: Tensor, low: Tensor, high: Tensor, width: int) -> Tensor:
-    """The `width` features centred on each frame, the nearest repeated at the ends of its stretch.
-
-    features (L, F); frames (B, N) indices into it, also outside of the stretch; low, high (B,) bounds [low, high) of
-    the stretch that each row may see -> (B, N, width, F). An even width has one frame more after than before.
-    """
-    places = frames[:, :, None] + torch.arange(width) - (width - 1) // 2
-    places = torch.minimum(torch.maximum(places, low[:, None, None]), high[:, None, None] - 1)
-    return features[places]
