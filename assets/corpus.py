@@ -264,6 +264,7 @@ def _clips(corpus: str) -> dg.AssetsDefinition:
         code_version="1",
         description="The finished table, one row per clip: measured, decided by the quality gates, duplicates found.",
     )
+    @retried_when_transient
     def clips(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.preparation.listing import write_clips
 

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from magictalk_core.errors import PermanentError
+from magictalk_core.errors import PermanentError, TransientError
 from magictalk_core.presets.preset import Preset, load_preset
 from magictalk_core.workspace import Workspace
 
@@ -38,14 +38,22 @@ class DvcRepository(dg.ConfigurableResource):
     root: str = Field(description="directory of the DVC repository that holds the workspace")
 
     def commit(self, stage: str) -> str:
-        """Record the outputs of `stage` as they lie on disk; returns the `<md5>.dir` that went into `dvc.lock`."""
+        """Record the outputs of `stage` as they lie on disk; returns the `<md5>.dir` that went into `dvc.lock`.
+
+        Raises `TransientError` while another DVC command holds the repository.
+        """
         # Imported here: DVC takes about a second, and the definitions must load without it.
+        from dvc.lock import LockError
         from dvc.repo import Repo
 
         repo = Repo(self.root)
         try:
             # Without force, commit asks a question and raises where nobody can answer it.
             repo.commit(f"{self.root}/dvc.yaml:{stage}", force=True)
+        except LockError as error:
+            raise TransientError(
+                f"{self.root}: another DVC command holds it; wait until it ends"
+            ) from error
         finally:
             repo.close()
         return self.locked_hash(stage)

@@ -46,7 +46,7 @@ class MediaConfig(StrictModel):
     crf: int = Field(18, description="x264 quality of the standardized video; smaller is better")
     max_decoded_s: float = Field(3600.0, description="no more of a clip is ever decoded, whatever its header says")
     timeout_s: float = Field(300.0, description="a decoding child that takes longer is killed: unreadable")
-    max_memory_gb: float = Field(4.0, description="address space limit of a decoding child")
+    max_memory_gb: float = Field(4.0, description="limit on the private memory of a decoding child")
     max_side_px: int = Field(8192, description="larger pictures are refused")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from face_fixtures import astronaut, mirrored, need_embedded_weights, turned
 
-from magictalk_core.config import QualityConfig, load_preset
+from magictalk_core.config import QualityConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.media.audio import write_wav
 from magictalk_core.media.encode import write_video
@@ -20,6 +20,7 @@ from magictalk_core.preparation.listing import frame_count_mismatches, speech_pr
 from magictalk_core.preparation.shards import ShardResult, blendshapes_shard, speech_shard
 from magictalk_core.preparation.shards import make_blendshapes_piece as track
 from magictalk_core.preparation.speech_batches import make_speech_pieces as hear
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.report.funnel import funnel
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame, write_table
@@ -39,6 +40,18 @@ def abort_at_bad(video: str, clip_id: str, tracker: str, piece: Path) -> None:
 
 def abort_always(*_: Any) -> None:
     os.abort()
+
+
+def eat_memory_at_bad(video: str, clip_id: str, tracker: str, piece: Path) -> None:
+    if clip_id == BAD:
+        bytearray(20_000_000_000)
+    track(video, clip_id, tracker, piece)
+
+
+def eat_memory_at_bad_speech(audio: str, clip_id: str, n_frames: int, feature: str, piece: Path) -> None:
+    if clip_id == BAD:
+        bytearray(20_000_000_000)
+    hear([(audio, clip_id, n_frames, feature, piece)])
 
 
 def abort_batches_with_bad(calls: Sequence[tuple[str, str, int, str, Path]]) -> None:
@@ -125,6 +138,20 @@ def test_a_crash_in_speech_is_a_reason_and_the_corpus_goes_on(tmp_path: Path, mo
     again = step(speech_shard, workspace)
     assert (again.computed, again.rejected) == (1, 0)
     assert set(read_frame(SPEECH, again.path)["clip_id"]) == {f"c/s/{n}" for n in range(4)}
+
+
+def test_tracking_and_speech_have_a_limit_on_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = prepared(tmp_path, clips=3)
+    monkeypatch.setattr(shards, "make_blendshapes_piece", eat_memory_at_bad)
+    tracked = step(blendshapes_shard, workspace)
+    assert failed_clips(tracked.path) == {BAD: "died: out of memory, limit 6000000000 bytes"}
+    assert tracked.rows == 2 * FRAMES_OF_CLIP
+    if speech_batches.speech_memory_gb() is None:
+        return  # a machine with a GPU
+    monkeypatch.setattr(shards, "make_speech_piece", eat_memory_at_bad_speech)
+    monkeypatch.setattr(speech_batches, "make_speech_pieces", abort_always)
+    heard = step(speech_shard, workspace)
+    assert failed_clips(heard.path) == {BAD: "died: out of memory, limit 8000000000 bytes"}
 
 
 def test_a_missing_clip_without_a_crash_still_fails_the_check(tmp_path: Path) -> None:

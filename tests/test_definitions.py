@@ -52,6 +52,16 @@ def test_every_asset_is_described_owned_grouped_and_versioned(definitions: dg.De
             assert spec.code_version and spec.owners and spec.kinds, spec.key
 
 
+def test_every_asset_sorts_its_failures(definitions: dg.Definitions) -> None:
+    """`retried_when_transient` stands below `@dg.asset`: a body without it would have every error taken as foreign."""
+    bare = [
+        str(asset.keys)
+        for asset in definitions.assets or []
+        if isinstance(asset, dg.AssetsDefinition) and not hasattr(asset.op.compute_fn.decorated_fn, "__wrapped__")  # type: ignore[union-attr]
+    ]
+    assert bare == []
+
+
 def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None:
     edges = {
         spec.key.to_user_string(): sorted(d.asset_key.to_user_string() for d in spec.deps)

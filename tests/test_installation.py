@@ -21,6 +21,7 @@ from PIL import Image
 from training_fixtures import build, preset
 
 from magictalk_core.media.probe import probe
+from magictalk_core.models.families import FAMILIES
 from magictalk_core.portrait.provenance import read_provenance
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
@@ -79,7 +80,9 @@ def test_an_empty_environment_animates_after_pip_install(tmp_path: Path) -> None
     assert "Example: magictalk animate" in _done(magictalk, "animate", "--help", env=clean, cwd=tmp_path).stdout
 
     build(tmp_path)
-    trained = train("emodiff", preset({"noise_skip": True}), tmp_path / "set", tmp_path / "models", MemoryTracker())
+    trained = train(
+        FAMILIES["emodiff"], preset({"noise_skip": True}), tmp_path / "set", tmp_path / "models", MemoryTracker()
+    )
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "portrait.png")
     speech = resources.files("magictalk_core.sample_corpus").joinpath("speech/W901-happy-001.ogg").read_bytes()
     (tmp_path / "speech.ogg").write_bytes(speech)

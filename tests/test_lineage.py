@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from assets.corpus import dvc_stage
 from assets.resources import DvcRepository
-from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.errors import PermanentError, TransientError, UserError
 from magictalk_core.storage.atomic import atomic_directory, atomic_path
 from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
 from magictalk_core.storage.locks import held_or_refused
@@ -45,6 +45,11 @@ def test_manifest_snapshot_and_lock_are_one_number(workspace: Workspace) -> None
     locked = DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
     assert locked == manifest.digest == tree_md5(dataset)
     assert len(manifest.digest) == 36  # MLflow's limit for a dataset digest
+    from dvc.repo import Repo
+
+    # Someone types `dvc` beside a run: passing trouble, which the asset tries again.
+    with Repo(str(workspace.home)).lock, pytest.raises(TransientError, match="another DVC command"):
+        DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
 
 
 @given(TREES)

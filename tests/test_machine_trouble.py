@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from face_fixtures import astronaut, mirrored, need_embedded_weights, turned
 
-from magictalk_core.config import load_preset
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.errors import MachineError
 from magictalk_core.media.container import reading
 from magictalk_core.media.encode import write_video
 from magictalk_core.preparation.listing import read_index, write_index
 from magictalk_core.preparation.shards import ShardResult, blendshapes_shard, media_shard
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_text
 from magictalk_core.storage.locks import held_or_refused, one_at_a_time
 from magictalk_core.storage.parquet import read_frame, write_table
