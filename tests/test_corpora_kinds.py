@@ -12,12 +12,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from magictalk_core.config import load_preset
 from magictalk_core.corpora.kind import CorpusKind
 from magictalk_core.corpora.kinds import KINDS, corpus_of, kind_of
 from magictalk_core.corpora.registry import new_entry
 from magictalk_core.corpora.sample.true_curves import true_curves_file
 from magictalk_core.media.encode import write_video
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.work.manifest import read_manifest
@@ -57,7 +57,6 @@ def check(corpus, files):
     return count_clips(find_clips(corpus, list(files)))
 """,
     "kind.py": """
-from magictalk_core.config import load_preset
 from magictalk_core.corpora.kind import CorpusKind
 from studio.check import check
 from studio.clips import find_clips
