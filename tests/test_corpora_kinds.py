@@ -57,7 +57,6 @@ def check(corpus, files):
     return count_clips(find_clips(corpus, list(files)))
 """,
     "kind.py": """
-from magictalk_core.presets.preset import load_preset
 from magictalk_core.corpora.kind import CorpusKind
 from studio.check import check
 from studio.clips import find_clips
