@@ -16,7 +16,7 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.media.audio import write_wav
 from magictalk_core.media.encode import write_video
 from magictalk_core.preparation import shards, speech_batches
-from magictalk_core.preparation.listing import frame_count_mismatches, speech_problems_of_shard, write_manifest
+from magictalk_core.preparation.listing import frame_count_mismatches, speech_problems_of_shard, write_clips
 from magictalk_core.preparation.shards import ShardResult, blendshapes_shard, speech_shard
 from magictalk_core.preparation.shards import make_blendshapes_piece as track
 from magictalk_core.preparation.speech_batches import make_speech_pieces as hear
@@ -96,7 +96,7 @@ def step(make: Callable[..., ShardResult], workspace: Workspace) -> ShardResult:
 
 
 def finished(workspace: Workspace) -> Any:
-    write_manifest(workspace, "c", QualityConfig())
+    write_clips(workspace, "c", QualityConfig())
     return read_frame(CLIPS, workspace.clips_table("c")).set_index("clip_id", drop=False)
 
 

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.read_corpus import FRAMES_PER_CLIP, make_corpus
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation import reader as reader_module
+from magictalk_core.preparation import shard_rows
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.preparation.shard_rows import ShardTables
 from magictalk_core.storage.parquet import read_frame, write_table
@@ -55,13 +56,13 @@ def test_what_a_caller_does_to_a_clip_stays_with_the_caller(workspace: Workspace
 
 def test_all_clips_decode_every_shard_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[tuple[str, str]] = []
-    original = reader_module.read_table
+    original = shard_rows.read_table
 
     def counting(spec: Any, path: Path, **options: Any) -> Any:
         decoded.append((spec.name, path.stem))
         return original(spec, path, **options)
 
-    monkeypatch.setattr(reader_module, "read_table", counting)
+    monkeypatch.setattr(shard_rows, "read_table", counting)
     reader = CorpusReader(workspace, "c")
     for clip_id in reader.clips["clip_id"]:
         reader.clip(str(clip_id))

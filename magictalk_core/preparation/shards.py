@@ -74,7 +74,8 @@ def _file_stem(clip_id: str) -> str:
 
 def _refuse_broken_machine(step: str, shard: str, outcome: StepOutcome, clips: int) -> None:
     if len(outcome.crashes) > max(_FEW_FAILED, MAX_FAILED_SHARE * clips):
-        clip, crash = next(iter(outcome.crashes.items()))
+        clip = min(outcome.crashes)
+        crash = outcome.crashes[clip]
         raise PermanentError(
             f"{step} of shard {shard}: {len(outcome.crashes)} of {clips} clips failed, more than "
             f"{MAX_FAILED_SHARE:.0%}; first {clip}: {crash.kind}: {crash.detail}"
