@@ -51,9 +51,7 @@ class DvcRepository(dg.ConfigurableResource):
             # Without force, commit asks a question and raises where nobody can answer it.
             repo.commit(f"{self.root}/dvc.yaml:{stage}", force=True)
         except LockError as error:
-            raise TransientError(
-                f"{self.root}: another DVC command holds it; wait until it ends"
-            ) from error
+            raise TransientError(f"{self.root}: another DVC command holds it; wait until it ends") from error
         finally:
             repo.close()
         return self.locked_hash(stage)
