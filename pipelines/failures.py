@@ -15,6 +15,7 @@ from magictalk_core.errors import (
     TransientError,
     UserError,
 )
+from magictalk_core.storage.machine import GO_ON
 from magictalk_core.workspace import Workspace
 from pipelines.console import write_traceback
 from pipelines.machine import machine_error_of_text
@@ -45,6 +46,8 @@ def _of_step(step: str, errors: list[Any], workspace: Workspace) -> MagicTalkErr
         if kind is not None:
             return kind(f"{where}: {_text(error)}")
     innermost = errors[-1]
+    if innermost.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return MachineError(f"{where}: interrupted: {GO_ON.removeprefix('then ')}")
     trouble = machine_error_of_text(innermost.cls_name, innermost.message)
     if trouble is not None:
         return MachineError(f"{where}: {trouble}")

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from training_fixtures import build, preset
 from typer.testing import CliRunner, Result
@@ -41,7 +42,7 @@ def _run(home: Path, select: str, *more: str) -> Result:
     return runner.invoke(app, ["run", "--home", str(home), "--select", select, *more])
 
 
-def _failing(monkeypatch: pytest.MonkeyPatch, *errors: Exception | None) -> Callable[[], int]:
+def _failing(monkeypatch: pytest.MonkeyPatch, *errors: BaseException | None) -> Callable[[], int]:
     """`write_index` raises these in turn, None is the real one; the result counts the tries."""
     real, tries = listing.write_index, []
 
@@ -73,11 +74,12 @@ def _last_line(done: Result) -> str:
             "/big/file: No space left on device: make room",
         ),
         (MemoryError(), 1, "no memory left"),
+        (dg.DagsterExecutionInterruptedError(), 1, "interrupted: give the same command again"),
     ],
-    ids=["user", "data", "media", "machine", "disk", "memory"],
+    ids=["user", "data", "media", "machine", "disk", "memory", "interrupt"],
 )
 def test_a_failed_run_ends_with_the_code_of_its_error(
-    home: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, says: str
+    home: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, says: str
 ) -> None:
     tries = _failing(monkeypatch, error)
     done = _run(home, f"mine/{INDEX}")
