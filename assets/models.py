@@ -35,11 +35,13 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
     @retried_when_transient
     def training_set(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.models.sync_expert.judge import open_judge
-        from magictalk_core.training_set.assemble import assemble_training_set, split_leaks
+        from magictalk_core.training_set.assemble import assemble_training_set, split_leaks, training_corpora
 
         timer = Timer()
-        info = assemble_training_set(store.workspace, corpora, settings.load(), open_judge)
-        leaks = split_leaks(store.workspace, settings.load().training_set.corpora or corpora)
+        preset = settings.load()
+        info = assemble_training_set(store.workspace, corpora, preset, open_judge)
+        packed = training_corpora(store.workspace, corpora, preset.training_set)
+        leaks = split_leaks(store.workspace, packed)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(info.digest),
             metadata=materialization(store.workspace.training_set, info.digest, timer) | info.counts,

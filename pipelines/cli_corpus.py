@@ -39,6 +39,13 @@ def corpus_add(
         int | None, typer.Option("--buckets", help=f"{kind_names(lambda kind: kind.buckets)}: number of shards")
     ] = None,
     licence: Annotated[str, typer.Option("--licence", help="licence or terms of the raw clips")] = "unknown",
+    synthetic: Annotated[
+        bool | None,
+        typer.Option("--synthetic/--filmed", help="whether the clips are made by a program; default: the kind's"),
+    ] = None,
+    training: Annotated[
+        bool, typer.Option("--training/--no-training", help="whether training sets take its clips")
+    ] = True,
     replace: Annotated[bool, typer.Option("--replace", help="replace a corpus of the same name")] = False,
     home: Home = None,
 ) -> None:
@@ -50,6 +57,7 @@ def corpus_add(
 
     workspace = workspace_of(home)
     options: dict[str, Any] = {"views": view_names(views), "split": split, "buckets": buckets}
+    options |= {"synthetic": synthetic, "training": training}
     entry = new_entry(name=name, kind=kind, root=root, labels=labels, licence=licence, **options)
     add_corpus(workspace, entry, replace=replace)
     typer.echo(f"registered `{entry.name}` ({entry.kind}) at {entry.root}; next: magictalk run")

@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file
 from training_fixtures import BLIND, FEATURES, build, preset, write_tables
 
+from magictalk_core.config import TrainingSetConfig
+from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.errors import MagicTalkError, PermanentError, UserError
 from magictalk_core.models.emodiff.family import EMODIFF
 from magictalk_core.models.emodiff.model import EmoDiffModel
@@ -19,9 +21,11 @@ from magictalk_core.models.families import family_named
 from magictalk_core.training.fit import average_decay, learning_rate
 from magictalk_core.training.run import current_run, run_digest, train
 from magictalk_core.training.tracking import MemoryTracker
+from magictalk_core.training_set.assemble import training_corpora
 from magictalk_core.training_set.build import build_training_set
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.arkit import STATE_NAMES
+from magictalk_core.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +175,14 @@ def test_the_learning_rate_falls_by_a_cosine() -> None:
     cosine = config.model_copy(update={"decay": "cosine"})
     rates = [learning_rate(cosine, step, 100) / config.learning_rate for step in (0, 50, 100)]
     assert rates == pytest.approx([1.0, 0.51, 0.02])
+
+
+def test_a_corpus_registered_without_training_is_not_packed(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "home")
+    for name, training in (("films", True), ("again", False)):
+        add_corpus(workspace, new_entry(name=name, kind="folder", root=tmp_path, training=training))
+    both = ("again", "films")
+    assert training_corpora(workspace, both, TrainingSetConfig()) == ("films",)
+    assert training_corpora(workspace, both, TrainingSetConfig(corpora=both)) == both
+    with pytest.raises(UserError, match=r"training_set\.corpora names \['other'\]"):
+        training_corpora(workspace, both, TrainingSetConfig(corpora=("other",)))

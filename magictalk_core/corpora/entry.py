@@ -56,6 +56,9 @@ class CorpusEntry(StrictModel):
     licence: str = Field(UNKNOWN_LICENCE, description="licence or terms of the raw clips; unknown: the kind's own")
     labels: Path | None = Field(None, description="CSV with path[,speaker,emotion,level,split,licence]")
     synthetic: bool | None = Field(None, description="whether the clips are made, not filmed; None: as the kind says")
+    training: bool = Field(
+        True, description="whether training sets take its clips; no where they show what another corpus shows"
+    )
     buckets: int | None = Field(None, ge=1, le=1000, description="shards of a kind whose shards are not its speakers")
     views: tuple[str, ...] = Field((), description="camera views that are used, or all; empty: the kind's first")
     split: str = Field(AUTO_SPLIT, description="a split scheme of the kind; auto: its usual one")

@@ -20,7 +20,7 @@ UNUSED_MEANING: dict[str, str] = {
     "no_speech": "no frames or no sound",
     "too_short": "no stretch with face and speech that is as long as a training window",
     "newer": "accepted since the training set was packed",
-    "corpus_not_chosen": "`training_set.corpora` in the preset leaves its corpus out",
+    "corpus_not_chosen": "its corpus is registered without training, or `training_set.corpora` leaves it out",
 }
 """Why an accepted clip of the training split was not learned from."""
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import pyarrow.parquet as pq
 
-from magictalk_core.config import DataSettings
+from magictalk_core.config import DataSettings, TrainingSetConfig
+from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.corpora.splits import check_disjoint
 from magictalk_core.errors import UserError
 from magictalk_core.storage.parquet import read_frame
@@ -20,7 +21,7 @@ from magictalk_core.training_set.sync_gate import OpenJudge, SyncGate
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
-__all__ = ["assemble_training_set", "corpus_tables", "split_leaks"]
+__all__ = ["assemble_training_set", "corpus_tables", "split_leaks", "training_corpora"]
 
 logger = logging.getLogger("magictalk.training")
 
@@ -38,15 +39,20 @@ def corpus_tables(workspace: Workspace, corpus: str) -> CorpusTables:
     )
 
 
+def training_corpora(workspace: Workspace, corpora: Sequence[str], config: TrainingSetConfig) -> tuple[str, ...]:
+    """Those of the registered `corpora` that go in: what the preset names, else all but those registered without."""
+    unknown = sorted(set(config.corpora) - set(corpora))
+    if unknown:
+        raise UserError(f"training_set.corpora names {unknown}, which are not registered: see `magictalk corpus list`")
+    return config.corpora or tuple(name for name in corpora if load_corpus(workspace, name).training)
+
+
 def assemble_training_set(
     workspace: Workspace, corpora: Sequence[str], settings: DataSettings, open_judge: OpenJudge
 ) -> TrainingSetInfo:
-    """Pack the corpora that the preset asks for, or all of them; `open_judge` opens the expert of the sync gate."""
+    """Pack the corpora that `training_corpora` says; `open_judge` opens the expert of the sync gate."""
     config = settings.training_set
-    wanted = config.corpora or tuple(corpora)
-    unknown = sorted(set(wanted) - set(corpora))
-    if unknown:
-        raise UserError(f"training_set.corpora names {unknown}, which are not registered: see `magictalk corpus list`")
+    wanted = training_corpora(workspace, corpora, config)
     tables = {corpus: corpus_tables(workspace, corpus) for corpus in wanted}
     # All corpora are looked at: evaluation uses the held-out clips of every one.
     everywhere = _clips(corpus_tables(workspace, corpus) for corpus in corpora)
