@@ -72,7 +72,7 @@ def test_the_file_is_small_half_precision_and_says_where_it_came_from() -> None:
         assert {file.get_tensor(key).dtype for key in file.keys()} == {torch.float16}
     assert about["license"] == "Apache-2.0" and len(about["settings_sha256"]) == 64
     assert (
-        about["recipe"].startswith("magictalk_core.recipes.deepspeech_small ")
+        about["recipe"] == "magictalk_core.speech.recipe 1"  # the recipe's name when it made the file
         and int(about["seed"])
         and int(about["steps"])
     )
