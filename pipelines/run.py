@@ -23,7 +23,7 @@ from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
-from pipelines.dvc_workspace import prepare_dvc_workspace
+from pipelines.dvc_workspace import prepare_dvc_workspace, write_preset
 from pipelines.failures import failure_of
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import INDEX, RECORD_STAGES, SHARD_STAGES
@@ -161,7 +161,8 @@ def run(
         )
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
         prepare_dvc_workspace(workspace, preset, corpora)
-        runner = _Runner(workspace, preset, on_asset)
+        # One look at the preset for the whole run: a file that is edited meanwhile counts in the next one.
+        runner = _Runner(workspace, str(write_preset(workspace, preset)), on_asset)
         end_dead_runs(runner.instance)
         _bring_up_to_date(runner, corpora, _select(runner, selection))
     runner.report.seconds = time.monotonic() - start
