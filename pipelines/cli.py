@@ -77,12 +77,12 @@ def spell_out_preset(preset: PresetOption = "sample", home: Home = None) -> None
 
     Example: magictalk preset --preset mine.yaml
     """
+    from magictalk_core.presets.resolved import write_resolved_preset
     from magictalk_core.storage.locks import held_or_refused
-    from pipelines.dvc_workspace import write_preset
 
     workspace = workspace_of(home)
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
-        typer.echo(write_preset(workspace, preset))
+        typer.echo(write_resolved_preset(workspace, preset))
 
 
 def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json: bool) -> None:

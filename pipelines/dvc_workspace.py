@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -30,7 +30,6 @@ __all__ = [
     "params_yaml",
     "prepare_dvc_workspace",
     "stage_asset_keys",
-    "write_preset",
 ]
 
 DVC_YAML_HEADER = """\
@@ -39,7 +38,8 @@ DVC_YAML_HEADER = """\
 # `dvc repro` runs the same steps without the Dagster UI. Never both at once.
 """
 
-_PRESET = "${home}/preset.yaml"
+# DVC forgets the values of a parameters file that is named with `./` before it, as `${home}/preset.yaml` would be.
+_SETTINGS = "${settings}"
 _CORPUS = "corpora/${item}"
 
 
@@ -57,17 +57,17 @@ class _Stage:
     def as_dict(self) -> dict[str, Any]:
         # The settings are taken from the file that `params` compares: what runs is what is recorded.
         stage: dict[str, Any] = {
-            "cmd": f'magictalk run --home "${{home}}" --preset "{_PRESET}" --select "{self.select or self.asset}"',
+            "cmd": f'magictalk run --home "${{home}}" --preset "{_SETTINGS}" --select "{self.select or self.asset}"',
             "deps": [f"${{home}}/{dep}" for dep in self.deps],
         }
         if self.params:
-            stage["params"] = [{_PRESET: list(self.params)}]
-        return stage | {"outs": [_kept(out) for out in self.outs], "meta": {"asset_key": self.asset}}
+            stage["params"] = [{_SETTINGS: list(self.params)}]
+        return stage | {"outs": [_kept(f"${{home}}/{out}") for out in self.outs], "meta": {"asset_key": self.asset}}
 
 
 def _kept(out: str, **more: bool) -> dict[str, Any]:
     """An output that DVC does not delete before its stage: our steps go on from what is there."""
-    return {f"${{home}}/{out}": {**more, "persist": True}}
+    return {out: {**more, "persist": True}}
 
 
 def _looking(cmd: str, out: str) -> dict[str, Any]:
@@ -152,10 +152,10 @@ def _asset_stages() -> dict[str, _Stage]:
 
 
 def _stages() -> dict[str, Any]:
-    observe = _looking('magictalk corpus observe ${item} --home "${home}"', f"{_CORPUS}/listing.json")
+    observe = _looking('magictalk corpus observe ${item} --home "${home}"', f"${{home}}/{_CORPUS}/listing.json")
     observe["meta"] = {"asset_key": "${item}/source"}
     return {
-        "preset": _looking('magictalk preset --home "${home}" --preset "${preset}"', "preset.yaml"),
+        "preset": _looking('magictalk preset --home "${home}" --preset "${preset}"', _SETTINGS),
         "listing": {"foreach": "${corpora}", "do": observe},
         "dataset": {"foreach": "${corpora}", "do": _dataset_stage().as_dict()},
         **{name: stage.as_dict() for name, stage in _asset_stages().items()},
@@ -167,7 +167,8 @@ def dvc_yaml() -> str:
 
 
 def params_yaml(home: str, preset: str, corpora: list[str]) -> str:
-    return yaml.safe_dump({"home": home, "preset": preset, "corpora": corpora}, sort_keys=False)
+    settings = (PurePosixPath(home) / "preset.yaml").as_posix()
+    return yaml.safe_dump({"home": home, "preset": preset, "settings": settings, "corpora": corpora}, sort_keys=False)
 
 
 def stage_asset_keys(corpora: list[str]) -> set[str]:
@@ -180,16 +181,6 @@ def stage_asset_keys(corpora: list[str]) -> set[str]:
         elif asset is not None:
             keys.add(asset)
     return keys
-
-
-def write_preset(workspace: Workspace, preset: str) -> Path:
-    """Spell out the settings of a preset, by name or path, in the workspace; returns the file.
-
-    Raises `UserError` for a wrong one. The file of equal settings is left alone.
-    """
-    values = load_preset(preset).model_dump(mode="json")
-    write_if_changed(workspace.preset, yaml.safe_dump(values, sort_keys=False))
-    return workspace.preset
 
 
 def prepare_dvc_workspace(workspace: Workspace, preset: str, corpora: list[str]) -> None:

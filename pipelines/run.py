@@ -20,10 +20,11 @@ from assets.recipes import GROUP as RECIPES
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
 from magictalk_core.presets.preset import load_preset
+from magictalk_core.presets.resolved import write_resolved_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
-from pipelines.dvc_workspace import prepare_dvc_workspace, write_preset
+from pipelines.dvc_workspace import prepare_dvc_workspace
 from pipelines.failures import failure_of
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import INDEX, RECORD_STAGES, SHARD_STAGES
@@ -162,7 +163,7 @@ def run(
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
         prepare_dvc_workspace(workspace, preset, corpora)
         # One look at the preset for the whole run: a file that is edited meanwhile counts in the next one.
-        runner = _Runner(workspace, str(write_preset(workspace, preset)), on_asset)
+        runner = _Runner(workspace, str(write_resolved_preset(workspace, preset)), on_asset)
         end_dead_runs(runner.instance)
         _bring_up_to_date(runner, corpora, _select(runner, selection))
     runner.report.seconds = time.monotonic() - start
