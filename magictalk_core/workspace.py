@@ -17,6 +17,7 @@ class Workspace:
 
         corpora/<name>/corpus.yaml          what `magictalk corpus add` wrote
         corpora/<name>/source.parquet       listing of the raw files
+        corpora/<name>/listing.json         the same by content alone, in three numbers
         corpora/<name>/media/<shard>/       <clip>.mp4 (25 fps, face crop), <clip>.wav (16 kHz mono)
         corpora/<name>/dataset/             what DVC versions: clips.parquet, media|blendshapes|speech/<shard>.parquet
         corpora/<name>/local/               raw files from archives and downloads
@@ -24,8 +25,9 @@ class Workspace:
         corpora/<name>/card/                README.md, funnel.svg
         cache/<step>/                       results per clip, by content
         manifests/<name>.json               digest and files of each dataset
+        preset.yaml                         all settings of the newest run
         arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
-        dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock logs/
+        dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
     """
 
     home: Path
@@ -47,6 +49,10 @@ class Workspace:
 
     def source_table(self, name: str) -> Path:
         return self.corpus(name) / "source.parquet"
+
+    def listing(self, name: str) -> Path:
+        """Changes when raw files or labels change in content, and only then: what DVC depends on."""
+        return self.corpus(name) / "listing.json"
 
     def dataset(self, name: str) -> Path:
         """The directory that the manifest describes and DVC versions."""
@@ -83,6 +89,11 @@ class Workspace:
 
     def cache(self, step: str) -> Path:
         return self.home / "cache" / step
+
+    @property
+    def preset(self) -> Path:
+        """The settings of the newest run, every value spelled out: what DVC's `params` read."""
+        return self.home / "preset.yaml"
 
     @property
     def arkit_dataset(self) -> Path:

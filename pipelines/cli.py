@@ -71,6 +71,20 @@ def demo(home: Home = None, preset: PresetOption = "sample") -> None:
     typer.echo(summarize_demo(workspace))
 
 
+@app.command("preset")
+def spell_out_preset(preset: PresetOption = "sample", home: Home = None) -> None:
+    """Write all settings of a preset to preset.yaml in the workspace; `dvc repro` compares it with what it ran with.
+
+    Example: magictalk preset --preset mine.yaml
+    """
+    from magictalk_core.presets.resolved import write_resolved_preset
+    from magictalk_core.storage.locks import held_or_refused
+
+    workspace = workspace_of(home)
+    with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
+        typer.echo(write_resolved_preset(workspace, preset))
+
+
 def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json: bool) -> None:
     # Imported here: Dagster takes seconds, and `magictalk --help` must not.
     from pipelines.run import AssetOutcome, quiet_libraries, run

@@ -135,6 +135,23 @@ def corpus_fetch(
     raise typer.Exit(1 if summary.stopped else 0)
 
 
+@corpus_app.command("observe")
+def corpus_observe(name: Annotated[str, typer.Argument(help="name of a registered corpus")], home: Home = None) -> None:
+    """List the raw files, reading only those that changed; `dvc repro` compares listing.json with what it ran with.
+
+    `magictalk run` does this first of all by itself.
+
+    Example: magictalk corpus observe mead
+    """
+    from magictalk_core.preparation.listing import observe_source
+    from magictalk_core.storage.locks import held_or_refused
+
+    workspace = workspace_of(home)
+    with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
+        observe_source(workspace, name)
+    typer.echo(workspace.listing(name))
+
+
 @corpus_app.command("check")
 def corpus_check(
     name: Annotated[str, typer.Argument(help="name of a registered corpus")], home: Home = None, as_json: Json = False

@@ -20,6 +20,7 @@ from assets.recipes import GROUP as RECIPES
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
 from magictalk_core.presets.preset import load_preset
+from magictalk_core.presets.resolved import write_resolved_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
@@ -161,7 +162,8 @@ def run(
         )
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
         prepare_dvc_workspace(workspace, preset, corpora)
-        runner = _Runner(workspace, preset, on_asset)
+        # One look at the preset for the whole run: a file that is edited meanwhile counts in the next one.
+        runner = _Runner(workspace, str(write_resolved_preset(workspace, preset)), on_asset)
         end_dead_runs(runner.instance)
         _bring_up_to_date(runner, corpora, _select(runner, selection))
     runner.report.seconds = time.monotonic() - start

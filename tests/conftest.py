@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 from magictalk_core.workspace import Workspace
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# Before torch is loaded, and for every child: the tests' networks are tiny, and threads that wait for each other cost
+# more than they bring (four times the processor time of `set_scores` on two busy cores). Trainings have their own.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
@@ -25,3 +30,25 @@ def shared() -> Path:
     if not (SHARED / "samples").is_dir():
         pytest.skip(f"needs the real clips and weights of {SHARED}, which this machine does not have")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw clips of `chain_fixtures.TINY_CLIPS`; read only."""
+    from chain_fixtures import TINY_CLIPS
+
+    from magictalk_core.sample_corpus.build import build_sample_corpus
+
+    root = tmp_path_factory.mktemp("tiny") / "raw"
+    build_sample_corpus(root, workers=2, only=TINY_CLIPS)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_chain(tiny_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace after one run of the whole graph with `chain_fixtures.tiny_preset`; to be copied, not changed."""
+    from chain_fixtures import new_workspace, run_graph, tiny_preset
+
+    workspace = new_workspace(tmp_path_factory.mktemp("chain") / "home", tiny_raw)
+    run_graph(workspace, tiny_preset())
+    return workspace

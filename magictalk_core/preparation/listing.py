@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import pandas as pd
 
 from magictalk_core.config import DataSettings, QualityConfig
+from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import list_corpora, load_corpus
 from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.clips_table import complete_clips
 from magictalk_core.preparation.index import INDEX_VERSION, index_corpus
+from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame, read_table, table_metadata, write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
@@ -52,14 +55,24 @@ class WrittenTable:
 
 
 def observe_source(workspace: Workspace, corpus: str) -> str:
-    """List the raw files, reading only those that changed; returns the md5 of the listing."""
+    """List the raw files, reading only those that changed; returns the md5 of the listing.
+
+    Beside the table a file of a few bytes says what clips are found in, by content: its times are of no interest.
+    """
     entry = load_corpus(workspace, corpus)
     table = workspace.source_table(corpus)
     previous = read_frame(SOURCE, table) if table.is_file() else None
     listing = list_source(entry, workspace.local_media(corpus), previous, default_workers())
     write_table(SOURCE, listing, table)
     # The version is about content: a file that was only touched is the same file.
-    return directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
+    version = directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
+    facts = {"files": len(listing), "md5": version, "labels": _labels_md5(entry)}
+    write_if_changed(workspace.listing(corpus), json.dumps(facts, indent=1) + "\n")
+    return version
+
+
+def _labels_md5(entry: CorpusEntry) -> str | None:
+    return file_md5(entry.labels) if entry.labels and entry.labels.is_file() else None
 
 
 def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> WrittenTable:
@@ -73,7 +86,7 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
         "version": INDEX_VERSION,
     }
     work |= {
-        "labels": file_md5(entry.labels) if entry.labels and entry.labels.is_file() else None,
+        "labels": _labels_md5(entry),
         "max_side": preset.media.max_side_px,
     }
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import resources
 from pathlib import Path
 
@@ -58,17 +58,24 @@ def _audio_path(utterance: Utterance) -> str:
 
 
 def build_sample_corpus(
-    root: Path, *, workers: int = 2, progress: Callable[[int, int, str], None] | None = None
+    root: Path,
+    *,
+    workers: int = 2,
+    progress: Callable[[int, int, str], None] | None = None,
+    only: Collection[str] | None = None,
 ) -> None:
-    """Make the 60 clips and their truth below `root`; `progress(done, total, path)` after every clip."""
+    """Make the 60 clips and their truth below `root`; `progress(done, total, path)` after every clip.
+
+    `only`: the keys of a few utterances. Such a corpus counts as unfinished: a later call without it goes on.
+    """
     version = root / "VERSION"
     found = version.read_text(encoding="utf-8").split() if version.is_file() else []
     if found == [SAMPLE_VERSION]:
         return
-    everything = utterances()
+    everything = [u for u in utterances() if only is None or u.key in only]
     if found[:1] != [SAMPLE_VERSION]:
         # Clips of another release would not fit the truth of this one.
-        for speaker in {u.speaker for u in everything}:
+        for speaker in {u.speaker for u in utterances()}:
             shutil.rmtree(root / speaker, ignore_errors=True)
         write_text(version, f"{SAMPLE_VERSION} unfinished")
     todo = [u for u in everything if not (root / video_path(u)).is_file() or not (root / _audio_path(u)).is_file()]
@@ -83,7 +90,8 @@ def build_sample_corpus(
     _write_truth(root, everything)
     readme = resources.files("magictalk_core.sample_corpus").joinpath("README.md").read_text(encoding="utf-8")
     write_text(root / "README.md", readme)
-    write_text(version, SAMPLE_VERSION)
+    if only is None:
+        write_text(version, SAMPLE_VERSION)
 
 
 def render_clip(root: str, key: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from magictalk_core.storage.machine import writing
 
-__all__ = ["atomic_directory", "atomic_path", "write_text"]
+__all__ = ["atomic_directory", "atomic_path", "write_if_changed", "write_text"]
 
 
 def _fsync(path: Path) -> None:
@@ -71,3 +71,9 @@ def _replace_directory(new: Path, target: Path) -> None:
 def write_text(target: Path, text: str) -> None:
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_if_changed(target: Path, text: str) -> None:
+    """`write_text`, where the file does not say so already: an equal one keeps its time."""
+    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+        write_text(target, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,19 +64,23 @@ class MlflowTracker:
     """
 
     def __init__(self, uri: str) -> None:
-        # Imported here: MLflow takes seconds and only a training process needs it.
-        from mlflow import MlflowClient
-
-        # That import sets up its loggers; what it says about its tables is not for our users.
-        for noisy in ("alembic", "mlflow"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
         self._artifacts: Path | None = None
         if uri.startswith(_SQLITE):
             database = Path(uri.removeprefix(_SQLITE)).resolve()
             database.parent.mkdir(parents=True, exist_ok=True)
             self._artifacts, uri = database.parent / "artifacts", f"{_SQLITE}{database}"
-        self._client = MlflowClient(uri)
+        self._uri = uri
         self._run_id = ""
+
+    @cached_property
+    def _client(self) -> Any:
+        # Imported at the first call: MLflow takes seconds, and a training that is finished already logs nothing.
+        from mlflow import MlflowClient
+
+        # That import sets up its loggers; what it says about its tables is not for our users.
+        for noisy in ("alembic", "mlflow"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        return MlflowClient(self._uri)
 
     def start(self, experiment: str, name: str, run_id: str | None) -> str:
         found = self._client.get_experiment_by_name(experiment)
