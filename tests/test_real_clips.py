@@ -76,7 +76,11 @@ def finished(shared: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
     command = [sys.executable, "-m", "pipelines.cli", "run", "--home", str(workspace.home), "--preset"]
     environment = os.environ | {"MAGICTALK_WEIGHTS": str(shared / "weights")}
     done = subprocess.run(
-        [*command, str(folder / "tiny.yaml"), "--json"], capture_output=True, text=True, check=False, env=environment
+        [*command, str(folder / "tiny.yaml"), "--select", "+report", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["outcomes"]
