@@ -36,9 +36,11 @@ def shared() -> Path:
 def tiny_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The raw clips of `chain_fixtures.TINY_CLIPS`; read only."""
     from chain_fixtures import TINY_CLIPS
+    from face_fixtures import need_embedded_weights
 
     from magictalk_core.sample_corpus.build import build_sample_corpus
 
+    need_embedded_weights()
     root = tmp_path_factory.mktemp("tiny") / "raw"
     build_sample_corpus(root, workers=2, only=TINY_CLIPS)
     return root
