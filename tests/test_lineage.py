@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.corpus import dvc_stage
 from assets.resources import DvcRepository
 from magictalk_core.errors import PermanentError, TransientError, UserError
+from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.atomic import atomic_directory, atomic_path
 from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
 from magictalk_core.storage.locks import held_or_refused
@@ -39,7 +41,9 @@ def test_manifest_snapshot_and_lock_are_one_number(workspace: Workspace) -> None
     dataset = workspace.dataset("c")
     names = ("clips.parquet", "media/a.parquet", "media/b 2.parquet", "speech/ü.parquet")
     write_tree(dataset, {name: name.encode() for name in names})
-    workspace.source_table("c").write_bytes(b"listing")
+    workspace.corpus_file("c").write_text("name: c")
+    workspace.listing("c").write_text("{}")
+    workspace.settings.write_text(yaml.safe_dump(load_preset("sample").model_dump(mode="json")))
     prepare_dvc_workspace(workspace, "sample", ["c"])
     manifest = build_manifest(dataset, workspace.manifest("c"))
     locked = DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
