@@ -43,7 +43,7 @@ def test_manifest_snapshot_and_lock_are_one_number(workspace: Workspace) -> None
     write_tree(dataset, {name: name.encode() for name in names})
     workspace.corpus_file("c").write_text("name: c")
     workspace.listing("c").write_text("{}")
-    workspace.settings.write_text(yaml.safe_dump(load_preset("sample").model_dump(mode="json")))
+    workspace.preset.write_text(yaml.safe_dump(load_preset("sample").model_dump(mode="json")))
     prepare_dvc_workspace(workspace, "sample", ["c"])
     manifest = build_manifest(dataset, workspace.manifest("c"))
     locked = DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
