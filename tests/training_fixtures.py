@@ -26,7 +26,7 @@ Section = dict[str, Any]
 
 def preset(network: Section | None = None, training: Section | None = None, sampling: Section | None = None) -> Preset:
     """Seconds of training; the arguments change EmoDiff's settings."""
-    learning = {"batch": 8, "epochs": 2, "checkpoint_every": 10, "learning_rate": 2e-3, "ema": 0.9}
+    learning = {"threads": 1, "batch": 8, "epochs": 2, "checkpoint_every": 10, "learning_rate": 2e-3, "ema": 0.9}
     values: dict[str, Any] = {
         "name": "tiny",
         "emodiff": {
@@ -45,7 +45,7 @@ def lip_preset(
 ) -> Preset:
     """Seconds of training for the lip models; `training` changes all of their trainings, `expert` the expert's
     network, `clips` is what Audio2BS learns from."""
-    learning = {"batch": 16, "epochs": epochs, "checkpoint_every": 5, "learning_rate": 3e-3, "ema": 0.9}
+    learning = {"threads": 1, "batch": 16, "epochs": epochs, "checkpoint_every": 5, "learning_rate": 3e-3, "ema": 0.9}
     learning |= training or {}
     values = preset().model_dump() | {
         "sync_expert": {
