@@ -132,7 +132,7 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
         command += ["--family", family, "--config", str(config)]
         command += ["--data", str(workspace.training_set), "--out", str(workspace.models(family))]
         command += ["--tracking-uri", workspace.mlflow_uri]
-        command += ["--tag", f"dagster.run_id={context.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
+        command += ["--tag", f"dagster.run_id={context.run.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
         return launcher.run(context=context, command=command).get_materialize_result()
 
     return model
