@@ -105,7 +105,7 @@ def build_model_assets() -> list[dg.AssetsDefinition]:
 
 
 def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
-    """Trained in a child process; the data version is the md5 of the weights."""
+    """Trained in a child process, unless it is trained already; the data version is the md5 of the weights."""
 
     @dg.asset(
         key=["models", family],
@@ -124,8 +124,16 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
         import yaml
 
         from magictalk_core.storage.atomic import write_text
+        from magictalk_core.training.run import finished_run
 
+        timer = Timer()
         workspace, preset = store.workspace, settings.load()
+        # A child takes seconds to load torch and MLflow, only to find that there is nothing to do.
+        done = finished_run(about, preset, workspace.training_set, workspace.models(family))
+        if done is not None:
+            return dg.MaterializeResult(
+                data_version=dg.DataVersion(done.weights_md5), metadata={"duration_s": timer.seconds, **done.facts()}
+            )
         config = workspace.models(family) / "preset.yaml"
         write_text(config, yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
         command = _launch(about.settings_of(preset).training.processes)

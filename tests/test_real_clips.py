@@ -22,7 +22,7 @@ from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.faces.detection import load_face_detector
 from magictalk_core.media.signature import signature_distance
 from magictalk_core.media.standardize import standardize_clip
-from magictalk_core.presets.preset import load_preset
+from magictalk_core.presets.preset import Preset, load_preset
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 from tests.media_fixtures import ffmpeg
@@ -66,9 +66,8 @@ def finished(shared: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
     values["name"] = "tiny"
     values["emodiff"]["network"] |= {"hidden": 32, "blocks": 1, "heads": 2}
     values["emodiff"]["sampling"] |= {"evaluations": 4}
-    values["emodiff"]["training"] |= {"epochs": 2}
-    for family in ("sync_expert", "audio2bs", "lip_residue"):
-        values[family]["training"] |= {"epochs": 1}
+    for family in ("emodiff", "sync_expert", "audio2bs", "lip_residue"):
+        values[family]["training"] |= {"epochs": 1, "threads": 1}
     values["evaluation"] |= {"max_videos": 2, "video_size": 128}
     (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
     workspace = Workspace(folder / "home")
@@ -134,8 +133,9 @@ def test_own_speech_fits_a_stranger_better_and_a_moved_clip_is_found(finished: W
     """Four of the 91 pairs that benchmarks/sync_pairs.py judges: the expert learned from the other twelve clips."""
     names = ["grid_lwbsza", "sadtalker_wda_aoc", "edtalk_obama_20s", "grid_swiz3n"]
     names += ["videoretalking_4", "grid_id2_swwp2s", "real3d_may_5s", "grid_pwij3p"]
-    training = load_preset("sample").lip_sync_training.model_copy(update={"threads": 1})
-    settings = load_preset("sample").model_copy(update={"lip_sync_training": training})
+    values = load_preset("sample").model_dump()
+    values["sync_expert"]["training"] |= {"threads": 1}
+    settings = Preset.model_validate(values)
     clip_ids = [f"real/{name}/full" for name in names]
     pairs = [
         judge_pair(pair, home=finished.home, corpus="real", preset=settings)

@@ -104,13 +104,7 @@ def _run(options: argparse.Namespace) -> None:
             return
         sys.stderr.write(f"model {trained.path} md5 {trained.weights_md5}\n")
         if pipes is not None:
-            metadata: dict[str, Any] = {
-                "path": str(trained.path),
-                "duration_s": time.monotonic() - began,
-                "dvc.md5": trained.weights_md5,
-                "mlflow.run_id": trained.run_id,
-                **{key.replace("/", "."): value for key, value in (trained.metrics | trained.measured).items()},
-            }
+            metadata = {"duration_s": time.monotonic() - began, **trained.facts()}
             pipes.report_asset_materialization(metadata=metadata, data_version=trained.weights_md5)
 
 

@@ -1,7 +1,7 @@
 """One training run, from a training set to a model folder; interrupted anywhere, it goes on from its last checkpoint.
 
 The run directory is named by the digest of settings and data, so a retry of the same work finds its own checkpoints,
-different work never collides, and finished work is returned without training.
+different work never collides, and finished work is returned without training; torch is loaded for a training alone.
 
 ::
 
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
@@ -27,15 +27,15 @@ from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_t
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.training.family import ModelFamily
-from magictalk_core.training.fit import Fitted, Progress, fit
-from magictalk_core.training.model_folder import write_model_folder
-from magictalk_core.training.processes import Processes
-from magictalk_core.training.samples import Sampler, SampleRenderer
-from magictalk_core.training.task import TrainingTask
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet
 
-__all__ = ["TrainedModel", "current_model", "current_run", "run_digest", "train"]
+if TYPE_CHECKING:
+    from magictalk_core.training.fit import Fitted, Progress
+    from magictalk_core.training.samples import SampleRenderer
+    from magictalk_core.training.task import TrainingTask
+
+__all__ = ["TrainedModel", "current_model", "current_run", "finished_run", "run_digest", "train"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class TrainedModel:
     measured: dict[str, float]
     """Speed and memory of the machine that finished it; see `fit.Fitted`."""
 
+    def facts(self) -> dict[str, Any]:
+        """What a record of the model says of it: where it is, its md5, its MLflow run, its metrics."""
+        numbers = {key.replace("/", "."): value for key, value in (self.metrics | self.measured).items()}
+        return {"path": str(self.path), "dvc.md5": self.weights_md5, "mlflow.run_id": self.run_id, **numbers}
+
 
 def run_digest(
     family: ModelFamily, settings: FamilySettings, data: TrainingSet, models: Mapping[str, Path] | None = None
@@ -58,6 +63,25 @@ def run_digest(
     needed = {name: file_md5(path / "model.safetensors") for name, path in (models or {}).items()}
     work = {"family": family.name, "version": family.version, "data": data.info["digest"], "needs": needed}
     return digest_of({**work, "settings": family.learned_from(settings)})
+
+
+def _work_of(family: ModelFamily, preset: StrictModel, data: TrainingSet, out: Path) -> tuple[dict[str, Path], Path]:
+    """The models that a training learns from, the current ones beside `out`, and its run directory."""
+    models = {name: current_model(out.parent / name) for name in family.needs}
+    return models, out / run_digest(family, family.settings_of(preset), data, models)
+
+
+def _point_at(run: Path) -> None:
+    write_text(run.parent / "current.json", json.dumps({"run": run.name}))
+
+
+def finished_run(family: ModelFamily, preset: StrictModel, data_dir: Path, out: Path) -> TrainedModel | None:
+    """What `train` would return without training, and is then the current run; None where there is work to do."""
+    _, run = _work_of(family, preset, TrainingSet.open(data_dir), out)
+    if not (run / "result.json").is_file():
+        return None
+    _point_at(run)
+    return current_run(out)
 
 
 def train(
@@ -75,10 +99,13 @@ def train(
     `preset` has the family's section; it is laid beside the run as a whole. The models that a family learns from are
     the current ones of the folders beside `out`. `render` makes a video of what the model makes while it is trained.
     """
+    from magictalk_core.training.fit import fit
+    from magictalk_core.training.processes import Processes
+    from magictalk_core.training.samples import Sampler
+
     settings = family.settings_of(preset)
     data = TrainingSet.open(data_dir)
-    models = {name: current_model(out.parent / name) for name in family.needs}
-    run = out / run_digest(family, settings, data, models)
+    models, run = _work_of(family, preset, data, out)
     processes = Processes.of(settings.training)
     lock = held_or_refused(run / ".lock", f"the training {run}") if processes.is_first else nullcontext()
     with lock:
@@ -93,7 +120,7 @@ def train(
             if processes.is_first:
                 _finish(family, task, data, run, fitted, tracker, run_id)
         if processes.is_first:
-            write_text(out / "current.json", json.dumps({"run": run.name}))
+            _point_at(run)
         # The others read what the first has written.
         processes.agreed(None)
     return current_run(out)
@@ -133,6 +160,8 @@ def _finish(
     run_id: str,
 ) -> None:
     """Write the model, the curves and, last of all, the result."""
+    from magictalk_core.training.model_folder import write_model_folder
+
     with atomic_directory(run / "model") as folder:
         facts = task.describe_model(fitted.weights, folder)
         write_model_folder(family, fitted.weights, data, facts, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -123,6 +124,10 @@ class _Builder:
         self.excluded += [Excluded(clip, "no_speech", detail) for clip in sorted(set(wanted) - here)]
         return size
 
+    def close(self) -> None:
+        if self.packer is not None:
+            self.packer.close()
+
     def _add_clip(self, packer: Packer, clip: ClipArrays, row: dict[Any, Any], places: list[int]) -> None:
         sync = None if self.gate is None else self.gate(clip.motion, clip.speech, self.feature_id)
         if sync is not None:
@@ -160,8 +165,11 @@ def build_training_set(
     kind = _check_kinds(here, feature_id)
     seen = frozenset.intersection(*(seen_channels(t.frames) for t in here.values()))
     channels = [name for name in STATE_SETS[config.state] if name in seen]
-    builder = _Builder(config, feature_id, gate)
-    with atomic_directory(out) as folder, tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as scratch:
+    with (
+        atomic_directory(out) as folder,
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as scratch,
+        closing(_Builder(config, feature_id, gate)) as builder,
+    ):
         pack = partial(builder.add_corpus, channels=channels, out=folder, scratch=Path(scratch))
         sizes = {pack(t, excluded or {}) for t in here.values()} - {0}
         packer = builder.packer

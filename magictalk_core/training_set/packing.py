@@ -36,9 +36,13 @@ class _Rows:
         self._file.write(np.ascontiguousarray(rows, "<f4").tobytes())
         self.count += len(rows)
 
-    def close(self) -> None:
+    def finish(self) -> None:
+        """Say in the header how many rows there are."""
         self._file.seek(0)
         self._write_header()
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
 
@@ -97,8 +101,13 @@ class Packer:
         counts = {f"segments_{split}": sum(row["split"] == split for row in ordered) for split in Split}
         return counts | {"frames": int(lengths.sum()), "clips": len({row["clip_id"] for row in ordered})}
 
+    def close(self) -> None:
+        """Of a set that is not finished: let go of the scratch files."""
+        for rows in self._came.values():
+            rows.close()
+
     def _write_ordered(self, name: str, rows: Sequence[dict[str, Any]], min_std: float) -> dict[str, list[float]]:
-        self._came[name].close()
+        self._came[name].finish()
         came = np.load(self._scratch / f"{name}.npy", mmap_mode="r")
         written, moments = _Rows(self._folder / f"{name}.npy", self._widths[name]), _Moments(self._widths[name])
         for row in rows:
@@ -106,5 +115,5 @@ class Packer:
             written.append(segment)
             if row["split"] == Split.TRAIN:
                 moments.add(segment)
-        written.close()
+        written.finish()
         return moments.numbers(min_std)
