@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.task import EmoDiffTask
 from magictalk_core.models.families import family_named
 from magictalk_core.training.fit import average_decay, learning_rate
-from magictalk_core.training.run import current_run, run_digest, train
+from magictalk_core.training.run import current_run, finished_run, run_digest, train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.training_set.assemble import training_corpora
 from magictalk_core.training_set.build import build_training_set
@@ -110,6 +112,16 @@ def test_finished_work_is_not_done_again_and_other_work_is(data: Path, tmp_path:
     assert untouched.logged["metrics"] == []
     other = train(EMODIFF, preset(network={"hidden": 16}), data, tmp_path, MemoryTracker())
     assert other.path != first.path and current_run(tmp_path) == other
+
+
+def test_a_finished_run_is_found_without_torch_and_is_then_the_current_one(data: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "emodiff", preset(network={"hidden": 16})
+    assert finished_run(EMODIFF, preset(), data, out) is None
+    first, second = (train(EMODIFF, asked, data, out, MemoryTracker()) for asked in (preset(), other))
+    assert finished_run(EMODIFF, preset(), data, out) == first == current_run(out) != second
+    code = "import sys; from magictalk_core.training.run import finished_run; print('torch' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "False"
 
 
 def test_the_identity_of_a_run_leaves_out_what_changes_nothing(data: Path) -> None:
