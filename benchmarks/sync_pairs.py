@@ -2,14 +2,15 @@
 
     magictalk corpus add real --kind folder --root ../shared/samples/clips
     MAGICTALK_WEIGHTS=../shared/weights magictalk run --select "+real/manifest"
-    python benchmarks/sync_pairs.py --corpus real [--also sample] [--threshold 0] [--home data] [--preset sample]
+    python benchmarks/sync_pairs.py --corpus real [--also sample] [--threshold 0.2] [--home data] [--preset sample]
                                     [--workers 2] [--folds 0]
 
 Of each pair both faces are scored with their own speech and with that of the other clip, cut to the same length. Own
 speech should win: a lower distance, a higher confidence. Then the sync gate judges both clips as they are and with the
-mouth moved by +-10 frames, below `--threshold` (default: the expert's own) as strangers. Clips are taken as they come,
-their splits do not count, and nothing of a pair is seen in its training, the normalisation included. The corpora of
-`--also` join every training as they are. Prints Markdown.
+mouth moved by +-10 frames, below `--threshold` as strangers: an expert that learned from all other clips has no
+validation clips to choose it from. Clips are taken as they come, their splits do not count, and nothing of a pair is
+seen in its training, the normalisation included. The corpora of `--also` join every training as they are. Prints
+Markdown.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def judge_pair(
     corpus: str,
     preset: Preset,
     also: Sequence[str] = (),
-    threshold: float | None = None,
+    threshold: float = 0.0,
 ) -> tuple[Judged, Judged]:
     """Train on all clips but two and judge these."""
     workspace = Workspace(home)
@@ -165,7 +166,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path("data"))
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--also", nargs="*", default=[], help="further corpora to train on")
-    parser.add_argument("--threshold", type=float, help="of the gate")
+    parser.add_argument("--threshold", type=float, default=0.0, help="of the gate")
     parser.add_argument("--preset", default="sample")
     parser.add_argument("--workers", type=int, default=2, help="trainings side by side, of one thread each")
     parser.add_argument("--folds", type=int, default=0, help="pairs to take, spread evenly over all; 0: all")
