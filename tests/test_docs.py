@@ -192,3 +192,19 @@ def test_links_lead_somewhere() -> None:
         assert target.exists(), f"{_name(page)}: {link}"
         if anchor:
             assert anchor in _anchors(target), f"{_name(page)}: {link}"
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = {(page, *found) for page in PAGES for found in re.findall(r"`(tests/test_\w+\.py)::(\w+)`", _text(page))}
+    missing = [
+        f"{_name(page)}: {file}::{test}"
+        for page, file, test in sorted(named)
+        if not (ROOT / file).is_file() or f"def {test}(" not in _text(ROOT / file)
+    ]
+    assert not missing
+
+
+def test_every_row_of_the_inputs_names_its_test() -> None:
+    rows = [line for line in _text(ROOT / "docs/inputs.md").splitlines() if line.startswith("| ")]
+    bare = [row for row in rows if "::test_" not in row and not row.startswith(("| form |", "| ---"))]
+    assert not bare
