@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -21,10 +20,12 @@ from magictalk_core.media.container import (
     to_rgb,
     video_stream,
 )
+from magictalk_core.media.prepared import prepared_frames
+from magictalk_core.media.timed import Timed
 from magictalk_core.vocabulary.clips import Reason
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
-__all__ = ["Timed", "at_constant_rate", "read_audio", "read_frames", "timed_frames"]
+__all__ = ["at_constant_rate", "read_audio", "read_frames", "timed_frames"]
 
 Item = TypeVar("Item")
 
@@ -32,15 +33,6 @@ _SEEK_FROM_S = 5.0
 _JUMP_S = 0.05
 _UNDATED_S = 0.5
 _MAX_AUDIO_S = 6 * 3600.0
-
-
-@dataclass(frozen=True)
-class Timed(Generic[Item]):
-    """Something shown from `time_s` for `duration_s`."""
-
-    time_s: float
-    duration_s: float
-    item: Item
 
 
 def at_constant_rate(
@@ -75,7 +67,16 @@ def at_constant_rate(
 def timed_frames(
     container: Any, stream: Any, start_s: float | None = None, count: PacketCount | None = None
 ) -> Iterator[Timed[Any]]:
-    """Decoded frames (PyAV) with their time on the video's clock, seconds. Starts at or before `start_s`."""
+    """Decoded and prepared frames (PyAV) with their time on the video's clock, seconds. Starts at or before `start_s`.
+
+    All are progressive, of ordinary range, in square pixels and of the first one's size (`media.prepared`).
+    """
+    return prepared_frames(container, stream, _decoded_frames(container, stream, start_s, count))
+
+
+def _decoded_frames(
+    container: Any, stream: Any, start_s: float | None, count: PacketCount | None
+) -> Iterator[Timed[Any]]:
     base = float(stream.time_base)
     rate = float(stream.average_rate or stream.guessed_rate or 25)
     origin = stream_start(stream) if stream.start_time is not None else None
