@@ -16,10 +16,14 @@ from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION, extract_video
 from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_weights, weight_files
+from magictalk_core.media.completeness import told_missing
+from magictalk_core.media.container import PacketCount
+from magictalk_core.media.probe import probe
 from magictalk_core.rig.curve_files import output_format, write_frames
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.clips import safe_name
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.weights.resolver import resolve
 from magictalk_core.work.isolation import default_workers
 
@@ -40,6 +44,8 @@ class Extracted:
     frames: int
     frames_with_face: int
     tracker: str
+    remarks: str | None = None
+    """What is unusual about the file and how it was read, and what of it is missing."""
 
 
 def extract_file(
@@ -70,7 +76,7 @@ def extract_file(
     metadata = {name: about[name] for name in ("tracker", "version", "weights")}
     write_frames(table, output, target, metadata)
     found = sum(table.column("face_found").to_pylist())
-    return Extracted(str(output), len(table), found, about["tracker"])
+    return Extracted(str(output), len(table), found, about["tracker"], about["remarks"] or None)
 
 
 def _track(video: Path, tracker: str, counter: Path, piece: Path) -> None:
@@ -82,8 +88,11 @@ def _track(video: Path, tracker: str, counter: Path, piece: Path) -> None:
         def count(done: int) -> None:
             os.pwrite(file.fileno(), done.to_bytes(8, "little"), 0)
 
-        table = extract_video(video, safe_name(video.stem), opened, threads, count)
+        packets = PacketCount()
+        table = extract_video(video, safe_name(video.stem), opened, threads, count, packets)
+    remarks = [*probe(video).remarks, *told_missing(video, len(table) / FRAME_RATE, packets)]
     metadata = {"tracker": opened.id, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(opened.id)}
+    metadata["remarks"] = "; ".join(remarks)
     write_table(FRAMES, table, piece, metadata)
 
 

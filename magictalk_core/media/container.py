@@ -16,15 +16,14 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from magictalk_core.errors import MachineError, PermanentError
+from magictalk_core.media.formats import FORMATS, refusal
 from magictalk_core.storage.machine import machine_trouble
 from magictalk_core.vocabulary.clips import Reason
 
 __all__ = [
-    "FORMATS",
     "MAX_SIDE_PX",
     "MediaError",
     "PacketCount",
-    "audio_stream",
     "check_side",
     "declared_duration",
     "decode_packets",
@@ -36,14 +35,7 @@ __all__ = [
     "stream_start",
     "to_rgb",
     "turn",
-    "video_stream",
 ]
-
-FORMATS: tuple[str, ...] = (
-    "mov", "mp4", "matroska", "webm", "avi", "mpeg", "mpegts", "mpegvideo", "m4v",
-    "wav", "flac", "ogg", "mp3", "aac", "aiff",
-)  # fmt: skip
-"""Demuxers that may run. None of them names other files: no playlist, no concat script, no image sequence."""
 
 MAX_SIDE_PX = 8192
 
@@ -94,32 +86,19 @@ def open_media(path: Path) -> Iterator[Any]:
     limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
     # The `file:` prefix keeps a name such as `http:x.mp4` a name.
     url = f"file:{path.absolute()}"
-    with reading(), av.open(url, container_options=limits, metadata_errors="replace") as container:
+    with reading(), _opened(path, url, limits) as container:
         yield container
 
 
-def video_stream(container: Any, max_side: int = MAX_SIDE_PX, threads: int = 1) -> Any | None:
-    """The first video stream that is a moving picture (no cover art), ready to decode; None if there is none.
-
-    One thread, for clips run in parallel, and errors then surface at the frame that has them.
-    """
-    for stream in container.streams.video:
-        if int(stream.disposition) & int(av.stream.Disposition.attached_pic):
-            continue
-        if stream.codec_context is None:
-            raise MediaError(Reason.UNREADABLE, "no decoder for the video stream")
-        check_side(stream.codec_context.width, stream.codec_context.height, max_side)
-        stream.codec_context.thread_count = threads
-        if threads > 1:
-            stream.codec_context.thread_type = "FRAME"
-        stream.codec_context.options = {"max_pixels": str(max_side * max_side)}
-        return stream
-    return None
-
-
-def audio_stream(container: Any) -> Any | None:
-    """The first audio stream with a decoder and a sample rate, or None."""
-    return next((s for s in container.streams.audio if s.codec_context is not None and s.sample_rate), None)
+def _opened(path: Path, url: str, limits: dict[str, str]) -> Any:
+    try:
+        return av.open(url, container_options=limits, metadata_errors="replace")
+    except av.ArgumentError as error:
+        # What the library says of a format that may not run.
+        refused = refusal(path, limits)
+        if refused is None:
+            raise
+        raise MediaError(Reason.UNREADABLE, refused) from error
 
 
 def check_side(width: int, height: int, max_side: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,24 +14,23 @@ from numpy.typing import NDArray
 from magictalk_core.media.container import (
     MediaError,
     PacketCount,
-    audio_stream,
     decode_packets,
     open_media,
     stream_start,
     to_rgb,
-    video_stream,
 )
+from magictalk_core.media.mono import ChannelLevels, Stretch
 from magictalk_core.media.prepared import prepared_frames
+from magictalk_core.media.streams import audio_stream, told_choice, told_early_sound, video_stream
 from magictalk_core.media.timed import Timed
 from magictalk_core.vocabulary.clips import Reason
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
-__all__ = ["at_constant_rate", "read_audio", "read_frames", "timed_frames"]
+__all__ = ["Sound", "at_constant_rate", "read_audio", "read_frames", "read_sound", "timed_frames"]
 
 Item = TypeVar("Item")
 
 _SEEK_FROM_S = 5.0
-_JUMP_S = 0.05
 _UNDATED_S = 0.5
 _MAX_AUDIO_S = 6 * 3600.0
 
@@ -135,31 +135,73 @@ def read_frames(
             raise MediaError(Reason.UNREADABLE, f"`{path.name}` has no frame that can be decoded")
 
 
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """Mono samples in [-1, 1], float32 (n,), and what is unusual about how they were read, one line each."""
+
+    samples: NDArray[np.float32]
+    remarks: tuple[str, ...] = ()
+
+
 def read_audio(
     path: Path, sample_rate: int = SAMPLE_RATE, start_s: float | None = None, end_s: float | None = None
 ) -> NDArray[np.float32]:
-    """Mono samples in [-1, 1], float32 (n,), from any sample format, rate and channel layout.
+    """The samples of `read_sound` on the picture's clock."""
+    return read_sound(path, sample_rate, start_s, end_s).samples
 
-    Sample 0 belongs to `start_s` on the video's clock (of the audio's own beginning in a file without video): audio
-    that starts late is preceded by silence, audio from before is cut. Raises `MediaError` (no_audio, unreadable).
+
+def read_sound(
+    path: Path,
+    sample_rate: int = SAMPLE_RATE,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    own_clock: bool = False,
+) -> Sound:
+    """Mono sound from any sample format, rate and channel layout.
+
+    Sample 0 belongs to `start_s` on the video's clock (of the audio's own beginning in a file without video, or with
+    `own_clock`): audio that starts late is preceded by silence, audio from before is cut. Where channels cancel each
+    other, as with one that is wired the wrong way round, the loudest is taken alone. Raises `MediaError` (no_audio,
+    unreadable).
     """
-    start = start_s or 0.0
+    levels = ChannelLevels()
+    samples, told = _mono(path, sample_rate, (start_s or 0.0, end_s), own_clock, None, levels)
+    alone = levels.instead()
+    if alone is not None:
+        samples, _ = _mono(path, sample_rate, (start_s or 0.0, end_s), own_clock, alone[0], ChannelLevels())
+        told.append(f"the channels of the sound cancel each other: channel {alone[0] + 1} of {alone[1]} taken")
+    return Sound(samples, tuple(told))
+
+
+def _mono(
+    path: Path,
+    sample_rate: int,
+    span: tuple[float, float | None],
+    own_clock: bool,
+    channel: int | None,
+    levels: ChannelLevels,
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Samples of the span, of one channel or of all mixed, and which track they are from."""
+    start, end_s = span
     with open_media(path) as container:
         stream = audio_stream(container)
         if stream is None:
             raise MediaError(Reason.NO_AUDIO, f"`{path.name}` has no audio stream")
-        video = video_stream(container)
+        video = None if own_clock else video_stream(container)
+        told = told_choice(container, None, stream)
         origin = stream_start(stream if video is None else video)
+        if start == 0.0:
+            told += told_early_sound(stream_start(stream) - origin)
         if start > _SEEK_FROM_S:
             _seek(container, stream, start)
-        pieces = list(_audio_pieces(container, stream, sample_rate, origin, end_s))
+        pieces = list(_audio_pieces(container, stream, sample_rate, origin, end_s, channel, levels))
     if not pieces:
         raise MediaError(Reason.UNREADABLE, f"`{path.name}` has an audio stream without a sample that can be decoded")
     end = max(time + len(samples) / sample_rate for time, samples in pieces)
     end = end if end_s is None else min(end, end_s)
     if end - start > _MAX_AUDIO_S:
         raise MediaError(Reason.TOO_LONG, f"audio of {end - start:.0f} s, expected at most {_MAX_AUDIO_S:.0f} s")
-    return _place(pieces, sample_rate, start, max(0, round((end - start) * sample_rate)))
+    return _place(pieces, sample_rate, start, max(0, round((end - start) * sample_rate))), told
 
 
 def _place(
@@ -176,10 +218,16 @@ def _place(
 
 
 def _audio_pieces(
-    container: Any, stream: Any, sample_rate: int, origin: float, end_s: float | None
+    container: Any,
+    stream: Any,
+    sample_rate: int,
+    origin: float,
+    end_s: float | None,
+    channel: int | None,
+    levels: ChannelLevels,
 ) -> Iterator[tuple[float, NDArray[np.float32]]]:
     """(time of the first sample, samples) of every stretch without a jump in time or a change of format."""
-    stretch: _Stretch | None = None
+    stretch: Stretch | None = None
     for frame in decode_packets(container, stream):
         time = None if frame.pts is None else frame.pts * float(frame.time_base) - origin
         if time is not None and end_s is not None and time > end_s:
@@ -188,38 +236,7 @@ def _audio_pieces(
             yield stretch.finish()
             stretch = None
         if stretch is None:
-            stretch = _Stretch(frame, time or 0.0, sample_rate)
+            stretch = Stretch(frame, time or 0.0, sample_rate, channel, levels)
         stretch.add(frame)
     if stretch is not None:
         yield stretch.finish()
-
-
-class _Stretch:
-    """Consecutive audio frames of one format on their way to mono at the target rate."""
-
-    def __init__(self, frame: Any, time_s: float, sample_rate: int) -> None:
-        self.time_s = time_s
-        self._end_s = time_s
-        self._format = _format_of(frame)
-        # 32-bit integers, not floats: the mixer scales a down-mix to full range only for integer output, so that loud
-        # stereo does not clip.
-        self._resampler = av.AudioResampler(format="s32", layout="mono", rate=sample_rate)
-        self._blocks: list[NDArray[np.int32]] = []
-
-    def takes(self, frame: Any, time_s: float | None) -> bool:
-        jump = 0.0 if time_s is None else abs(time_s - self._end_s)
-        return jump <= _JUMP_S and _format_of(frame) == self._format
-
-    def add(self, frame: Any) -> None:
-        self._end_s += frame.samples / frame.sample_rate
-        frame.pts = None
-        self._blocks += [block.to_ndarray().reshape(-1) for block in self._resampler.resample(frame)]
-
-    def finish(self) -> tuple[float, NDArray[np.float32]]:
-        self._blocks += [block.to_ndarray().reshape(-1) for block in self._resampler.resample(None)]
-        samples = np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.int32)
-        return self.time_s, samples.astype(np.float32) / np.float32(2**31)
-
-
-def _format_of(frame: Any) -> tuple[str, str, int]:
-    return frame.format.name, frame.layout.name, frame.sample_rate

@@ -42,7 +42,7 @@ def comb_share(frame: Any) -> float:
     high = cv2.subtract(line, cv2.max(above, below)) > _COMB_LEVELS
     low = cv2.subtract(cv2.min(above, below), line) > _COMB_LEVELS
     zigzag = (high[:-1] & low[1:]) | (low[:-1] & high[1:])
-    return float(np.count_nonzero(zigzag)) / zigzag.size
+    return int(np.count_nonzero(zigzag)) / int(zigzag.size)
 
 
 def _luma(frame: Any) -> NDArray[np.uint8] | None:

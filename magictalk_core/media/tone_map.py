@@ -40,14 +40,15 @@ _TO_BT709 = np.array(
 def _hlg_light(signal: Light) -> Light:
     """ITU-R BT.2100's inverse curve, as light of the scene relative to white."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
-    return np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12) / _HLG_WHITE
+    light = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
+    return np.asarray(light / _HLG_WHITE, np.float64)
 
 
 def _pq_light(signal: Light) -> Light:
     """SMPTE ST 2084's inverse curve, as light of the screen relative to white."""
     root = signal ** (1 / 78.84375)
     nits = 10_000 * (np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (1 / 0.1593017578125)
-    return nits / _WHITE_NITS
+    return np.asarray(nits / _WHITE_NITS, np.float64)
 
 
 _LIGHT: dict[int, tuple[str, Callable[[Light], Light], float]] = {
@@ -70,7 +71,8 @@ def to_standard_range(rgb: Light, curve: int, primaries: int = _BT2020) -> Light
         light = np.maximum(light @ _TO_BT709.T, 0.0)
     brightest = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)
     light = light * (_moebius(brightest, peak) / brightest)
-    return np.clip(np.where(light < 0.018, 4.5 * light, 1.099 * np.maximum(light, 0.018) ** 0.45 - 0.099), 0.0, 1.0)
+    signal = np.where(light < 0.018, 4.5 * light, 1.099 * np.maximum(light, 0.018) ** 0.45 - 0.099)
+    return np.asarray(np.clip(signal, 0.0, 1.0), np.float64)
 
 
 def _moebius(light: Light, peak: float) -> Light:
@@ -79,7 +81,7 @@ def _moebius(light: Light, peak: float) -> Light:
     a = -(j**2) * (peak - 1) / (j**2 - 2 * j + peak)
     b = (j**2 - 2 * j * peak + peak) / (peak - 1)
     pressed = (b**2 + 2 * b * j + j**2) / (b - a) * (light + a) / (light + b)
-    return np.where(light <= j, light, np.minimum(pressed, 1.0))
+    return np.asarray(np.where(light <= j, light, np.minimum(pressed, 1.0)), np.float64)
 
 
 @cache
