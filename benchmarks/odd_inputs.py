@@ -11,11 +11,14 @@ COLUMNS: a function of a file that returns the jaw per frame, null without a fac
 from __future__ import annotations
 
 import argparse
+import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,14 +27,20 @@ from magictalk_core.faces.extract import extract_video
 from magictalk_core.faces.tracker import Tracker, open_tracker
 from magictalk_core.media.completeness import told_missing
 from magictalk_core.media.container import PacketCount
+from magictalk_core.media.decode import read_frames
 from magictalk_core.media.probe import probe
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
 PLAIN = "base.mp4"
 REFERENCES = {"anamorphic.mp4": "anamorphic_ref.mp4"}
 """Forms whose picture is another one's than the plain clip's."""
-SHIFTS_S = {"black_first2s.mp4": 2.0}
-"""How much later than in its reference a form shows the same."""
+MADE = {"interlaced50i.ts": "scale=720:576,setsar=1"}
+"""Forms whose reference is the plain clip after a filter of ffmpeg."""
+RETIMED = frozenset(
+    {"anim.gif", "black_first2s.mp4", "editlist.mp4", "mp3vbr.avi", "sizechange.ts", "vfr_gap.mp4", "vfr_jerky.mkv"}
+)
+"""Forms that show the same pictures at other times, as all that begin with `fps_` do: compared picture by picture."""
+_MATCH_PX = 96
 
 
 @dataclass(frozen=True)
@@ -59,29 +68,56 @@ def extracted(path: Path) -> Answer:
 COLUMNS: dict[str, Callable[[Path], Answer]] = {"extract": extracted}
 
 
-def cell(answer: Answer, plain: Answer, shift_s: float) -> str:
-    shift = round(shift_s * FRAME_RATE)
-    ours = answer.jaw[shift:] if shift >= 0 else answer.jaw
-    theirs = plain.jaw[-shift:] if shift < 0 else plain.jaw
-    n = min(len(ours), len(theirs))
-    both = np.isfinite(ours[:n]) & np.isfinite(theirs[:n])
+@cache
+def _small_pictures(path: Path) -> NDArray[np.float32]:
+    sides = (_MATCH_PX, _MATCH_PX)
+    return np.array([cv2.resize(rgb, sides, interpolation=cv2.INTER_AREA) for rgb in read_frames(path)], np.float32)
+
+
+def counterparts(path: Path, reference: Path, length: int) -> NDArray[np.intp]:
+    """For every frame of a form the frame of its reference that shows the same moment."""
+    if path.name not in RETIMED and not path.name.startswith("fps_"):
+        return np.arange(length)
+    theirs = _small_pictures(reference)
+    found = [int(np.abs(theirs - picture).mean(axis=(1, 2, 3)).argmin()) for picture in _small_pictures(path)]
+    return np.array(found[:length])
+
+
+def cell(answer: Answer, plain: Answer, pairs: NDArray[np.intp]) -> str:
+    n = min(len(answer.jaw), int((pairs < len(plain.jaw)).sum()))
+    ours, theirs = answer.jaw[:n], plain.jaw[pairs[:n]]
+    both = np.isfinite(ours) & np.isfinite(theirs)
     seen = f"{np.isfinite(answer.jaw).sum()} of {len(answer.jaw)}"
     told = f"; {answer.remarks}" if answer.remarks else ""
     if both.sum() < 3:
         return f"no face in common ({seen}){told}"
-    a, b = ours[:n][both], theirs[:n][both]
-    return f"r {np.corrcoef(a, b)[0, 1]:.3f}, diff {np.abs(a - b).mean():.3f} ({seen}){told}"
+    r = np.corrcoef(ours[both], theirs[both])[0, 1]
+    return f"r {r:.3f}, diff {np.abs(ours[both] - theirs[both]).mean():.3f} ({seen}){told}"
 
 
-def row(path: Path, answered: Callable[[str, Path], Answer | str]) -> list[str]:
+def reference_of(path: Path, made: Path) -> Path:
+    """The clip that shows the same picture in a plain file; those of MADE are written to the folder `made`."""
+    plain = path.with_name(REFERENCES.get(path.name, PLAIN))
+    if path.name not in MADE:
+        return plain
+    target = made / f"{path.stem}.mp4"
+    if not target.exists():
+        quality = ("-c:v", "libx264", "-crf", "12", "-preset", "veryfast")
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", plain, "-vf", MADE[path.name], *quality, "-c:a", "copy", target], check=True
+        )
+    return target
+
+
+def row(path: Path, made: Path) -> list[str]:
     cells = [path.name]
+    reference = reference_of(path, made)
     for name in COLUMNS:
-        answer = answered(name, path)
-        plain = answered(name, path.with_name(REFERENCES.get(path.name, PLAIN)))
+        answer, plain = ask(name, path), ask(name, reference)
         if isinstance(answer, str) or isinstance(plain, str):
             cells.append(answer if isinstance(answer, str) else f"no reference: {plain}")
         else:
-            cells.append(cell(answer, plain, SHIFTS_S.get(path.name, 0.0)))
+            cells.append(cell(answer, plain, counterparts(path, reference, len(answer.jaw))))
     return cells
 
 
@@ -102,8 +138,9 @@ def main() -> None:
     wanted = set(filter(None, arguments.forms.split(",")))
     files = [path for path in sorted(arguments.folder.iterdir()) if not wanted or path.name in wanted]
     print(f"| form | {' | '.join(COLUMNS)} |\n| --- |{' --- |' * len(COLUMNS)}")
-    for path in files:
-        print(f"| {' | '.join(row(path, ask))} |", flush=True)
+    with tempfile.TemporaryDirectory(prefix="magictalk-") as made:
+        for path in files:
+            print(f"| {' | '.join(row(path, Path(made)))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError, UserError
-from magictalk_core.media.decode import Sound, read_sound
+from magictalk_core.media.sound import Sound, read_sound
 from magictalk_core.portrait.picture import read_picture
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.isolation import Crash, map_isolated

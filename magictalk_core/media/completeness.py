@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from magictalk_core.media.container import MediaError, PacketCount, declared_duration, open_media
-from magictalk_core.media.decode import read_sound
+from magictalk_core.media.sound import read_sound
 from magictalk_core.media.streams import video_stream
 
 __all__ = ["is_incomplete", "told_missing", "too_many_bad"]

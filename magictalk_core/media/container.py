@@ -22,6 +22,7 @@ from magictalk_core.vocabulary.clips import Reason
 
 __all__ = [
     "MAX_SIDE_PX",
+    "SEEK_FROM_S",
     "MediaError",
     "PacketCount",
     "check_side",
@@ -32,12 +33,15 @@ __all__ = [
     "orientation",
     "reading",
     "scaler",
+    "seek_before",
     "stream_start",
     "to_rgb",
     "turn",
 ]
 
 MAX_SIDE_PX = 8192
+SEEK_FROM_S = 5.0
+"""What begins earlier is read from the beginning of the file."""
 
 _DISPLAY_MATRIX = "DISPLAYMATRIX"
 
@@ -192,3 +196,12 @@ def to_rgb(frame: Any) -> NDArray[np.uint8]:
     """The frame as upright RGB, uint8 (h, w, 3). Colour matrix and range are the frame's own."""
     rgb: Any = scaler("whole").reformat(frame, format="rgb24", threads=1).to_ndarray()
     return turn(rgb, orientation(frame))
+
+
+def seek_before(container: Any, stream: Any, start_s: float) -> None:
+    """To the key frame before `start_s`; a file without an index is read from its beginning."""
+    target = (stream_start(stream) + start_s - 1.0) / float(stream.time_base)
+    try:
+        container.seek(int(target), stream=stream, backward=True)
+    except av.FFmpegError:
+        container.seek(0)

@@ -79,36 +79,55 @@ class Deinterlacer:
     def __init__(self) -> None:
         self._filter: FrameFilter | None = None
         self._before: Any | None = None
+        self._first: Timed[Any] | None = None
         self._waiting: deque[tuple[Timed[Any], bool]] = deque()
         self._surplus = 0
 
     def feed(self, timed: Timed[Any]) -> list[Timed[Any]]:
         """The frames that are ready after this one, in order."""
         frame, needed = timed.item, is_interlaced(timed.item)
-        ready = self.flush() if self._filter is not None and self._filter.shape != shape_of(frame) else []
-        if self._filter is None:
+        ready: list[Timed[Any]] = []
+        if self._filter is not None and self._filter.shape != shape_of(frame):
+            ready = self.flush()
+        if self._first is not None:
+            first, self._first = self._first, None
+            self._start(first.item, _parity(first.item, frame))
+            ready += self._push(first, True)
+        elif self._filter is None:
             if not needed:
                 self._before = frame
-                return [*ready, timed]
-            self._start(frame)
-        assert self._filter is not None
-        self._waiting.append((timed, needed))
-        return ready + self._finished(self._filter.push(frame))
+                return [timed]
+            if self._before is None and not frame.interlaced_frame:
+                self._first = timed  # the order of its fields shows beside the next picture
+                return ready
+            self._start(frame, _parity(self._before, frame))
+        if self._filter is not None and self._filter.shape != shape_of(frame):
+            return ready + self.flush() + self.feed(timed)
+        return ready + self._push(timed, needed)
 
     def flush(self) -> list[Timed[Any]]:
         """The frames that still wait for a next one."""
-        if self._filter is None:
-            return []
-        ready = self._finished(self._filter.push(None))
+        ready: list[Timed[Any]] = []
+        if self._first is not None:
+            first, self._first = self._first, None
+            self._start(first.item, "tff")
+            ready += self._push(first, True)
+        if self._filter is not None:
+            ready += self._finished(self._filter.push(None))
         self._filter, self._before = None, None
         return ready
 
-    def _start(self, frame: Any) -> None:
-        options = {"mode": "send_frame", "parity": _parity(self._before, frame), "deint": "all"}
+    def _start(self, frame: Any, parity: str) -> None:
+        options = {"mode": "send_frame", "parity": parity, "deint": "all"}
         self._filter = FrameFilter(frame, [("bwdif", options), ("format", {"pix_fmts": frame.format.name})])
         if self._before is not None and shape_of(self._before) == self._filter.shape:
             # The frame before is shown already; the filter needs it to look back.
             self._surplus = 1 - len(self._filter.push(self._before))
+
+    def _push(self, timed: Timed[Any], needed: bool) -> list[Timed[Any]]:
+        assert self._filter is not None
+        self._waiting.append((timed, needed))
+        return self._finished(self._filter.push(timed.item))
 
     def _finished(self, made: list[Any]) -> list[Timed[Any]]:
         ready = []

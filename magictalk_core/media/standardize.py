@@ -14,12 +14,12 @@ from magictalk_core.media.audio import fit_length, loudest_dbfs, write_wav
 from magictalk_core.media.clip_file import write_clip
 from magictalk_core.media.container import MediaError
 from magictalk_core.media.crop import CropBox, Window, face_crop, follow_speaker, window_crop
-from magictalk_core.media.decode import read_sound
 from magictalk_core.media.picture import ScaledBox
 from magictalk_core.media.probe import MediaProbe, probe
 from magictalk_core.media.scan import Cut, Detector, Scan, cropped_frames, scan_clip
 from magictalk_core.media.scores import face_scores, frozen_share
 from magictalk_core.media.signature import signature
+from magictalk_core.media.sound import read_sound
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.schema import MEDIA
 from magictalk_core.vocabulary.clips import Reason, Status

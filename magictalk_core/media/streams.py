@@ -59,9 +59,9 @@ def _chosen_video(container: Any) -> Any | None:
     streams = [s for s in shown if s.codec_context is not None]
     if shown and not streams:
         raise MediaError(Reason.UNREADABLE, "no decoder for the video stream")
-    beside = len(streams) > 1 or bool(container.streams.audio)
-    doubtful = len(streams) > 1 or any(s.frames == 1 or s.codec_context.name in _PICTURE_CODECS for s in streams)
-    if beside and doubtful:
+    # A lone picture beside sound is a cover that is not marked as one; a lone H.264 frame is a very short video.
+    cover = bool(container.streams.audio) and any(s.codec_context.name in _PICTURE_CODECS for s in streams)
+    if len(streams) > 1 or cover:
         moving = _moving(container, [s.index for s in streams])
         streams = [s for s in streams if s.index in moving]
 
