@@ -58,10 +58,10 @@ FORMS = {
         "b.wav",
         ["-af", "pan=5.1|FC=c0|FL=0*c0|FR=0*c0|BL=0*c0|BR=0*c0|LFE=0*c0", "-c:a", "pcm_s16le"],
     ),
-    "both channels": ("c.wav", ["-ac", "2"]),
+    "both channels": ("c.wav", ["-af", "pan=stereo|c0=c0|c1=c0"]),
     "beyond full scale": ("d.wav", ["-af", "volume=20,aformat=sample_fmts=flt", "-c:a", "pcm_f32le"]),
 }
-LATE = {"wma": 512, "ac3": 256 // 3, "eac3": 128}
+LATE = {"wma": 512, "ac3": 256 // 3, "eac3": 256 // 3}
 """Samples that an encoder puts before the sound without saying so in the file; no reader can know."""
 
 

@@ -16,6 +16,7 @@ from magictalk_core.faces.observation import FaceObservation, in_whole_picture
 from magictalk_core.faces.tracker import Tracker, open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice
 from magictalk_core.media.container import PacketCount
+from magictalk_core.media.picture_folder import PictureFolder
 from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
@@ -56,7 +57,7 @@ def frames_table(clip_id: str, observations: Iterable[FaceObservation], tracker:
 
 
 def observe_video(
-    video: Path, tracker: Tracker, threads: int = 1, count: PacketCount | None = None
+    video: Path | PictureFolder, tracker: Tracker, threads: int = 1, count: PacketCount | None = None
 ) -> Iterator[FaceObservation]:
     """The speaker in every frame of `video` at 25 frames per second, in pixels of the whole picture.
 
@@ -74,7 +75,7 @@ def observe_video(
 
 
 def extract_video(
-    video: Path,
+    video: Path | PictureFolder,
     clip_id: str,
     tracker: Tracker,
     threads: int = 1,

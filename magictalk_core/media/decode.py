@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,10 +16,12 @@ from magictalk_core.media.container import (
     PacketCount,
     decode_packets,
     open_media,
+    reading,
     seek_before,
     stream_start,
     to_rgb,
 )
+from magictalk_core.media.picture_folder import PictureFolder
 from magictalk_core.media.prepared import prepared_frames
 from magictalk_core.media.sound import read_sound
 from magictalk_core.media.streams import video_stream
@@ -26,7 +29,7 @@ from magictalk_core.media.timed import Timed
 from magictalk_core.vocabulary.clips import Reason
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
-__all__ = ["at_constant_rate", "read_audio", "read_frames", "timed_frames"]
+__all__ = ["at_constant_rate", "open_frames", "read_audio", "read_frames", "timed_frames"]
 
 Item = TypeVar("Item")
 
@@ -103,6 +106,22 @@ def _decoded_frames(
     yield from undated
 
 
+@contextmanager
+def open_frames(
+    source: Path | PictureFolder, threads: int = 1, start_s: float | None = None, count: PacketCount | None = None
+) -> Iterator[Iterator[Timed[Any]]]:
+    """The prepared frames of a video or of a folder of pictures. Raises `MediaError` (no_video, unreadable)."""
+    if isinstance(source, PictureFolder):
+        with reading():
+            yield source.frames()
+        return
+    with open_media(source) as container:
+        stream = video_stream(container, threads=threads)
+        if stream is None:
+            raise MediaError(Reason.NO_VIDEO, f"`{source.name}` has no video stream")
+        yield timed_frames(container, stream, start_s, count)
+
+
 def read_frames(
     path: Path, fps: float = FRAME_RATE, start_s: float | None = None, end_s: float | None = None
 ) -> Iterator[NDArray[np.uint8]]:
@@ -111,12 +130,9 @@ def read_frames(
     Times count from the first picture. Frame k is the one nearest to k / fps, so constant, variable and other rates all
     work. Raises `MediaError` (no_video, unreadable).
     """
-    with open_media(path) as container:
-        stream = video_stream(container)
-        if stream is None:
-            raise MediaError(Reason.NO_VIDEO, f"`{path.name}` has no video stream")
+    with open_frames(path, start_s=start_s) as timed:
         last: tuple[Any, NDArray[np.uint8]] | None = None
-        for frame in at_constant_rate(timed_frames(container, stream, start_s), fps, start_s or 0.0, end_s):
+        for frame in at_constant_rate(timed, fps, start_s or 0.0, end_s):
             if last is None or last[0] is not frame:
                 last = (frame, to_rgb(frame))
             yield last[1]
