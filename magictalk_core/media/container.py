@@ -144,8 +144,8 @@ def decode_packets(container: Any, stream: Any, count: PacketCount | None = None
 
 def declared_duration(container: Any, stream: Any | None) -> tuple[float, bool]:
     """Length that the headers claim, seconds (0: unknown), and whether it is the stream's own or the whole file's."""
-    is_video = stream is not None and stream.type == "video"
-    if is_video and container.format.name == "avi" and stream.frames and stream.average_rate:
+    counted = container.format.name == "avi" and stream is not None and stream.type == "video"
+    if stream is not None and counted and stream.frames and stream.average_rate:
         # The duration of an AVI without its index is guessed from its size; the number of frames is in the header.
         return float(stream.frames / stream.average_rate), True
     if stream is not None and stream.duration:

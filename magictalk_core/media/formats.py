@@ -34,7 +34,7 @@ def refusal(path: Path, options: dict[str, str]) -> str | None:
         return None
     if found in _LISTS:
         return f"format {found} is a list that names other files: give the media file itself"
-    if found.endswith("_pipe"):
+    if found == "image2" or found.endswith("_pipe"):
         return f"format {found} is a still picture: expected a video or sound"
     new = f"{path.stem}.mp4" if path.suffix != ".mp4" else f"{path.stem}_converted.mp4"
     return (
