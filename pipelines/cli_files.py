@@ -18,10 +18,11 @@ files_app = typer.Typer(rich_markup_mode=None)
 
 @files_app.command()
 def extract(
-    video: Annotated[Path, typer.Argument(help="any video file")],
+    video: Annotated[Path, typer.Argument(help="any video file, a folder of numbered pictures, or frames/%05d.png")],
     output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv or out.glb")],
     tracker: Annotated[str, typer.Option("--tracker", help="auto, mediapipe or litert")] = "auto",
     form: CurveFormat = None,
+    fps: Annotated[float | None, typer.Option("--fps", min=1, max=1000, help="rate of a folder of pictures")] = None,
     as_json: Json = False,
 ) -> None:
     """ARKit blendshapes and head pose of every frame of a video, at 25 frames per second.
@@ -31,7 +32,7 @@ def extract(
     from magictalk_core.commands.extract import extract_file
 
     with progress(f"{video.name}: frames") as report:
-        made = extract_file(video, output, tracker, form, report)
+        made = extract_file(video, output, tracker, form, report, fps)
     show_facts(asdict(made), as_json)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import magictalk_core.commands.extract as extract
 import magictalk_core.commands.untrusted as untrusted
-import magictalk_core.media.decode as decode
+import magictalk_core.media.sound as sound
 import magictalk_core.portrait.picture as picture
 from magictalk_core.commands.untrusted import made_apart, picture_of, sound_of
 from magictalk_core.errors import PermanentError, UserError
@@ -29,11 +29,11 @@ def _refuse(*arguments: object, **named: object) -> None:
 def test_pictures_and_sounds_are_decoded_in_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.full((8, 6, 3), 200, np.uint8)).save(tmp_path / "a.png")
     clip = make_clip(tmp_path / "a.mp4", 1.0, size="64x48")
-    for module, name in ((picture.Image, "open"), (untrusted, "read_picture"), (untrusted, "read_audio")):
+    for module, name in ((picture.Image, "open"), (untrusted, "read_picture"), (untrusted, "read_sound")):
         monkeypatch.setattr(module, name, _refuse)
-    monkeypatch.setattr(decode, "open_media", _refuse)
+    monkeypatch.setattr(sound, "open_media", _refuse)
     assert picture_of(tmp_path / "a.png").shape == (8, 6, 3)
-    assert len(sound_of(clip, 16_000)) == pytest.approx(16_000, abs=800)
+    assert len(sound_of(clip, 16_000).samples) == pytest.approx(16_000, abs=800)
     need_embedded_weights()
     monkeypatch.setattr(extract, "extract_video", _refuse)
     assert extract.extract_file(clip, tmp_path / "a.csv", "litert").frames == 25

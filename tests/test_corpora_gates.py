@@ -88,12 +88,15 @@ def finish(folder: Path, clips: list[dict[str, Any]], found: list[dict[str, Any]
 def test_decisions_follow_the_thresholds_without_decoding(tmp_path: Path) -> None:
     clips = [clip("a"), clip("b"), clip("c"), clip("d", status="rejected", reason="missing", raw_path=None)]
     found = [
-        media("a"),
-        media("b", face_share=0.6),
+        media("a", detail="interlaced: made progressive"),
+        media("b", face_share=0.6, detail="sound track 2 of 2 taken"),
         media("c", status="rejected", reason="truncated", detail="short", face_share=None),
     ]
     strict = finish(tmp_path, clips, found, QualityConfig())
     assert list(strict["reason"].fillna("")) == ["", "no_face", "truncated", "missing"]
+    # What is unusual about an accepted clip is kept; of a rejected one the reason counts.
+    assert strict.loc["c/s/a", "detail"] == "interlaced: made progressive"
+    assert strict.loc["c/s/b", "detail"].startswith("a face in 60%")
     assert all(strict.loc["c/s/a", name] == value for name, value in GOOD.items())
     before = (tmp_path / "media.parquet").read_bytes()
     loose = finish(tmp_path, clips, found, QualityConfig(min_face_share=0.5))

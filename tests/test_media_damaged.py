@@ -173,7 +173,7 @@ CASES: dict[str, tuple[Make, str | None]] = {
     "16x16": (other_size("16x16"), "face_too_small"),
     "4K": (other_size("3840x2160", seconds=0.84), None),
     "wider than allowed": (other_size("9000x16", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"), "unreadable"),
-    "picture size changes": (size_changes, "unreadable"),
+    "picture size changes": (size_changes, None),
     "frozen": (clip(video="testsrc2=size=128x96:rate=25,loop=100:1:0"), "frozen"),
     "blurred": (clip("a.mp4", "-vf", "gblur=sigma=30", "-crf", "10"), "blurred"),
     # Codecs and containers.
@@ -229,7 +229,7 @@ CASES: dict[str, tuple[Make, str | None]] = {
     "text": (written("hello"), "unreadable"),
     "html": (written("<html><body>404</body></html>"), "unreadable"),
     "picture": (again("-frames:v", "1", "-f", "image2", "-c:v", "png", "-update", "1"), "unreadable"),
-    "animation": (again("-f", "gif"), "unreadable"),
+    "animation": (again("-f", "gif"), "no_audio"),
     "playlist": (written(PLAYLIST), "unreadable"),
     "concat script": (written("ffconcat version 1.0\nfile /etc/hostname\n"), "unreadable"),
     "session description": (written("v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n"), "unreadable"),

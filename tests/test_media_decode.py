@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magictalk_core.media.decode import Timed, at_constant_rate, read_audio, read_frames
+from magictalk_core.media.decode import at_constant_rate, read_audio, read_frames
 from magictalk_core.media.probe import MediaError, probe
+from magictalk_core.media.timed import Timed
 from magictalk_core.vocabulary.clips import Reason
 from tests.media_fixtures import ffmpeg, make_clip, make_levels
 

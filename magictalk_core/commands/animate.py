@@ -46,6 +46,8 @@ class Animated:
     intensity: float
     method: str
     model: str
+    remarks: str | None = None
+    """What is unusual about how the sound was read."""
 
 
 def animate_file(
@@ -68,7 +70,8 @@ def animate_file(
     """
     if output.suffix.lower() != ".mp4":
         raise UserError(f"-o {output}: expected a file name that ends in .mp4")
-    samples = sound_of(audio, SAMPLE_RATE)
+    sound = sound_of(audio, SAMPLE_RATE, own_clock=True)
+    samples = sound.samples
     picture = picture_of(portrait)
     landmarks = portrait_landmarks(picture)
     if landmarks is None:
@@ -85,7 +88,8 @@ def animate_file(
     method = EMODIFF if refiner is None else MAGICTALK
     _render(picture, landmarks, to_motion(state, emodiff.channels), samples, size, output, style, method)
     duration = round(frames / FRAME_RATE, 3)
-    return Animated(str(output), frames, duration, style, intensity, method, str(model_dir))
+    remarks = "; ".join(sound.remarks) or None
+    return Animated(str(output), frames, duration, style, intensity, method, str(model_dir), remarks)
 
 
 def _refiner(workspace: Workspace) -> LipRefiner:

@@ -16,10 +16,16 @@ from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION, extract_video
 from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_weights, weight_files
+from magictalk_core.media.completeness import told_missing
+from magictalk_core.media.container import PacketCount
+from magictalk_core.media.picture_folder import PictureFolder, find_pictures, names_pictures
+from magictalk_core.media.probe import probe
+from magictalk_core.portrait.picture import read_picture
 from magictalk_core.rig.curve_files import output_format, write_frames
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.clips import safe_name
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.weights.resolver import resolve
 from magictalk_core.work.isolation import default_workers
 
@@ -40,6 +46,8 @@ class Extracted:
     frames: int
     frames_with_face: int
     tracker: str
+    remarks: str | None = None
+    """What is unusual about the file and how it was read, and what of it is missing."""
 
 
 def extract_file(
@@ -48,43 +56,66 @@ def extract_file(
     tracker: str = "auto",
     form: str | None = None,
     progress: Callable[[int], None] | None = None,
+    fps: float | None = None,
 ) -> Extracted:
     """Track `video` and write `output` in a format of `rig.curve_files`.
 
-    `progress` is called with the number of frames done. All processors work on it. Raises `UserError`, and
-    `PermanentError` where weights are missing.
+    `video` may be a folder of numbered pictures, or a pattern such as `frames/%05d.png`, shown at `fps`. `progress` is
+    called with the number of frames done. All processors work on it. Raises `UserError`, and `PermanentError` where
+    weights are missing.
     """
     target = output_format(output, form)
     if tracker not in _TRACKERS:
         raise UserError(f"--tracker {tracker}: expected one of {', '.join(_TRACKERS)}")
-    if not video.is_file():
-        raise UserError(f"{video}: no such video file")
+    _check_source(video, fps)
     for name in weight_files(tracker_id(cast(TrackerChoice, tracker))):
         resolve(name)  # fetched or missed here, not in the child
     limits = {"timeout_s": _LONGEST_S, "memory_gb": _TRACKING_GB}
     with (
         _counter(progress) as counter,
-        made_apart(_track, video, tracker, counter, suffix=".parquet", **limits) as made,
+        made_apart(_track, video, tracker, fps, counter, suffix=".parquet", **limits) as made,
     ):
         table, about = read_table(FRAMES, made), table_metadata(made)
     metadata = {name: about[name] for name in ("tracker", "version", "weights")}
     write_frames(table, output, target, metadata)
     found = sum(table.column("face_found").to_pylist())
-    return Extracted(str(output), len(table), found, about["tracker"])
+    return Extracted(str(output), len(table), found, about["tracker"], about["remarks"] or None)
 
 
-def _track(video: Path, tracker: str, counter: Path, piece: Path) -> None:
+def _check_source(video: Path, fps: float | None) -> None:
+    pictures = names_pictures(video)
+    if not pictures and not video.is_file():
+        raise UserError(f"{video}: no such video file")
+    if pictures and fps is None:
+        raise UserError(f"{video}: pictures have no rate: give it with --fps, e.g. --fps 25")
+    if not pictures and fps is not None:
+        raise UserError(f"--fps {fps:g}: {video} has its own rate; --fps is for a folder of pictures")
+
+
+def _track(video: Path, tracker: str, fps: float | None, counter: Path, piece: Path) -> None:
     """The child's work: all that opens the video."""
-    threads = default_workers()
+    source = video if fps is None else find_pictures(video, fps, read_picture)
+    threads, packets = default_workers(), PacketCount()
     opened = open_tracker(cast(TrackerChoice, tracker), threads)
     with counter.open("r+b", buffering=0) as file:
 
         def count(done: int) -> None:
             os.pwrite(file.fileno(), done.to_bytes(8, "little"), 0)
 
-        table = extract_video(video, safe_name(video.stem), opened, threads, count)
+        table = extract_video(source, _clip_name(video), opened, threads, count, packets)
+    if isinstance(source, PictureFolder):
+        remarks = list(source.remarks)
+    else:
+        remarks = [*probe(source).remarks, *told_missing(source, len(table) / FRAME_RATE, packets)]
     metadata = {"tracker": opened.id, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(opened.id)}
-    write_table(FRAMES, table, piece, metadata)
+    write_table(FRAMES, table, piece, metadata | {"remarks": "; ".join(remarks)})
+
+
+def _clip_name(video: Path) -> str:
+    """The name of a video file, or of the folder that holds the pictures."""
+    if video.is_file():
+        return safe_name(video.stem)
+    return safe_name((video if video.is_dir() else video.parent).resolve().name)
 
 
 @contextmanager

@@ -34,6 +34,8 @@ class Featurized:
     feature: str
     layout: str
     shape: str
+    remarks: str | None = None
+    """What is unusual about how the sound was read."""
 
 
 def featurize_file(
@@ -47,7 +49,8 @@ def featurize_file(
     spec = feature_spec(feature)
     _check(source, output, layout, logits, spec.classes)
     weights = feature_weights(feature)
-    samples = sound_of(source, SAMPLE_RATE)
+    sound = sound_of(source, SAMPLE_RATE)
+    samples, remarks = sound.samples, "; ".join(sound.remarks) or None
     frames = frame_count(len(samples) / SAMPLE_RATE)
     output.parent.mkdir(parents=True, exist_ok=True)
     if layout == "frames":
@@ -56,14 +59,14 @@ def featurize_file(
             write_table(
                 SPEECH, table, output, {"feature_id": feature, "version": spec.version, "weights": str(weights)}
             )
-            return Featurized(str(output), feature, layout, f"{frames} x {spec.size}")
+            return Featurized(str(output), feature, layout, f"{frames} x {spec.size}", remarks)
         values = np.stack(table["features"].to_numpy()) if frames else np.zeros((0, spec.size), np.float32)
     else:
         steps = _steps(samples, feature, logits)
         values = steps if layout == "steps" else step_windows(steps, frames)
     with atomic_path(output) as temporary, temporary.open("wb") as file:
         np.save(file, values.astype(np.float32))
-    return Featurized(str(output), feature, layout, " x ".join(map(str, values.shape)))
+    return Featurized(str(output), feature, layout, " x ".join(map(str, values.shape)), remarks)
 
 
 def _check(source: Path, output: Path, layout: str, logits: bool, classes: int) -> None:

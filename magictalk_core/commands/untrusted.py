@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError, UserError
-from magictalk_core.media.decode import read_audio
+from magictalk_core.media.sound import Sound, read_sound
 from magictalk_core.portrait.picture import read_picture
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.isolation import Crash, map_isolated
 
 __all__ = ["DECODING_GB", "made_apart", "picture_of", "sound_of"]
@@ -28,15 +29,27 @@ _DECODING_S = 600.0
 _PRELOAD = (__name__,)
 
 
-def sound_of(path: Path, sample_rate: int) -> NDArray[np.float32]:
-    """Mono samples in [-1, 1], float32 (n,), of an audio or video file; `UserError` when it holds none."""
+def sound_of(path: Path, sample_rate: int, own_clock: bool = False) -> Sound:
+    """The sound of an audio or video file, of at least one frame's length; `UserError` when it holds none.
+
+    Time 0 is the first picture of a video, or the sound's own beginning with `own_clock`.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such audio or video file")
-    with made_apart(_write_sound, path, sample_rate, suffix=".npy") as piece:
-        samples: NDArray[np.float32] = np.load(piece, allow_pickle=False)
-    if not len(samples):
+    with (
+        made_apart(_write_sound, path, sample_rate, own_clock, suffix=".npz") as piece,
+        np.load(piece, allow_pickle=False) as made,
+    ):
+        sound = Sound(made["samples"], tuple(map(str, made["remarks"])))
+    if not len(sound.samples):
         raise UserError(f"{path}: holds no sound")
-    return samples
+    if len(sound.samples) < sample_rate / FRAME_RATE:
+        milliseconds = 1000 * len(sound.samples) / sample_rate
+        raise UserError(
+            f"{path}: {milliseconds:.1f} ms of sound, shorter than one frame of {1000 / FRAME_RATE:.0f} ms: "
+            "expected a longer recording"
+        )
+    return sound
 
 
 def picture_of(path: Path) -> NDArray[np.uint8]:
@@ -48,8 +61,9 @@ def picture_of(path: Path) -> NDArray[np.uint8]:
     return picture
 
 
-def _write_sound(path: Path, sample_rate: int, piece: Path) -> None:
-    np.save(piece, read_audio(path, sample_rate), allow_pickle=False)
+def _write_sound(path: Path, sample_rate: int, own_clock: bool, piece: Path) -> None:
+    sound = read_sound(path, sample_rate, own_clock=own_clock)
+    np.savez(piece, samples=sound.samples, remarks=np.array(sound.remarks, np.str_))
 
 
 def _write_picture(path: Path, piece: Path) -> None:

@@ -15,6 +15,8 @@ from magictalk_core.faces.detection import load_face_detector
 from magictalk_core.faces.observation import FaceObservation, in_whole_picture
 from magictalk_core.faces.tracker import Tracker, open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice
+from magictalk_core.media.container import PacketCount
+from magictalk_core.media.picture_folder import PictureFolder
 from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
@@ -54,15 +56,17 @@ def frames_table(clip_id: str, observations: Iterable[FaceObservation], tracker:
     return pa.table({name: columns[name] for name in FRAMES.names}, schema=FRAMES.schema())
 
 
-def observe_video(video: Path, tracker: Tracker, threads: int = 1) -> Iterator[FaceObservation]:
+def observe_video(
+    video: Path | PictureFolder, tracker: Tracker, threads: int = 1, count: PacketCount | None = None
+) -> Iterator[FaceObservation]:
     """The speaker in every frame of `video` at 25 frames per second, in pixels of the whole picture.
 
-    `threads` decode the video; the tracker has its own.
+    `threads` decode the video; the tracker has its own. `count` hears of the packets.
     """
     waiting: deque[SpeakerPicture] = deque()
 
     def pictures() -> Iterator[NDArray[np.uint8] | None]:
-        for picture in speaker_pictures(video, FRAME_RATE, load_face_detector, threads):
+        for picture in speaker_pictures(video, FRAME_RATE, load_face_detector, threads, count):
             waiting.append(picture)
             yield picture.rgb
 
@@ -71,12 +75,18 @@ def observe_video(video: Path, tracker: Tracker, threads: int = 1) -> Iterator[F
 
 
 def extract_video(
-    video: Path, clip_id: str, tracker: Tracker, threads: int = 1, progress: Callable[[int], None] | None = None
+    video: Path | PictureFolder,
+    clip_id: str,
+    tracker: Tracker,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+    count: PacketCount | None = None,
 ) -> pa.Table:
-    """Track every frame of `video` at 25 frames per second; `progress` is called with the number of frames done."""
+    """Track every frame of `video` at 25 frames per second; `progress` is called with the number of frames done, and
+    `count` hears of the packets."""
 
     def counted() -> Iterator[FaceObservation]:
-        for done, seen in enumerate(observe_video(video, tracker, threads), start=1):
+        for done, seen in enumerate(observe_video(video, tracker, threads, count), start=1):
             if progress is not None:
                 progress(done)
             yield seen

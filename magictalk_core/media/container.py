@@ -16,15 +16,15 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from magictalk_core.errors import MachineError, PermanentError
+from magictalk_core.media.formats import FORMATS, refusal
 from magictalk_core.storage.machine import machine_trouble
 from magictalk_core.vocabulary.clips import Reason
 
 __all__ = [
-    "FORMATS",
     "MAX_SIDE_PX",
+    "SEEK_FROM_S",
     "MediaError",
     "PacketCount",
-    "audio_stream",
     "check_side",
     "declared_duration",
     "decode_packets",
@@ -33,19 +33,15 @@ __all__ = [
     "orientation",
     "reading",
     "scaler",
+    "seek_before",
     "stream_start",
     "to_rgb",
     "turn",
-    "video_stream",
 ]
 
-FORMATS: tuple[str, ...] = (
-    "mov", "mp4", "matroska", "webm", "avi", "mpeg", "mpegts", "mpegvideo", "m4v",
-    "wav", "flac", "ogg", "mp3", "aac", "aiff",
-)  # fmt: skip
-"""Demuxers that may run. None of them names other files: no playlist, no concat script, no image sequence."""
-
 MAX_SIDE_PX = 8192
+SEEK_FROM_S = 5.0
+"""What begins earlier is read from the beginning of the file."""
 
 _DISPLAY_MATRIX = "DISPLAYMATRIX"
 
@@ -94,32 +90,19 @@ def open_media(path: Path) -> Iterator[Any]:
     limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
     # The `file:` prefix keeps a name such as `http:x.mp4` a name.
     url = f"file:{path.absolute()}"
-    with reading(), av.open(url, container_options=limits, metadata_errors="replace") as container:
+    with reading(), _opened(path, url, limits) as container:
         yield container
 
 
-def video_stream(container: Any, max_side: int = MAX_SIDE_PX, threads: int = 1) -> Any | None:
-    """The first video stream that is a moving picture (no cover art), ready to decode; None if there is none.
-
-    One thread, for clips run in parallel, and errors then surface at the frame that has them.
-    """
-    for stream in container.streams.video:
-        if int(stream.disposition) & int(av.stream.Disposition.attached_pic):
-            continue
-        if stream.codec_context is None:
-            raise MediaError(Reason.UNREADABLE, "no decoder for the video stream")
-        check_side(stream.codec_context.width, stream.codec_context.height, max_side)
-        stream.codec_context.thread_count = threads
-        if threads > 1:
-            stream.codec_context.thread_type = "FRAME"
-        stream.codec_context.options = {"max_pixels": str(max_side * max_side)}
-        return stream
-    return None
-
-
-def audio_stream(container: Any) -> Any | None:
-    """The first audio stream with a decoder and a sample rate, or None."""
-    return next((s for s in container.streams.audio if s.codec_context is not None and s.sample_rate), None)
+def _opened(path: Path, url: str, limits: dict[str, str]) -> Any:
+    try:
+        return av.open(url, container_options=limits, metadata_errors="replace")
+    except av.ArgumentError as error:
+        # What the library says of a format that may not run.
+        refused = refusal(path, limits)
+        if refused is None:
+            raise
+        raise MediaError(Reason.UNREADABLE, refused) from error
 
 
 def check_side(width: int, height: int, max_side: int) -> None:
@@ -161,7 +144,8 @@ def decode_packets(container: Any, stream: Any, count: PacketCount | None = None
 
 def declared_duration(container: Any, stream: Any | None) -> tuple[float, bool]:
     """Length that the headers claim, seconds (0: unknown), and whether it is the stream's own or the whole file's."""
-    if stream is not None and container.format.name == "avi" and stream.frames and stream.average_rate:
+    counted = container.format.name == "avi" and stream is not None and stream.type == "video"
+    if stream is not None and counted and stream.frames and stream.average_rate:
         # The duration of an AVI without its index is guessed from its size; the number of frames is in the header.
         return float(stream.frames / stream.average_rate), True
     if stream is not None and stream.duration:
@@ -213,3 +197,12 @@ def to_rgb(frame: Any) -> NDArray[np.uint8]:
     """The frame as upright RGB, uint8 (h, w, 3). Colour matrix and range are the frame's own."""
     rgb: Any = scaler("whole").reformat(frame, format="rgb24", threads=1).to_ndarray()
     return turn(rgb, orientation(frame))
+
+
+def seek_before(container: Any, stream: Any, start_s: float) -> None:
+    """To the key frame before `start_s`; a file without an index is read from its beginning."""
+    target = (stream_start(stream) + start_s - 1.0) / float(stream.time_base)
+    try:
+        container.seek(int(target), stream=stream, backward=True)
+    except av.FFmpegError:
+        container.seek(0)

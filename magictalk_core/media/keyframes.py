@@ -6,7 +6,8 @@ from pathlib import Path
 
 import av
 
-from magictalk_core.media.container import MAX_SIDE_PX, open_media, stream_start, video_stream
+from magictalk_core.media.container import MAX_SIDE_PX, open_media, stream_start
+from magictalk_core.media.streams import video_stream
 
 __all__ = ["chunk_starts"]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.media.container import MediaError, orientation, scaler, to_rgb, turn
 from magictalk_core.media.crop import Box, CropBox, apply_crop
+from magictalk_core.media.square import upright_size
 from magictalk_core.vocabulary.clips import Reason
 
 __all__ = ["CropReader", "ScaledBox", "scale_box", "small_rgb", "upright_size"]
@@ -42,11 +43,6 @@ class ScaledBox:
 def scale_box(box: Box, scale: float, yaw_deg: float = 0.0, sharpness: float = 0.0) -> ScaledBox:
     sides = (box.x * scale, box.y * scale, box.width * scale, box.height * scale)
     return ScaledBox(*sides, box.score, yaw_deg, sharpness)
-
-
-def upright_size(frame: Any) -> tuple[int, int]:
-    """(width, height) of the frame after it is turned upright."""
-    return (frame.height, frame.width) if orientation(frame)[0] else (frame.width, frame.height)
 
 
 def small_rgb(frame: Any, side: int) -> tuple[NDArray[np.uint8], float]:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from magictalk_core.media.completeness import is_incomplete, too_many_bad
 from magictalk_core.media.container import (
     MediaError,
     PacketCount,
@@ -22,12 +23,12 @@ from magictalk_core.media.container import (
     declared_duration,
     open_media,
     reading,
-    video_stream,
 )
 from magictalk_core.media.crop import Box, CropBox, Window
 from magictalk_core.media.decode import at_constant_rate, timed_frames
 from magictalk_core.media.picture import CropReader, ScaledBox, scale_box, small_rgb, upright_size
 from magictalk_core.media.scores import luma, sharpness, yaw_deg
+from magictalk_core.media.streams import video_stream
 from magictalk_core.vocabulary.clips import Reason
 
 __all__ = ["KEEP_BYTES", "Cut", "Detector", "Scan", "cropped_frames", "scan_clip"]
@@ -38,8 +39,6 @@ KEEP_BYTES = 1_500_000_000
 _PROBE_EVERY = 5
 _DETECT_SIDE_PX = 640
 _GRAY_SIDE_PX = 160
-_MAX_BAD_PACKETS = 0.1
-_MISSING_S, _MISSING_SHARE = 0.5, 0.05
 
 
 class Detector(Protocol):
@@ -155,9 +154,9 @@ def _check_complete(found_s: float, cut: Cut, declared: tuple[float, bool], soun
     end = length if cut.end_s is None else min(cut.end_s, length)
     expected = end - (cut.start_s or 0.0)
     reached = found_s if is_of_stream else max(found_s, sound_s)
-    if expected - reached > max(_MISSING_S, _MISSING_SHARE * expected):
+    if is_incomplete(reached, expected):
         raise MediaError(Reason.TRUNCATED, f"decoding stops at {reached:.2f} s of {expected:.2f} s")
-    if count.bad > _MAX_BAD_PACKETS * count.read:
+    if too_many_bad(count):
         raise MediaError(Reason.UNREADABLE, f"{count.bad} of {count.read} video packets do not decode")
 
 

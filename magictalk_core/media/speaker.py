@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.config import MediaConfig
-from magictalk_core.media.container import MediaError, open_media, reading, to_rgb, video_stream
+from magictalk_core.media.container import MediaError, PacketCount, reading, to_rgb
 from magictalk_core.media.crop import CropBox, face_crop, follow_speaker, same_face
-from magictalk_core.media.decode import at_constant_rate, timed_frames
+from magictalk_core.media.decode import at_constant_rate, open_frames
 from magictalk_core.media.picture import CropReader, ScaledBox, scale_box, small_rgb, upright_size
+from magictalk_core.media.picture_folder import PictureFolder
 from magictalk_core.media.scan import Detector
 from magictalk_core.vocabulary.clips import Reason
 
@@ -49,20 +50,21 @@ class SpeakerPicture:
 
 
 def speaker_pictures(
-    video: Path, fps: float, load_detector: Callable[[], Detector], threads: int = 1
+    video: Path | PictureFolder,
+    fps: float,
+    load_detector: Callable[[], Detector],
+    threads: int = 1,
+    count: PacketCount | None = None,
 ) -> Iterator[SpeakerPicture]:
     """The frames of `video` at `fps`, decoded on so many threads. Raises `MediaError` (no_video, unreadable).
 
-    The detector is loaded for large pictures only.
+    The detector is loaded for large pictures only. `count` hears of the packets.
     """
-    with open_media(video) as container:
-        stream = video_stream(container, threads=threads)
-        if stream is None:
-            raise MediaError(Reason.NO_VIDEO, f"`{video.name}` has no video stream")
-        frames = at_constant_rate(timed_frames(container, stream), fps)
+    with open_frames(video, threads, count=count) as timed:
+        frames = at_constant_rate(timed, fps)
         first = next(frames, None)
         if first is None:
-            raise MediaError(Reason.UNREADABLE, f"`{video.name}` has no frame that can be decoded")
+            raise MediaError(Reason.UNREADABLE, "the video has no frame that can be decoded")
         read = _whole if max(upright_size(first)) <= LARGE_PICTURE else _SpeakerReader(load_detector()).read
         last: tuple[Any, SpeakerPicture] | None = None
         for number, frame in enumerate(chain([first], frames)):

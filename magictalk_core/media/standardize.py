@@ -14,12 +14,12 @@ from magictalk_core.media.audio import fit_length, loudest_dbfs, write_wav
 from magictalk_core.media.clip_file import write_clip
 from magictalk_core.media.container import MediaError
 from magictalk_core.media.crop import CropBox, Window, face_crop, follow_speaker, window_crop
-from magictalk_core.media.decode import read_audio
 from magictalk_core.media.picture import ScaledBox
 from magictalk_core.media.probe import MediaProbe, probe
 from magictalk_core.media.scan import Cut, Detector, Scan, cropped_frames, scan_clip
 from magictalk_core.media.scores import face_scores, frozen_share
 from magictalk_core.media.signature import signature
+from magictalk_core.media.sound import read_sound
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.schema import MEDIA
 from magictalk_core.vocabulary.clips import Reason, Status
@@ -27,7 +27,7 @@ from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
 __all__ = ["STANDARDIZE_VERSION", "standardize_clip"]
 
-STANDARDIZE_VERSION = "3"
+STANDARDIZE_VERSION = "4"
 
 _SIGNED_FRAMES = 17
 
@@ -46,23 +46,26 @@ def standardize_clip(
     """Write `<name>.mp4` (25 fps, config.size square, sound inside) and `<name>.wav` to `out_dir`.
 
     The crop is the square around `window`, the corpus's own, or around the speaker's face, found by the detector that
-    `open_detector` gives. The sound inside `video` is
-    preferred over the file `audio`. Returns the MEDIA row without `clip_id`; its paths are file names. A file that
-    cannot be used gives status `rejected` with reason and detail, never an exception; without sound the video is still
-    written. All else is a score, and `preparation.gates` decides. Same input, same bytes. What is not the clip's fault
-    (a full disk, no memory, no weights) is raised.
+    `open_detector` gives. The sound inside `video` is preferred over the file `audio`. Returns the MEDIA row without
+    `clip_id`; its paths are file names. A file that cannot be used gives status `rejected` with reason and detail,
+    never an exception; without sound the video is still written. The detail of a clip that is `ok` says what is unusual
+    about how its file was read. All else is a score, and `preparation.gates` decides. Same input, same bytes. What is
+    not the clip's fault (a full disk, no memory, no weights) is raised.
     """
     row: dict[str, Any] = {column: None for column in MEDIA.names if column != "clip_id"}
     row["status"] = str(Status.OK)
     cut = Cut(video, start_s, end_s, FRAME_RATE, config.max_side_px, window)
+    remarks: list[str] = []
     try:
         facts = _accepted_probe(cut, row)
-        sound, problem = _sound(video if facts.has_audio else audio, cut, config, row)
+        remarks += facts.remarks
+        sound, problem = _sound(video if facts.has_audio else audio, cut, row, remarks)
         own_samples = 0.0 if sound is None or not facts.has_audio else len(sound)
         scan, crop = _scan(cut, open_detector(), own_samples, config, row)
         _write(cut, scan, crop, sound, out_dir / name, config, row)
     except MediaError as error:
         problem = error
+    row["detail"] = "; ".join(dict.fromkeys(remarks)) or None
     if problem is not None:
         row.update(status=str(Status.REJECTED), reason=str(problem.reason), detail=str(problem))
     return row
@@ -81,17 +84,18 @@ def _accepted_probe(cut: Cut, row: dict[str, Any]) -> MediaProbe:
 
 
 def _sound(
-    path: Path | None, cut: Cut, config: MediaConfig, row: dict[str, Any]
+    path: Path | None, cut: Cut, row: dict[str, Any], remarks: list[str]
 ) -> tuple[NDArray[np.float32] | None, MediaError | None]:
-    """The samples of the clip, and what is wrong with them."""
+    """The samples of the clip, and what is wrong with them; adds to `remarks`."""
     if path is None:
         return None, MediaError(Reason.NO_AUDIO, "no audio stream in the video and no separate audio file")
     try:
-        samples = read_audio(path, SAMPLE_RATE, cut.start_s, cut.end_s)
+        sound = read_sound(path, SAMPLE_RATE, cut.start_s, cut.end_s)
     except MediaError as error:
         return None, MediaError(Reason.NO_AUDIO, str(error))
-    row["loudest_dbfs"] = loudest_dbfs(samples, SAMPLE_RATE)
-    return samples, None
+    remarks += sound.remarks
+    row["loudest_dbfs"] = loudest_dbfs(sound.samples, SAMPLE_RATE)
+    return sound.samples, None
 
 
 def _scan(

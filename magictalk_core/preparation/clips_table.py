@@ -48,6 +48,8 @@ def complete_clips(
     for column in MEASURED:
         clips[column] = found[column].where(found[column].notna(), clips[column])
     frame = clips.reset_index(drop=True)
+    # Of an accepted clip, what is unusual about how its file was read.
+    frame["detail"] = frame["detail"].where(frame["status"] != Status.OK, found["detail"].to_numpy())
     rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     late = found[found["status"].isin([str(Status.REJECTED)])]
     undecodable = {

@@ -23,7 +23,7 @@ __all__ = ["HEADERS_VERSION", "Headers", "header_batch", "read_headers"]
 
 logger = logging.getLogger("magictalk.corpora")
 
-HEADERS_VERSION = "5"
+HEADERS_VERSION = "6"
 
 _TIMEOUT_S = 30.0
 _BATCH = 16
@@ -131,7 +131,9 @@ def _ask_batches(
 
 
 def _restored(value: Any) -> MediaProbe | Rejection:
-    return MediaProbe(**value) if isinstance(value, dict) else (Reason(value[0]), str(value[1]))
+    if isinstance(value, dict):
+        return MediaProbe(**(value | {"remarks": tuple(value["remarks"])}))
+    return Reason(value[0]), str(value[1])
 
 
 def _read(cache: Path | None, version: str) -> dict[str, dict[str, Answer]]:

@@ -111,8 +111,8 @@ _MEASURED = (
     Column("crop_y", _I32, "top edge of the square crop in the raw picture", "px", nullable=True),
     Column("crop_size", _I32, "side of the square crop in the raw picture", "px", low=1, nullable=True),
     Column("native_fps", _F64, "average frame rate of the raw video", "1/s", low=0, nullable=True),
-    Column("native_width", _I32, "raw picture width, after rotation", "px", low=1, nullable=True),
-    Column("native_height", _I32, "raw picture height, after rotation", "px", low=1, nullable=True),
+    Column("native_width", _I32, "raw picture width, after rotation, in square pixels", "px", low=1, nullable=True),
+    Column("native_height", _I32, "raw picture height, after rotation, in square pixels", "px", low=1, nullable=True),
     Column("native_rate", _I32, "raw audio sample rate", "Hz", low=1, nullable=True),
     Column("n_frames", _I32, "frames of the 25 fps clip", low=0, nullable=True),
     Column("duration_s", _F64, "length of the 25 fps clip", "s", low=0, nullable=True),
@@ -173,7 +173,7 @@ CLIPS = TableSpec(
         _label("split", "train, val or test; disjoint by speaker", nullable=False),
         _label("status", "ok, rejected or withdrawn", nullable=False),
         _label("reason", "reason code of a rejection"),
-        Column("detail", _STR, "the reason in words", nullable=True),
+        Column("detail", _STR, "the reason in words, or what is unusual about an accepted clip's file", nullable=True),
     ),
     ("clip_id",),
 )
@@ -193,7 +193,7 @@ MEDIA = TableSpec(
             "status", "ok, or rejected where the file itself cannot be used; scores decide the rest", nullable=False
         ),
         _label("reason", "reason code of a rejection"),
-        Column("detail", _STR, "the reason in words", nullable=True),
+        Column("detail", _STR, "the reason in words, or what is unusual about an accepted clip's file", nullable=True),
     ),
     ("clip_id",),
 )

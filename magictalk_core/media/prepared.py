@@ -1,0 +1,31 @@
+"""Every decoded frame as all readers want it: progressive, of ordinary range, in square pixels, of one size.
+
+A frame that is all of this already, as those of nearly every clip, passes untouched. The rotation stays in the frame's
+side data: turning a small picture later is cheaper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from magictalk_core.media.deinterlace import Deinterlacer
+from magictalk_core.media.square import Squarer, pixel_aspect
+from magictalk_core.media.timed import Timed
+from magictalk_core.media.tone_map import ToneMapper
+
+__all__ = ["prepared_frames"]
+
+
+def prepared_frames(container: Any, stream: Any, frames: Iterable[Timed[Any]]) -> Iterator[Timed[Any]]:
+    """The frames (PyAV) of a stream, prepared; their times are kept."""
+    deinterlacer, mapper, squarer = Deinterlacer(), ToneMapper(), Squarer()
+
+    def finished(ready: Iterable[Timed[Any]]) -> Iterator[Timed[Any]]:
+        for timed in ready:
+            frame = squarer.apply(mapper.apply(timed.item), pixel_aspect(container, stream))
+            yield timed if frame is timed.item else Timed(timed.time_s, timed.duration_s, frame)
+
+    for timed in frames:
+        yield from finished(deinterlacer.feed(timed))
+    yield from finished(deinterlacer.flush())
