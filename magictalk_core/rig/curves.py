@@ -144,16 +144,15 @@ def _between(
     result = np.full((len(wanted), values.shape[1]), np.nan, np.float32)
     masks, group_of = np.unique(np.isfinite(values), axis=1, return_inverse=True)
     for group, known in enumerate(masks.T):
-        columns = np.flatnonzero(group_of.ravel() == group)
-        frames = np.flatnonzero(known)
+        columns, frames = np.flatnonzero(group_of.ravel() == group), np.flatnonzero(known)
+        at = np.flatnonzero(known[nearest])
+        for column in columns if len(frames) else ():
+            result[at, column] = np.interp(wanted[at], frames, values[frames, column])
         for run in np.split(frames, np.flatnonzero(np.diff(frames) > _BRIDGED) + 1):
-            if not len(run):
-                continue
-            inside = np.flatnonzero(known[nearest] & (nearest >= run[0]) & (nearest <= run[-1]))
-            at = np.clip(wanted[inside], run[0], run[-1])
-            samples = values[np.ix_(run, columns)].astype(np.float64)
-            curve = make_interp_spline(run, samples, k=min(_CUBIC, len(run) - 1))
-            result[np.ix_(inside, columns)] = curve(at)
+            if len(run) > _CUBIC:
+                inside = at[(wanted[at] >= run[0]) & (wanted[at] <= run[-1])]
+                spline = make_interp_spline(run, values[np.ix_(run, columns)].astype(np.float64), k=_CUBIC)
+                result[np.ix_(inside, columns)] = spline(wanted[inside])
     return result
 
 

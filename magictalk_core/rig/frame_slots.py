@@ -35,6 +35,10 @@ _SURE = 3.2
 """By how many standard deviations of a stamp, to be told from jitter: four of the difference of their medians."""
 _WINDOW = 8
 _ROUNDS = 6
+_SHORTEST_S = 1e-3
+"""Of a frame."""
+_OFF, _SHARE_OFF = 3.0, 0.02
+"""Frames, and share of them, by which frames and gaps may miss the time that a recording took."""
 _SNAP = 5e-3
 """Relative distance from a usual rate below which it is meant."""
 _SAME = 0.05
@@ -66,7 +70,7 @@ def find_slots(times: NDArray[np.float64], quantum: float) -> Slots:
     steps = np.diff(times)
     usual = float(np.median(np.abs(steps[steps != 0]))) if steps.any() else 0.0
     back = np.flatnonzero(steps < -_BACK * usual)
-    if len(back) or times[-1] <= times[0]:
+    if len(back) or times[-1] - times[0] < _SHORTEST_S * (n - 1):
         raise StepBackError(int(back[0]) + 1 if len(back) else n - 1)
     return _every_row(times, quantum) or _on_frames(times) or _tracked(times)
 
@@ -111,17 +115,21 @@ def _on_frames(times: NDArray[np.float64]) -> Slots | None:
 
 def _tracked(times: NDArray[np.float64]) -> Slots:
     """The mean spacing of stamps that jitter or drift, gaps left out."""
-    n = len(times)
-    window = min(_WINDOW, n - 1)
+    steps, how = np.diff(times), "from the mean spacing of uneven stamps"
+    window = min(_WINDOW, len(steps))
     period = float(np.median((times[window:] - times[:-window]) / window))
-    if period <= 0:
-        period = float(times[-1] - times[0]) / (n - 1)
-    missing = np.zeros(n - 1, np.int64)
     for _ in range(_ROUNDS):
-        missing = _missing(times, period)
-        period = float(times[-1] - times[0]) / (n - 1 + int(missing.sum()))
-    rate = _usual(1 / period, uncertain=2 * _jitter(np.diff(times) / period) / n)
-    return Slots(np.concatenate([[0], np.cumsum(missing + 1)]), rate, "from the mean spacing of uneven stamps")
+        if period < _SHORTEST_S:
+            break
+        together = steps[_missing(times, period) == 0]
+        period = float(together.mean()) if len(together) else 0.0
+    if period >= _SHORTEST_S:
+        rate = _usual(1 / period, uncertain=2 * _jitter(steps / period) / len(times))
+        at = np.concatenate([[0], np.cumsum(_missing(times, 1 / rate) + 1)])
+        if abs(float(times[-1] - times[0]) * rate - at[-1]) <= max(_OFF, _SHARE_OFF * at[-1]):
+            return Slots(at, rate, how)
+    # Stamps in heaps, several equal ones and then a leap, do not tell a gap.
+    return Slots(np.arange(len(times)), _usual(1 / float(steps.mean()), uncertain=0.0), how)
 
 
 def _usual(rate: float, uncertain: float) -> float:
