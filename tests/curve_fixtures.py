@@ -93,7 +93,7 @@ class Glb:
         raw = found.astype("<f4")
         if form != "f4":
             raw = np.round(found * np.iinfo(form).max).astype(f"<{form}")
-        accessor = {"bufferView": self.view(raw, more.pop("stride", None)), "componentType": _COMPONENTS[form]}
+        accessor: dict[str, Any] = {"bufferView": self.view(raw, more.pop("stride", None)), "componentType": _COMPONENTS[form]}
         accessor |= {"count": len(raw), "type": kind, **more}
         if form != "f4":
             accessor["normalized"] = True
@@ -116,7 +116,7 @@ class Glb:
 
     def keys(self, times: ArrayLike, output: int, target: dict[str, Any], interpolation: str | None = None) -> None:
         """A channel of the first animation."""
-        sampler = {"input": self.array(times), "output": output}
+        sampler: dict[str, Any] = {"input": self.array(times), "output": output}
         if interpolation is not None:
             sampler["interpolation"] = interpolation
         self.animation["samplers"].append(sampler)

@@ -57,7 +57,7 @@ def test_a_camera_under_the_timecode_of_another_rate(
     """Every row is a frame: its rate follows from the spacing of the stamps, also where two are equal."""
     times = np.arange(camera * SECONDS) / camera
     for start in (36000.0, 36000.517):
-        path = write_take(tmp_path / "a.csv", _rows(list(times), lambda t, start=start: label(t, timecode, start)))
+        path = write_take(tmp_path / "a.csv", [take_row(label(t, timecode, start), t) for t in times])
         curves = read_live_link(path)
         assert curves.fps == camera and curves.seen.all() and len(curves) == len(times)
         assert jaw_error(curves, take_jaw) < 1e-5

@@ -52,8 +52,6 @@ def convert_file(
         clips = [smoothed(curves, smooth) for curves in clips]
     if target in ("parquet", "csv"):
         clips = [replace(resampled(curves, FRAME_RATE), clip_id=safe_id(curves.clip_id)) for curves in clips]
-        if len({curves.clip_id for curves in clips}) < len(clips):
-            raise UserError(f"{source}: clips whose names differ in signs only: rename them, or choose with --clip")
         metadata = {"tracker": ", ".join(sorted({c.origin for c in clips})), "version": BLENDSHAPES_VERSION}
         write_frames(pa.concat_tables([table_of_curves(curves) for curves in clips]), output, target, metadata)
     elif len(clips) > 1:
