@@ -67,7 +67,7 @@ def build_arkit_dataset_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         group_name="datasets",
         owners=OWNERS,
         kinds={"parquet", "markdown"},
-        code_version="1",
+        code_version="2",
         check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=name in blocking) for name in names],
         description="The publishable dataset: frames with labels as Parquet, meta/, dataset card with distributions.",
     )

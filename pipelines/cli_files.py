@@ -38,7 +38,7 @@ def extract(
 
 @files_app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="curves: .parquet, .csv (ours or Live Link Face) or .glb")],
+    source: Annotated[Path, typer.Argument(help="curves: .parquet, .csv (also Live Link Face), .glb, .gltf, .vrm")],
     output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv or out.glb")],
     form: CurveFormat = None,
     clip: Annotated[str | None, typer.Option("--clip", help="of a table with several clips, the id of one")] = None,
@@ -46,7 +46,7 @@ def convert(
         int | None, typer.Option("--smooth", help="Savitzky-Golay over so many frames, odd; the input stays raw")
     ] = None,
     fps: Annotated[
-        float | None, typer.Option("--fps", min=1, help="rate of a Live Link timecode or of glTF keys")
+        float | None, typer.Option("--fps", min=1, help="frames per second of a Live Link recording or of glTF keys")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -22,7 +22,8 @@ from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.curves import Curves, curves_of_table, resampled, smoothed, table_of_curves
 from magictalk_core.rig.gltf import write_gltf
 from magictalk_core.rig.gltf_reader import read_gltf
-from magictalk_core.rig.live_link import LIVE_LINK_HEADER, read_live_link, write_live_link
+from magictalk_core.rig.live_link import LIVE_LINK_HEADER, write_live_link
+from magictalk_core.rig.live_link_reader import read_live_link
 from magictalk_core.storage.parquet import read_table, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES

@@ -87,7 +87,7 @@ def test_writer_settings_keep_wide_tables_fast(tmp_path: Path) -> None:
     meta = pq.read_metadata(tmp_path / "a.parquet")
     column = meta.row_group(0).column(list(FRAMES.names).index("jawOpen"))
     assert meta.num_row_groups == 1
-    assert column.compression == "ZSTD" and "BYTE_STREAM_SPLIT" in column.encodings
+    assert column.compression == "ZSTD" and set(column.encodings) <= {"PLAIN", "RLE"}
 
 
 def test_every_column_says_what_it_means() -> None:

@@ -46,7 +46,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["ARKIT_DATASET_VERSION", "ArkitDataset", "build_arkit_dataset"]
 
-ARKIT_DATASET_VERSION = "1"
+ARKIT_DATASET_VERSION = "2"
 ROWS_PER_FILE = 500_000
 _SPLIT_FILES = {Split.TRAIN: "train", Split.VAL: "validation", Split.TEST: "test"}
 _LABELS = ["corpus", "speaker", "emotion", "level"]

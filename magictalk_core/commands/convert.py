@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION
 from magictalk_core.rig.curve_files import output_format, read_curves, safe_id, write_curves, write_frames
-from magictalk_core.rig.curves import resampled, smoothed, table_of_curves
+from magictalk_core.rig.curves import Curves, resampled, smoothed, table_of_curves
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["Converted", "convert_file"]
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written; `origin` names the trackers or programs that the curves come from."""
+    """What was written; `origin` names the trackers or programs that the curves come from. Of the input: `shapes` how
+    many of the 52 it has and which it lacks, `clipped` how many values lay outside of 0 to 1, `rate` frames per second
+    and how they are known, `remarks` what else to know."""
 
     output: str
     format: str
     clips: int
     frames: int
     origin: str
+    shapes: str
+    clipped: int
+    rate: str
+    remarks: str
 
 
 def convert_file(
@@ -41,12 +51,36 @@ def convert_file(
     if smooth is not None:
         clips = [smoothed(curves, smooth) for curves in clips]
     if target in ("parquet", "csv"):
-        tables = [table_of_curves(replace(c, clip_id=safe_id(c.clip_id))) for c in clips]
+        clips = [replace(resampled(curves, FRAME_RATE), clip_id=safe_id(curves.clip_id)) for curves in clips]
         metadata = {"tracker": ", ".join(sorted({c.origin for c in clips})), "version": BLENDSHAPES_VERSION}
-        write_frames(pa.concat_tables(tables), output, target, metadata)
+        write_frames(pa.concat_tables([table_of_curves(curves) for curves in clips]), output, target, metadata)
     elif len(clips) > 1:
         raise UserError(f"{source}: {len(clips)} clips, and {target} holds one: choose with --clip {clips[0].clip_id}")
     else:
-        write_curves(clips[0] if fps is None else resampled(clips[0], fps), output, target)
-    origin = ", ".join(sorted({c.origin for c in clips}))
-    return Converted(str(output), target, len(clips), sum(map(len, clips)), origin)
+        clips = [resampled(clips[0], fps or _writable_rate(clips[0].fps, target))]
+        write_curves(clips[0], output, target)
+    return _converted(output, target, clips)
+
+
+def _writable_rate(fps: float, target: str) -> float:
+    """`fps`, or the nearest rate that the format can say: a timecode counts whole frames."""
+    return float(round(fps)) if target == "livelink" else fps
+
+
+def _converted(output: Path, target: str, clips: Sequence[Curves]) -> Converted:
+    known = np.any([np.isfinite(curves.coefficients).any(axis=0) for curves in clips], axis=0)
+    missing = [name for name, present in zip(ARKIT_NAMES, known, strict=True) if not present]
+    shapes = f"{len(ARKIT_NAMES) - len(missing)} of {len(ARKIT_NAMES)}"
+    findings = [curves.findings for curves in clips]
+    remarks = dict.fromkeys(remark for found in findings for remark in found.remarks)
+    return Converted(
+        output=str(output),
+        format=target,
+        clips=len(clips),
+        frames=sum(map(len, clips)),
+        origin=", ".join(sorted({curves.origin for curves in clips})),
+        shapes=f"{shapes}; unknown: {', '.join(missing)}" if missing else shapes,
+        clipped=sum(found.clipped for found in findings),
+        rate="; ".join(dict.fromkeys(found.rate for found in findings)),
+        remarks="; ".join(remarks) or "none",
+    )

@@ -8,15 +8,19 @@ from typing import Literal, cast
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION
 from magictalk_core.rig.builtin import builtin_rig
+from magictalk_core.rig.curve_tables import curves_of_columns
 from magictalk_core.rig.curves import Curves, curves_of_table, table_of_curves
 from magictalk_core.rig.gltf import write_gltf
 from magictalk_core.rig.gltf_reader import read_gltf
-from magictalk_core.rig.live_link import is_live_link, read_live_link, write_live_link
+from magictalk_core.rig.live_link import write_live_link
+from magictalk_core.rig.live_link_reader import curves_of_live_link, has_timecodes
+from magictalk_core.rig.table_columns import ParquetColumns, TextColumns
+from magictalk_core.rig.text_table import read_text_table
 from magictalk_core.storage.atomic import atomic_path
-from magictalk_core.storage.parquet import read_table, to_arrow, write_table
+from magictalk_core.storage.parquet import to_arrow, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.clips import safe_name
 
@@ -25,6 +29,7 @@ __all__ = ["FORMATS", "Format", "output_format", "read_curves", "safe_id", "writ
 Format = Literal["parquet", "csv", "livelink", "gltf"]
 FORMATS: dict[str, str] = {"parquet": ".parquet", "csv": ".csv", "livelink": ".csv", "gltf": ".glb"}
 """Formats and the suffix of their files."""
+_TEXT, _GLTF = (".csv", ".tsv", ".txt"), (".glb", ".gltf", ".vrm")
 
 
 def output_format(output: Path, wanted: str | None) -> Format:
@@ -32,11 +37,11 @@ def output_format(output: Path, wanted: str | None) -> Format:
     if wanted is not None:
         if wanted not in FORMATS:
             raise UserError(f"--format {wanted}: expected one of {', '.join(FORMATS)}")
-        if output.suffix != FORMATS[wanted]:
+        if output.suffix.lower() != FORMATS[wanted]:
             raise UserError(f"-o {output}: a file of format {wanted} ends in {FORMATS[wanted]}")
         return cast(Format, wanted)
     for name, suffix in FORMATS.items():
-        if output.suffix == suffix:
+        if output.suffix.lower() == suffix:
             return cast(Format, name)
     raise UserError(f"-o {output}: expected a name that ends in {', '.join(sorted(set(FORMATS.values())))}")
 
@@ -67,27 +72,23 @@ def write_curves(curves: Curves, output: Path, form: Format) -> None:
 
 
 def read_curves(path: Path, fps: float | None) -> list[Curves]:
-    """Every clip of a .parquet, .csv (ours or Live Link Face) or .glb file; `fps` of a timecode or of glTF keys."""
+    """Every clip of a file of curves: .parquet, .csv (ours, a spreadsheet's or Live Link Face), .glb, .gltf, .vrm.
+
+    `fps`: rate of a recording's rows or of glTF keys, where they do not say it or say it wrongly. Raises `UserError`.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    if path.suffix == ".glb":
+    suffix = path.suffix.lower()
+    if suffix in _GLTF:
         return [read_gltf(path, fps)]
-    if path.suffix == ".csv" and is_live_link(path):
-        return [read_live_link(path, fps)]
-    try:
-        if path.suffix == ".parquet":
-            return curves_of_table(read_table(FRAMES, path))
-        if path.suffix == ".csv":
-            return curves_of_table(to_arrow(FRAMES, _csv_table(path)))
-    except (PermanentError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: {error}") from error
-    raise UserError(f"{path}: expected a .parquet, .csv or .glb file")
-
-
-def _csv_table(path: Path) -> pa.Table:
-    types = {column.name: column.type for column in FRAMES.columns}
-    options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=True)
-    return pa_csv.read_csv(path, convert_options=options)
+    if suffix == ".parquet":
+        return curves_of_columns(ParquetColumns.open(path), fps)
+    if suffix in _TEXT:
+        table = read_text_table(path)
+        if has_timecodes(table.header):
+            return [curves_of_live_link(path, table, fps)]
+        return curves_of_columns(TextColumns.of(path, table), fps)
+    raise UserError(f"{path}: expected a file that ends in .parquet, {', '.join((*_TEXT, *_GLTF))}")
 
 
 def safe_id(clip_id: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
 from scipy.signal import savgol_filter
 
 from magictalk_core.errors import UserError
@@ -14,18 +15,34 @@ from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["Curves", "curves_of_table", "resampled", "smoothed", "table_of_curves"]
-
-"""Rate of the `frames` table."""
+__all__ = [
+    "Curves", "Findings", "bridged", "curves_of_table", "resampled", "smoothed", "table_of_curves", "within_range",
+]  # fmt: skip
 
 _ORDER = 2
+_CUBIC = 3
+_BRIDGED = 3
+"""Frames from one known value to the next within one spline."""
+_LARGEST = 5.0
+"""Beyond it numbers are no coefficients that run over, but on another scale."""
+_CLIPPED = 1e-6
+"""Values beyond the range by less are rounding."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a reader found out: the rate and how it is known, how many values were clipped to 0 and 1, remarks."""
+
+    rate: str = ""
+    clipped: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
     """One clip. `coefficients` (n, 52) in ARKIT_NAMES order, NaN where unknown; `pose` (n, 6) in POSE_NAMES order,
     degrees and centimetres, NaN where unknown; `seen` (n,) whether there was a face; `fps` frames per second; `origin`
-    the tracker or tool that made them."""
+    the tracker or tool that made them; `findings` what was found out when they were read."""
 
     clip_id: str
     coefficients: NDArray[np.float32]
@@ -33,9 +50,35 @@ class Curves:
     seen: NDArray[np.bool_]
     fps: float
     origin: str
+    findings: Findings = field(default=Findings())
 
     def __len__(self) -> int:
         return len(self.seen)
+
+
+def within_range(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+    """`coefficients` of any shape within 0 and 1, NaN as it is, and how many were not.
+
+    Raises `ValueError` for values on another scale, like per cent.
+    """
+    known = coefficients[~np.isnan(coefficients)]
+    largest = float(known[np.abs(known).argmax()]) if known.size else 0.0
+    if abs(largest) > _LARGEST:
+        about = float(f"{largest:.2g}")
+        raise ValueError(f"values up to {about:g}: expected 0 to 1")
+    clipped = int(((known < -_CLIPPED) | (known > 1 + _CLIPPED)).sum())
+    return np.clip(coefficients, 0.0, 1.0), clipped
+
+
+def bridged(values: NDArray[np.float32], at: NDArray[np.intp]) -> NDArray[np.float32]:
+    """`values` (n, c) of the frames `at` with unknown ones on the line between their neighbours; a column without any
+    value is 0. For formats that cannot leave a value out."""
+    filled = np.zeros_like(values)
+    for i, column in enumerate(values.T):
+        known = np.isfinite(column)
+        if known.any():
+            filled[:, i] = np.interp(at, at[known], column[known])
+    return filled
 
 
 def _columns(table: pa.Table, names: tuple[str, ...]) -> NDArray[np.float32]:
@@ -76,25 +119,41 @@ def table_of_curves(curves: Curves) -> pa.Table:
 
 
 def resampled(curves: Curves, fps: float) -> Curves:
-    """Linear interpolation to another rate; a frame is seen where the nearest one was."""
+    """Curves at another rate, by cubic splines; a frame is seen where the nearest one was.
+
+    Lines between frames would take 0.008 off the peaks of a jaw that opens twice a second, recorded at 30 frames per
+    second; splines take 0.0002.
+    """
     if curves.fps == fps or not len(curves):
         return replace(curves, fps=fps)
-    times = np.arange(len(curves)) / curves.fps
-    wanted = np.arange(max(1, round(len(curves) * fps / curves.fps))) / fps
-    nearest = np.minimum(np.round(wanted * curves.fps).astype(int), len(curves) - 1)
-    seen = curves.seen[nearest]
+    frames = max(1, round(len(curves) * fps / curves.fps))
+    wanted = np.arange(frames, dtype=np.float64) * (curves.fps / fps)
+    nearest = np.minimum(np.round(wanted).astype(int), len(curves) - 1)
+    coefficients, pose = (
+        _between(np.where(curves.seen[:, None], values, np.float32(np.nan)), wanted, nearest)
+        for values in (curves.coefficients, curves.pose)
+    )
+    coefficients = np.clip(coefficients, 0.0, 1.0)
+    return replace(curves, coefficients=coefficients, pose=pose, seen=curves.seen[nearest], fps=fps)
 
-    def at_wanted(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        columns = []
-        for column in values.T:
-            known = np.isfinite(column)
-            if not known.any():
-                columns.append(np.full(len(wanted), np.nan))
-                continue
-            columns.append(np.where(seen & known[nearest], np.interp(wanted, times[known], column[known]), np.nan))
-        return np.column_stack(columns).astype(np.float32)
 
-    return replace(curves, coefficients=at_wanted(curves.coefficients), pose=at_wanted(curves.pose), seen=seen, fps=fps)
+def _between(
+    values: NDArray[np.float32], wanted: NDArray[np.float64], nearest: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """`values` (n, c) at the places `wanted` (m,), in frames; NaN where the `nearest` frame's is unknown."""
+    result = np.full((len(wanted), values.shape[1]), np.nan, np.float32)
+    masks, group_of = np.unique(np.isfinite(values), axis=1, return_inverse=True)
+    for group, known in enumerate(masks.T):
+        columns, frames = np.flatnonzero(group_of.ravel() == group), np.flatnonzero(known)
+        at = np.flatnonzero(known[nearest])
+        for column in columns if len(frames) else ():
+            result[at, column] = np.interp(wanted[at], frames, values[frames, column])
+        for run in np.split(frames, np.flatnonzero(np.diff(frames) > _BRIDGED) + 1):
+            if len(run) > _CUBIC:
+                inside = at[(wanted[at] >= run[0]) & (wanted[at] <= run[-1])]
+                spline = make_interp_spline(run, values[np.ix_(run, columns)].astype(np.float64), k=_CUBIC)
+                result[np.ix_(inside, columns)] = spline(wanted[inside])
+    return result
 
 
 def smoothed(curves: Curves, window: int) -> Curves:

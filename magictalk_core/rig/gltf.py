@@ -3,7 +3,8 @@
 Any glTF viewer, Blender, Unity and Unreal play it. The mesh hangs on a node at the top of the neck, which turns with
 the head. Frames without a face have no key: viewers interpolate over the gap. What animation channels do not carry
 exactly, the pose in degrees and centimetres and which channels are unknown, lies beside them in the animation's
-`extras`, so that `read_gltf` gives back what was written.
+`extras`, so that `read_gltf` gives back what was written. Single unknown values of a channel that is known elsewhere
+are on the line between their neighbours. Where no turn of the head is known, none is written.
 
 No pygltflib, measured at 1.16.5: it lays out no accessors, so that writing gets no shorter; it takes 46 ms to read what
 `gltf_reader` reads in 1 ms (30 s at 25 frames per second); a damaged file is one of five exceptions; and it brings
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from magictalk_core import __version__
 from magictalk_core.errors import UserError
 from magictalk_core.faces.head_pose import head_turns
-from magictalk_core.rig.curves import Curves
+from magictalk_core.rig.curves import Curves, bridged
 from magictalk_core.rig.rig import PIVOT, Rig
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
@@ -65,7 +66,7 @@ class _Buffer:
 
 def _quaternions(pose: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, 4) x, y, z, w of Ry(yaw) Rx(pitch) Rz(roll), neighbours on the same side so that they interpolate."""
-    found = head_turns(np.nan_to_num(pose[:, :3])).as_quat()
+    found = head_turns(pose[:, :3]).as_quat()
     flips = np.cumprod(np.where((found[1:] * found[:-1]).sum(axis=1) < 0, -1.0, 1.0))
     found[1:] *= flips[:, None]
     return np.asarray(found, np.float32)
@@ -89,28 +90,28 @@ def _mesh(rig: Rig, buffer: _Buffer) -> dict[str, Any]:
 def _animation(curves: Curves, buffer: _Buffer) -> dict[str, Any]:
     at = np.flatnonzero(curves.seen)
     coefficients, pose = curves.coefficients[at], curves.pose[at]
-    times = buffer.add((at / curves.fps).astype(np.float32), "SCALAR", bounds=True)
-    weights = buffer.add(np.nan_to_num(coefficients).astype(np.float32).reshape(-1), "SCALAR")
-    turns = buffer.add(_quaternions(pose), "VEC4")
-    exact = buffer.add(np.nan_to_num(pose).astype(np.float32).reshape(-1), "SCALAR")
     unknown = [name for i, name in enumerate(ARKIT_NAMES) if not np.isfinite(coefficients[:, i]).any()]
+    unknown_pose = [name for i, name in enumerate(POSE_NAMES) if not np.isfinite(pose[:, i]).any()]
+    coefficients, pose = bridged(coefficients, at), bridged(pose, at)
+    times = buffer.add((at / curves.fps).astype(np.float32), "SCALAR", bounds=True)
+    samplers = [{"input": times, "output": buffer.add(coefficients.reshape(-1), "SCALAR"), "interpolation": "LINEAR"}]
+    channels = [{"sampler": 0, "target": {"node": 1, "path": "weights"}}]
+    if not set(unknown_pose) & set(POSE_NAMES[:3]):
+        turns = buffer.add(_quaternions(pose), "VEC4")
+        samplers.append({"input": times, "output": turns, "interpolation": "LINEAR"})
+        channels.append({"sampler": 1, "target": {"node": 0, "path": "rotation"}})
     return {
         "name": curves.clip_id,
-        "samplers": [
-            {"input": times, "output": weights, "interpolation": "LINEAR"},
-            {"input": times, "output": turns, "interpolation": "LINEAR"},
-        ],
-        "channels": [
-            {"sampler": 0, "target": {"node": 1, "path": "weights"}},
-            {"sampler": 1, "target": {"node": 0, "path": "rotation"}},
-        ],
+        "samplers": samplers,
+        "channels": channels,
         "extras": {
             "fps": curves.fps,
             "frames": len(curves),
             "origin": curves.origin,
             "unknownShapes": unknown,
             "poseNames": list(POSE_NAMES),
-            "pose": exact,
+            "unknownPose": unknown_pose,
+            "pose": buffer.add(pose.reshape(-1), "SCALAR"),
         },
     }
 

@@ -1,7 +1,8 @@
 """The one Parquet writer and the one reader of the project.
 
-zstd 3, byte-stream-split floats, dictionaries only for ids and labels, large row groups: measured to be 9-25 times
-faster for whole-clip reads than small row groups on a wide table. A file is a pure function of its rows and metadata.
+zstd 3, plain values, dictionaries only for ids and labels, large row groups: measured to be 9-25 times faster for
+whole-clip reads than small row groups on a wide table. Plain values are read by pandas, polars, DuckDB, Spark and
+fastparquet alike; what they cost is in docs/decisions/010. A file is a pure function of its rows and metadata.
 """
 
 from __future__ import annotations
@@ -60,7 +61,6 @@ def write_table(
     table = to_arrow(spec, rows)
     validate(spec, table, where=str(path))
     table = table.replace_schema_metadata(spec.schema(dict(metadata or {})).metadata)
-    floats = [c.name for c in spec.columns if pa.types.is_floating(c.type)]
     with atomic_path(path) as temporary:
         pq.write_table(
             table,
@@ -68,7 +68,6 @@ def write_table(
             compression="zstd",
             compression_level=3,
             use_dictionary=[c.name for c in spec.columns if c.dictionary],
-            use_byte_stream_split=floats,
             row_group_size=ROW_GROUP_ROWS,
             write_page_checksum=True,
         )
