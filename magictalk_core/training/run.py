@@ -59,9 +59,12 @@ class TrainedModel:
 def run_digest(
     family: ModelFamily, settings: FamilySettings, data: TrainingSet, models: Mapping[str, Path] | None = None
 ) -> str:
-    """The identity of a training: family, version, the settings that matter, the data, the models it learns from."""
+    """The identity of a training: family, version, the settings that matter, what it learns from and which models.
+
+    The test split is no part of it: `TrainingSet.learned`.
+    """
     needed = {name: file_md5(path / "model.safetensors") for name, path in (models or {}).items()}
-    work = {"family": family.name, "version": family.version, "data": data.info["digest"], "needs": needed}
+    work = {"family": family.name, "version": family.version, "data": data.info["learned"], "needs": needed}
     return digest_of({**work, "settings": family.learned_from(settings)})
 
 
@@ -110,7 +113,7 @@ def train(
     lock = held_or_refused(run / ".lock", f"the training {run}") if processes.is_first else nullcontext()
     with lock:
         if not processes.agreed((run / "result.json").is_file()):
-            task = family.build(settings, data, models)
+            task = family.build(settings, data.learned(), models)
             run_id = ""
             if processes.is_first:
                 write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))

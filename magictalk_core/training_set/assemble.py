@@ -17,6 +17,7 @@ from magictalk_core.storage.schema import CLIPS
 from magictalk_core.training_set.build import TrainingSetInfo, build_training_set
 from magictalk_core.training_set.copies import excluded_copies
 from magictalk_core.training_set.shard_clips import CorpusTables
+from magictalk_core.training_set.style_clips import style_clips
 from magictalk_core.training_set.sync_gate import OpenJudge, SyncGate
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
@@ -55,12 +56,13 @@ def assemble_training_set(
     wanted = training_corpora(workspace, corpora, config)
     tables = {corpus: corpus_tables(workspace, corpus) for corpus in wanted}
     # All corpora are looked at: evaluation uses the held-out clips of every one.
-    everywhere = _clips(corpus_tables(workspace, corpus) for corpus in corpora)
-    excluded = excluded_copies(everywhere.to_dict("records"), frozenset(wanted), settings.quality)
+    everywhere = _clips(corpus_tables(workspace, corpus) for corpus in corpora).to_dict("records")
+    styles = style_clips((row for row in everywhere if row["corpus"] in wanted), settings.quality)
+    excluded = excluded_copies(everywhere, frozenset(wanted), settings.quality, styles)
     for one in excluded.values():
         logger.info("%s is left out of the training set: %s", one.clip_id, one.detail)
     gate = SyncGate.open(config.sync_gate, open_judge, workspace.home / "models") if config.sync_gate.expert else None
-    return build_training_set(tables, config, settings.speech.feature, workspace.training_set, excluded, gate)
+    return build_training_set(tables, config, settings.speech.feature, workspace.training_set, excluded, gate, styles)
 
 
 def _clips(tables: Iterable[CorpusTables]) -> pd.DataFrame:
