@@ -141,9 +141,10 @@ def _open_tracking(
     note = run / "mlflow_run.json"
     known = json.loads(note.read_text(encoding="utf-8"))["run_id"] if note.is_file() else None
     run_id = tracker.start(f"magictalk/{family.name}", run.name[:12], known)
-    write_text(note, json.dumps({"run_id": run_id}))
+    if run_id:
+        write_text(note, json.dumps({"run_id": run_id}))
     tracker.tags({"code_version": family.version, "config_digest": run.name, **tags})
-    if known is None:
+    if known is None or run_id != known:
         values = settings.model_dump(mode="json").items()
         tracker.params({f"{part}.{name}": value for part, section in values for name, value in section.items()})
         tracker.params({"feature_id": data.info["feature_id"], "tracker_kind": data.info["tracker_kind"]})
