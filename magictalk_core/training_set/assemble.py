@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from magictalk_core.config import DataSettings, TrainingSetConfig
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
-from magictalk_core.corpora.splits import check_disjoint
+from magictalk_core.corpora.splits import check_disjoint, is_split_by_clip
 from magictalk_core.errors import UserError
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS
@@ -74,4 +75,9 @@ def split_leaks(workspace: Workspace, corpora: Sequence[str]) -> list[str]:
     """What is in more than one split of the training set: a speaker, a recording, a file; empty in a sound one."""
     packed = set(pq.read_table(workspace.training_set / "index.parquet", columns=["clip_id"])["clip_id"].to_pylist())
     clips = _clips([corpus_tables(workspace, corpus) for corpus in corpora])
-    return check_disjoint(clips[clips["clip_id"].isin(packed)])
+    by_clip = {
+        str(corpus)
+        for corpus, rows in clips.groupby("corpus")
+        if is_split_by_clip(corpus_of(load_corpus(workspace, str(corpus))).split, rows["speaker"])
+    }
+    return check_disjoint(clips[clips["clip_id"].isin(packed)], by_clip)
