@@ -13,6 +13,10 @@ from magictalk_core.storage.schema import MOTION, SCORES, SET_SCORES
 
 GROUP = "evaluation"
 OWNERS = ["team:magictalk"]
+NEED_TEST_CLIPS = frozenset(
+    ("generated", "refined", "scores", "set_scores", "lip_ablation", "tables/summary", "videos/comparison")
+)
+"""Assets that are about held-out clips alone. The report shows what there is."""
 EMODIFF_FAMILIES = ("emodiff", "emodiff_no_style", "emodiff_student")
 LIP_FAMILIES = ("audio2bs", "lip_residue", "sync_expert", "sync_expert_all_channels")
 

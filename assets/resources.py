@@ -10,6 +10,7 @@ from pydantic import Field
 
 from magictalk_core.errors import PermanentError, TransientError
 from magictalk_core.presets.preset import Preset, load_preset
+from magictalk_core.work.dvc_state import damaged_dvc_files
 from magictalk_core.workspace import Workspace
 
 
@@ -40,12 +41,19 @@ class DvcRepository(dg.ConfigurableResource):
     def commit(self, stage: str) -> str:
         """Record the outputs of `stage` as they lie on disk; returns the `<md5>.dir` that went into `dvc.lock`.
 
-        Raises `TransientError` while another DVC command holds the repository.
+        Raises `TransientError` while another DVC command holds the repository, `PermanentError` when its files are
+        damaged.
         """
         # Imported here: DVC takes about a second, and the definitions must load without it.
         from dvc.lock import LockError
         from dvc.repo import Repo
 
+        damaged = damaged_dvc_files(Path(self.root))
+        if damaged:
+            raise PermanentError(
+                f"{damaged[0]}: DVC cannot read it, as after a kill or a full disk: rename it while no DVC "
+                "command runs, then go on (`magictalk run` does so in its own workspace)"
+            )
         repo = Repo(self.root)
         try:
             # Without force, commit asks a question and raises where nobody can answer it.

@@ -22,6 +22,7 @@ from magictalk_core.models.families import FAMILIES
 from magictalk_core.presets.preset import load_preset, preset_names
 from magictalk_core.storage.atomic import write_if_changed, write_text
 from magictalk_core.training.family import ModelFamily
+from magictalk_core.work.dvc_state import set_damaged_aside
 from magictalk_core.workspace import Workspace
 
 __all__ = [
@@ -200,15 +201,22 @@ def stage_params(stage: str) -> list[str]:
 
 
 def prepare_dvc_workspace(workspace: Workspace, preset: str, corpora: list[str]) -> None:
-    """Make the workspace a DVC repository of its own, without Git, with the stages of this release."""
+    """Make the workspace a DVC repository of its own, without Git, with the stages of this release.
+
+    Call it only while holding the workspace's run lock: what a kill left damaged is set aside.
+    """
     home = workspace.home
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / ".dvc").is_dir():
+    config = home / ".dvc" / "config"
+    is_new = not (home / ".dvc").is_dir()
+    if is_new:
         # Imported here: DVC takes about a second.
         from dvc.repo import Repo
 
         Repo.init(str(home), no_scm=True).close()
-        write_text(home / ".dvc" / "config", _DVC_CONFIG)
+    if is_new or not config.is_file() or not config.stat().st_size:
+        write_text(config, _DVC_CONFIG)
+    set_damaged_aside(home)
     write_if_changed(home / ".dvcignore", DVC_IGNORE)
     write_if_changed(home / "dvc.yaml", dvc_yaml())
     write_if_changed(home / "params.yaml", params_yaml(".", _named(workspace, preset), corpora))
@@ -223,7 +231,8 @@ def _named(workspace: Workspace, preset: str) -> str:
         return preset
     path, params = Path(preset).resolve(), workspace.home / "params.yaml"
     if path == workspace.preset.resolve() and params.is_file():
-        return str(yaml.safe_load(params.read_text(encoding="utf-8"))["preset"])
+        known = yaml.safe_load(params.read_text(encoding="utf-8"))
+        return str(known["preset"]) if isinstance(known, dict) else str(path)
     return str(path)
 
 

@@ -19,6 +19,7 @@ from assets.corpus import shard_partitions
 from assets.recipes import GROUP as RECIPES
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
+from magictalk_core.preparation.listing import accepted_by_split
 from magictalk_core.presets.preset import load_preset
 from magictalk_core.presets.resolved import write_resolved_preset
 from magictalk_core.storage.locks import held_or_refused
@@ -26,6 +27,7 @@ from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import prepare_dvc_workspace
 from pipelines.failures import failure_of
+from pipelines.held_out import without_what_needs_test_clips
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import INDEX, RECORD_STAGES, SHARD_STAGES
 
@@ -165,12 +167,12 @@ def run(
         # One look at the preset for the whole run: a file that is edited meanwhile counts in the next one.
         runner = _Runner(workspace, str(write_resolved_preset(workspace, preset)), on_asset)
         end_dead_runs(runner.instance)
-        _bring_up_to_date(runner, corpora, _select(runner, selection))
+        _bring_up_to_date(runner, corpora, _select(runner, selection), selection)
     runner.report.seconds = time.monotonic() - start
     return runner.report
 
 
-def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.AssetKey]) -> None:
+def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.AssetKey], selection: str | None) -> None:
     for corpus in corpora:
         source, index = dg.AssetKey([corpus, "source"]), dg.AssetKey([corpus, INDEX])
         stages = [k for k in (dg.AssetKey([corpus, stage]) for stage in SHARD_STAGES) if k in wanted]
@@ -185,7 +187,9 @@ def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.As
                 runner.materialize(stages, shard)
         runner.materialize([k for k in (dg.AssetKey([corpus, n]) for n in RECORD_STAGES) if k in wanted])
     done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", INDEX, *SHARD_STAGES, *RECORD_STAGES)}
-    runner.materialize(sorted(wanted - done, key=lambda key: key.to_user_string()))
+    accepted = accepted_by_split(runner.workspace, corpora)
+    rest = without_what_needs_test_clips(wanted - done, selection, accepted)
+    runner.materialize(sorted(rest, key=lambda key: key.to_user_string()))
 
 
 def _shards(runner: _Runner, corpus: str) -> list[str]:

@@ -170,6 +170,18 @@ def test_a_home_that_is_a_file_is_the_users_error(tmp_path: Path, command: list[
     assert done.exit_code == 2 and "a file, expected a folder" in line
 
 
+def test_the_cause_of_a_failed_training_stands_in_the_last_line(home: Path, tmp_path: Path) -> None:
+    build(tmp_path)
+    shutil.copytree(tmp_path / "set", Workspace(home).training_set)
+    wild = tmp_path / "wild.yaml"
+    wild.write_text(preset(training={"learning_rate": 1e20, "clip_norm": 1e30}).model_dump_json())
+    done = _run(home, "models/emodiff", "--preset", str(wild))
+    assert done.exit_code == 1, done.stderr
+    assert _last_line(done) == (
+        "magictalk: models/emodiff: the loss is nan at step 1: lower training.learning_rate (now 1e+20) in the preset"
+    )
+
+
 def test_a_training_keeps_its_exit_code(home: Path, tmp_path: Path) -> None:
     """The child says UserError by its own words, through Pipes; the step that waited only knows that it failed."""
     build(tmp_path)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from magictalk_core.corpora.folder import clips as folder
+from magictalk_core.corpora.folder.clips import look_at_folder
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.mead import clips as mead
 from magictalk_core.corpora.mead.kind import MEAD
@@ -15,7 +19,9 @@ from magictalk_core.corpora.registry import new_entry
 from magictalk_core.corpora.sample.kind import SAMPLE
 from magictalk_core.errors import UserError
 from magictalk_core.vocabulary.clips import Split
-from magictalk_core.vocabulary.emotions import EMOTIONS
+from magictalk_core.vocabulary.emotions import EMOTION_ALIASES, EMOTIONS
+
+Form = Literal["NFC", "NFD"]
 
 
 def mead_corpus(**options: object) -> Corpus:
@@ -168,7 +174,7 @@ def test_labels(tmp_path: Path) -> None:
     assert (one.split, two.split, three.split) == (Split.TRAIN, Split.TRAIN, Split.TEST)
 
 
-@pytest.mark.parametrize("alias", sorted(folder.EMOTION_ALIASES))
+@pytest.mark.parametrize("alias", sorted(EMOTION_ALIASES))
 def test_other_spellings_become_meads(alias: str, tmp_path: Path) -> None:
     entry = folder_corpus(tmp_path, f"path,emotion\na/one.mp4,{alias.upper()}\n")
     clips = folder.find_clips(entry, PATHS)
@@ -182,7 +188,7 @@ def test_other_spellings_become_meads(alias: str, tmp_path: Path) -> None:
         ("speaker\nAnn\n", ":1", "header with `path`"),
         ("path,path\na,b\n", ":1", "each once"),
         ("", ":1", "found nothing"),
-        ("path,speaker\na/one.mp4,A\nb/none.mp4,B\n", ":3", "no video `b/none.mp4`"),
+        ("path,speaker\nb/none.mp4,B\n", ":2", "no video `b/none.mp4`"),
         ("path\na/one.mp4\na/one.mp4\n", ":3", "line 2"),
         ("path,emotion\na/one.mp4,hangry\n", ":2", "angry, contempt"),
         ("path,level\na/one.mp4,4\n", ":2", "1, 2 or 3"),
@@ -195,6 +201,134 @@ def test_wrong_labels_name_file_and_line(tmp_path: Path, text: str, where: str, 
     with pytest.raises(UserError) as caught:
         folder.find_clips(folder_corpus(tmp_path, text), PATHS)
     assert f"labels.csv{where}" in str(caught.value) and what in str(caught.value)
+
+
+def test_every_wrong_line_is_named(tmp_path: Path) -> None:
+    text = 'path,emotion,level\na/one.mp4,hangry,9\na/two.mov,hangry,\ngone.mp4,,\n"three, really.mkv",happy,4\n'
+    with pytest.raises(UserError) as caught:
+        folder.find_clips(folder_corpus(tmp_path, text), PATHS)
+    said = str(caught.value)
+    assert "labels.csv:2: emotion `hangry` is unknown" in said and "(and in line 3)" in said
+    assert "labels.csv:5: level `4` is unknown" in said
+
+
+def test_a_row_of_an_absent_video_voids_no_other_row(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = "path,speaker\na/one.mp4,A\nb/none.mp4,B\nA/TWO.mov,C\n"
+    corpus = folder_corpus(tmp_path, text)
+    found = {clip.source: clip for clip in folder.find_clips(corpus, PATHS)}
+    assert found["a/one"].speaker == "A" and found["a/two"].speaker == "a/two"
+    assert "mine: 2 rows of the labels name videos that are not here, first" in caplog.text
+    absent = [p for p in look_at_folder(corpus, PATHS).problems if p.kind == "absent_video"]
+    assert [p.where.rpartition(":")[2] for p in absent] == ["3", "4"]
+    assert "no video `b/none.mp4`" in absent[0].what and absent[1].what.endswith("there is `a/two.mov`")
+
+
+@pytest.mark.parametrize(
+    ("cell", "level"), [("3.0", 3), ("3,0", 3), ("2", 2), ("level_1", 1), ("nan", None), ("", None), ("N/A", None)]
+)
+def test_a_level_as_spreadsheets_write_it(cell: str, level: int | None, tmp_path: Path) -> None:
+    found = folder.find_clips(folder_corpus(tmp_path, f'path,level\na/one.mp4,"{cell}"\n'), PATHS)
+    assert next(clip for clip in found if clip.source == "a/one").level == level
+
+
+_ROWS = ["path,speaker,emotion,level", "a/one.mp4,Zoë,Joy,3", '"three, really.mkv",Bob,sad,1']
+
+
+def _with(separator: str) -> str:
+    quoted = '"three, really.mkv"'
+    rows = [row.replace(quoted, "Q").replace(",", separator).replace("Q", quoted) for row in _ROWS]
+    return "\r\n".join(rows) + "\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        _with(",").encode(),
+        _with(",").encode("utf-8-sig"),
+        _with(";").encode("utf-8-sig"),
+        _with("\t").encode("utf-16"),
+        _with("|").encode(),
+        _with("\t").encode("utf-16-be"),
+        _with(";").encode("utf-16-le"),
+        _with(",").encode("utf-32"),
+        b"sep=;\r\n" + _with(";").encode(),
+        _with(",").replace("path,speaker", "Path, Speaker ").encode(),
+        _with(",").replace("\r\n", ",,\r\n").encode(),
+        _with(",").replace("\r\n", "\n").replace("a/one.mp4", "a\\one.mp4").encode(),
+        _with(",").replace("\r\n", "\r\n\r\n").encode(),
+    ],
+    ids=[
+        "plain", "mark", "semicolon", "utf-16", "bar", "utf-16-be without mark", "utf-16-le without mark", "utf-32",
+        "sep line", "capitals", "empty columns", "backslash", "blank lines",
+    ],
+)  # fmt: skip
+def test_labels_of_any_spreadsheet(raw: bytes, tmp_path: Path) -> None:
+    corpus = folder_corpus(tmp_path, "path\n")
+    (tmp_path / "labels.csv").write_bytes(raw)
+    found = {clip.source: clip for clip in folder.find_clips(corpus, PATHS)}
+    one, three = found["a/one"], found["three, really"]
+    assert (one.speaker, one.emotion, one.level) == ("Zoë", "happy", 3)
+    assert (three.speaker, three.emotion, three.level) == ("Bob", "sad", 1)
+
+
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+def test_accents_are_compared_whatever_their_form(written: Form, stored: Form, tmp_path: Path) -> None:
+    video = unicodedata.normalize(stored, "été/café.mp4")
+    text = f"path,speaker\n{unicodedata.normalize(written, 'été/café.mp4')},eve\n"
+    (clip,) = folder.find_clips(folder_corpus(tmp_path, text), [video])
+    assert clip.speaker == "eve" and clip.path == Path(video)
+
+
+def test_two_names_that_differ_in_the_form_of_accents_alone_are_told_apart(tmp_path: Path) -> None:
+    both = [unicodedata.normalize(form, "é.mp4") for form in ("NFC", "NFD")]
+    text = f"path,speaker\n{both[0]},composed\n{both[1]},decomposed\n"
+    found = {str(clip.path): clip.speaker for clip in folder.find_clips(folder_corpus(tmp_path, text), both)}
+    assert found == dict(zip(both, ("composed", "decomposed"), strict=True))
+
+
+def test_an_absolute_path_below_the_folder_is_one_of_its_videos(tmp_path: Path) -> None:
+    corpus = folder_corpus(tmp_path, f"path,speaker\n{tmp_path.resolve()}/a/one.mp4,eve\n")
+    assert next(c for c in folder.find_clips(corpus, PATHS) if c.source == "a/one").speaker == "eve"
+
+
+ONE_SPEAKER = "path,speaker\n" + "".join(f"c{n}.mp4,me\n" for n in range(1, 5))
+
+
+def test_clips_of_the_only_speaker_are_held_out_and_said(tmp_path: Path) -> None:
+    videos = [f"c{n}.mp4" for n in range(1, 5)]
+    found = look_at_folder(folder_corpus(tmp_path, ONE_SPEAKER), videos)
+    splits = [clip.split for clip in found.clips]
+    assert sorted(splits) == ["test", "train", "train", "val"] and {clip.speaker for clip in found.clips} == {"me"}
+    (said,) = found.problems
+    assert said.kind == "held_out_by_clip" and "clips are held out, not speakers (first me)" in said.what
+
+
+@pytest.mark.parametrize(
+    ("split", "videos", "speakers", "expected", "kinds"),
+    [
+        ("auto", 1, "me", {"train": 1}, ["empty_split"]),
+        ("auto", 2, "me", {"test": 1, "train": 1}, ["held_out_by_clip", "empty_split"]),
+        ("rank", 4, "me", {"train": 4}, ["empty_split"]),
+        ("train", 4, "me", {"train": 4}, []),
+        ("auto", 2, "two", {"test": 1, "train": 1}, ["empty_split"]),
+        ("clip", 8, "two", {"test": 1, "val": 1, "train": 6}, ["held_out_by_clip"]),
+    ],
+)
+def test_what_is_held_out_of_few_speakers(
+    tmp_path: Path, split: str, videos: int, speakers: str, expected: dict[str, int], kinds: list[str]
+) -> None:
+    names = [f"c{n}.mp4" for n in range(videos)]
+    rows = "".join(f"{name},{'me' if speakers == 'me' else f's{n % 2}'}\n" for n, name in enumerate(names))
+    found = look_at_folder(folder_corpus(tmp_path, "path,speaker\n" + rows, split=split), names)
+    assert Counter(str(clip.split) for clip in found.clips) == expected
+    assert [problem.kind for problem in found.problems] == kinds
+
+
+def test_labels_say_which_clips_of_the_only_speaker_are_held_out(tmp_path: Path) -> None:
+    text = "path,speaker,split\nc1.mp4,me,test\nc2.mp4,me,Train\nc3.mp4,me,\n"
+    found = folder.find_clips(folder_corpus(tmp_path, text), ["c1.mp4", "c2.mp4", "c3.mp4"])
+    assert {clip.source: str(clip.split) for clip in found} == {"c1": "test", "c2": "train", "c3": "train"}
 
 
 def test_labels_in_another_encoding_are_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from magictalk_core.corpora.check_text import print_check
 from magictalk_core.corpora.mead.check import GAPPED_ACTORS, MEAD_ACTORS, is_gapped
 from magictalk_core.corpora.mead.lists import actor_of, parse_edtalk_name, parse_name
 from magictalk_core.corpora.registry import add_corpus, new_entry
+from magictalk_core.corpora.source import list_source
 from magictalk_core.corpora.talkinghead1kh.check import overlapping_chunks
 from magictalk_core.corpora.talkinghead1kh.lists import Tube
 from magictalk_core.errors import UserError
@@ -233,15 +234,50 @@ def test_mead_on_disk_against_a_name_list(tmp_path: Path, workspace: Workspace) 
 
 
 def test_a_folder_and_its_labels(tmp_path: Path, workspace: Workspace) -> None:
-    touch(tmp_path / "root", "a.mp4", "b.mov", "c.txt")
-    labels = tmp_path / "labels.csv"
+    touch(tmp_path / "root", "a.mp4", "b.mov", "c.MTS")
+    labels = tmp_path / "root" / "labels.csv"
     labels.write_text("path,speaker,emotion\na.mp4,eve,happiness\n")
     result = check(workspace, "folder", tmp_path / "root", labels=labels)
-    assert (result.facts["clips"], result.facts["clips_without_emotion"], result.problems) == (2, 1, ())
+    assert (result.facts["clips"], result.facts["clips_without_emotion"], result.problems) == (3, 2, ())
     assert table(result, "clips by emotion", "emotion")["happy"]["clips"] == 1
     labels.write_text("path,speaker\nother.mp4,eve\n")
     broken = check(workspace, "folder", tmp_path / "root", labels=labels)
-    assert broken.facts["clips"] == 2 and "other.mp4" in remarks(broken, "labels")[0]
+    assert broken.facts["clips"] == 3 and "other.mp4" in remarks(broken, "labels")[0]
+    labels.write_text("path,speaker\nother.mp4,eve\na.mp4,eve\n")
+    (absent,) = remarks(check(workspace, "folder", tmp_path / "root", labels=labels), "absent_video")
+    assert absent.startswith(f"{labels}:2: no video `other.mp4` below the corpus folder")
+
+
+@pytest.mark.parametrize("suffix", [".mts", ".m2ts", ".ts", ".wmv", ".flv", ".3gp", ".mxf", ".ogv", ".MOV"])
+def test_videos_of_cameras_and_the_web_are_taken(tmp_path: Path, workspace: Workspace, suffix: str) -> None:
+    touch(tmp_path / "root", f"a{suffix}", "b.mp4", "c.mp4")
+    result = check(workspace, "folder", tmp_path / "root")
+    assert (result.found.videos, result.facts["clips"], result.problems) == (3, 3, ())
+    listed = list_source(new_entry(name="c", kind="folder", root=tmp_path / "root"), tmp_path / "local", None, 1)
+    assert len(listed) == 3
+
+
+def test_every_file_that_is_not_taken_is_counted_and_named(
+    tmp_path: Path, workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    touch(tmp_path / "root", "a.mp4", "b.mp4", "c.mp4", "sub/d.wav", "notes", ".DS_Store", "sub/._a.mp4")
+    touch(tmp_path / "root", *(f"x{n}.txt" for n in range(5)), "clip.gif")
+    result = check(workspace, "folder", tmp_path / "root")
+    assert remarks(result, "not_taken") == [
+        "1 file is left out: .wav 1 (sub/d.wav); a folder's clips have their sound inside the video",
+        "7 files are left out: .gif 1 (clip.gif), no suffix 1 (notes), .txt 5 (x0.txt, x1.txt, x2.txt, ...); "
+        "no file of these kinds is read",
+        "2 files are left out: no suffix 1 (.DS_Store), .mp4 1 (sub/._a.mp4); "
+        "hidden files and folders are not looked at",
+    ]
+    list_source(new_entry(name="c", kind="folder", root=tmp_path / "root"), tmp_path / "local", None, 1)
+    assert "c: 7 left out (other suffix), first clip.gif" in caplog.text
+
+
+def test_lists_and_archives_that_something_reads_are_no_leftovers(tmp_path: Path, workspace: Workspace) -> None:
+    touch(tmp_path, "M003/video.tar", "list_full_mead_annotated.txt", "odd.csv")
+    (told,) = remarks(check(workspace, "mead", tmp_path), "not_taken")
+    assert told.startswith("1 file is left out: .csv 1 (odd.csv)")
 
 
 def test_hidden_and_unspeakable_files_are_not_counted(workspace: Workspace, tmp_path: Path) -> None:

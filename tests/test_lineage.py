@@ -56,6 +56,50 @@ def test_manifest_snapshot_and_lock_are_one_number(workspace: Workspace) -> None
         DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
 
 
+def _dataset_of(workspace: Workspace) -> str:
+    write_tree(workspace.dataset("c"), {"clips.parquet": b"clips"})
+    workspace.corpus_file("c").write_text("name: c")
+    workspace.listing("c").write_text("{}")
+    workspace.preset.write_text(yaml.safe_dump(load_preset("sample").model_dump(mode="json")))
+    prepare_dvc_workspace(workspace, "sample", ["c"])
+    return build_manifest(workspace.dataset("c"), workspace.manifest("c")).digest
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["first", "again"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".dvc/tmp/rwlock", b""),
+        (".dvc/tmp/rwlock", b'{"write": {"/some'),
+        (".dvc/tmp/rwlock", bytes(40)),
+        ("dvc.lock", b""),
+        ("dvc.lock", b"schema: '2.0'\nstages:\n  dataset@c:\n   cmd: [a"),
+        ("dvc.lock", bytes(40)),
+        (".dvc/config", b""),
+        ("params.yaml", b""),
+        ("dvc.yaml", b""),
+    ],
+)
+def test_what_a_kill_left_of_dvcs_files_is_mended_by_the_next_run(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture, name: str, content: bytes, recorded: bool
+) -> None:
+    expected, dvc = _dataset_of(workspace), DvcRepository(root=str(workspace.home))
+    if recorded:
+        dvc.commit(dvc_stage("c"))
+    damaged = workspace.home / name
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_bytes(content)
+    is_state = name in (".dvc/tmp/rwlock", "dvc.lock")
+    if is_state:
+        with pytest.raises(PermanentError, match=f"{name}: DVC cannot read it.*rename it"):
+            dvc.commit(dvc_stage("c"))
+    prepare_dvc_workspace(workspace, str(workspace.preset), ["c"])
+    assert dvc.commit(dvc_stage("c")) == expected
+    aside = list(damaged.parent.glob(f"{damaged.name}.damaged-*"))
+    assert [path.read_bytes() for path in aside] == ([content] if is_state else [])
+    assert any(str(damaged) in record.getMessage() for record in caplog.records) == is_state
+
+
 @given(TREES)
 def test_the_digest_does_not_depend_on_the_order_of_files(tree: dict[str, bytes]) -> None:
     entries = [(name, str(hash(content))) for name, content in tree.items()]

@@ -102,6 +102,20 @@ def test_a_training_clip_near_a_held_out_clip_leaks_whatever_else_that_is_a_copy
     assert set(excluded) == {"three/s/c"} and "two/s/b" in excluded["three/s/c"].detail
 
 
+def test_a_clip_that_serves_as_style_leaks_as_any_other_and_gives_way_to_one_with_a_voice() -> None:
+    mute = {"status": "rejected", "reason": "no_audio"}
+    rows = [
+        row("held", "one", "test", slice(0, 0)),
+        row("a", "one", "train", slice(0, 10), **mute),
+        row("b", "one", "train", slice(100, 190), **mute, emotion="happy"),
+        row("c", "one", "train", slice(100, 200)),
+        row("d", "one", "train", slice(180, 256), **mute),
+    ]
+    excluded = excluded_copies(rows, frozenset({"one"}), QualityConfig(), frozenset({"one/s/a", "one/s/b", "one/s/d"}))
+    assert {clip: one.reason for clip, one in excluded.items()} == {"one/s/a": "leaking_copy", "one/s/b": "copy"}
+    assert not excluded_copies(rows, frozenset({"one"}), QualityConfig())
+
+
 def test_only_accepted_clips_of_different_splits_leak() -> None:
     rows = [row("a", "one", "test", slice(0, 0)), row("b", "two", "train", slice(0, 10))]
     assert dict(find_leaks(rows, QualityConfig()).copies) == {"two/s/b": "one/s/a"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import CorpusEntry, add_corpus, load_corpus, new_entry
+from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation import clip_scores
 from magictalk_core.evaluation.clip_scores import write_summary
 from magictalk_core.evaluation.generate import motion_rows
@@ -235,6 +237,19 @@ def test_trackers_are_those_of_the_rows_whatever_auto_means_now(page: str) -> No
 
 def test_speech_features_are_those_that_were_packed(page: str) -> None:
     assert fact(page, "Speech features") == FEATURE
+
+
+def test_without_a_test_clip_the_report_shows_what_there_is(finished: Workspace, tmp_path: Path) -> None:
+    """Scores and videos that lie there are those of another selection of corpora."""
+    home = Workspace(tmp_path / "home")
+    shutil.copytree(finished.home, home.home)
+    shown = assemble_report(home, ["made", "spare"], PRESET).path.read_text(encoding="utf-8")
+    assert "Nothing is scored yet." in shown and '<section id="videos"' not in shown
+    assert ["used for training", "1", "0.1"] in rows(section(shown, "data"))
+    shutil.rmtree(home.tables)
+    assert assemble_report(home, ["made", "spare"], PRESET).path.read_text(encoding="utf-8") == shown
+    with pytest.raises(PermanentError, match=r"no scores at .*summary\.csv: type `magictalk run"):
+        assemble_report(home, ["filmed", "made", "spare"], PRESET)
 
 
 def test_the_seed_is_that_of_generation(page: str) -> None:

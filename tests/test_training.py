@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,14 +12,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_fixtures import BLIND, FEATURES, build, preset, write_tables
+from training_fixtures import BLIND, FEATURE_ID, FEATURES, SPEAKERS, build, preset, write_tables
 
-from magictalk_core.config import TrainingSetConfig
+from magictalk_core.config import QualityConfig, TrainingSetConfig
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.errors import MagicTalkError, PermanentError, UserError
 from magictalk_core.models.emodiff.family import EMODIFF
 from magictalk_core.models.emodiff.model import EmoDiffModel
-from magictalk_core.models.emodiff.task import EmoDiffTask
+from magictalk_core.models.emodiff.styles import StyleBank
+from magictalk_core.models.emodiff.task import DenoisingWindows, EmoDiffTask
 from magictalk_core.models.families import family_named
 from magictalk_core.training.fit import average_decay, learning_rate
 from magictalk_core.training.run import current_run, finished_run, run_digest, train
@@ -26,6 +28,7 @@ from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.training_set.assemble import training_corpora
 from magictalk_core.training_set.build import build_training_set
 from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.training_set.style_clips import style_clips
 from magictalk_core.vocabulary.arkit import STATE_NAMES
 from magictalk_core.workspace import Workspace
 
@@ -134,6 +137,71 @@ def test_the_identity_of_a_run_leaves_out_what_changes_nothing(data: Path) -> No
     assert digest(training={"keep_checkpoints": 9}) == base
     assert digest(sampling={"guidance": 0.7, "sampler": "ddim", "evaluations": 9}) == base
     assert digest(network={"hidden": 64}) != base and digest(training={"epochs": 3}) != base
+
+
+def test_a_clip_of_the_test_split_trains_nothing_again_and_one_of_another_does(data: Path, tmp_path: Path) -> None:
+    first = train(EMODIFF, preset(), data, tmp_path / "out", MemoryTracker())
+    sets = {
+        "with another test speaker": build(tmp_path / "a", speakers=SPEAKERS | {"w4": "test"}),
+        "with a changed test clip": build(tmp_path / "b", shifted={"toy/w3-sad/1": 0.1}),
+        "with a changed training clip": build(tmp_path / "c", shifted={"toy/m2-sad/1": 0.1}),
+        "with a changed validation clip": build(tmp_path / "d", shifted={"toy/w2-sad/1": 0.1}),
+    }
+    assert len({info.digest for info in sets.values()}) == 4, "the digest of the whole set tells all of them apart"
+    found = {}
+    for name, folder in zip(sets, "abcd", strict=True):
+        tracker = MemoryTracker()
+        trained = train(EMODIFF, preset(), tmp_path / folder / "set", tmp_path / "out", tracker)
+        found[name] = (len(tracker.logged["metrics"]) > 0, trained.path == first.path)
+    trains_nothing, trains = (False, True), (True, False)
+    assert found == dict(zip(sets, (trains_nothing, trains_nothing, trains, trains), strict=True))
+
+
+def test_a_training_sees_the_same_numbers_whatever_the_test_split_holds(data: Path, tmp_path: Path) -> None:
+    """Speakers of the test split before and between those that are learned from change no bit of a model."""
+    first = train(EMODIFF, preset(), data, tmp_path / "one", MemoryTracker())
+    others = {"m1": "train", "m2": "train", "w1": "train", "w2": "val"}
+    build(tmp_path / "b", speakers=others)
+    second = train(EMODIFF, preset(), tmp_path / "b" / "set", tmp_path / "two", MemoryTracker())
+    assert second.weights_md5 == first.weights_md5
+
+
+def test_a_clip_without_a_voice_gives_its_style_and_no_speech(tmp_path: Path) -> None:
+    voiceless = tuple(f"toy/{who}-happy/{take}" for who in ("m1", "m2", "w1") for take in (1, 2))
+    tables = write_tables(tmp_path / "tables", voiceless=voiceless)
+    info = build_training_set(
+        {"toy": tables}, preset().training_set, FEATURE_ID, tmp_path / "set", styles=frozenset(voiceless)
+    )
+    assert info.counts["clips"] == 14 and info.counts["clips_style_only"] == 6
+    data = TrainingSet.open(tmp_path / "set")
+    rows = data.index.set_index("clip_id")
+    assert set(rows.index[rows["use"] == "style"]) == set(voiceless)
+    windows = DenoisingWindows(data, preset().emodiff.network, preset().emodiff.training)
+    spoken = np.asarray(np.isfinite(np.asarray(data.features)).all(axis=1))
+    assert spoken.sum() == 14 * 40 and spoken[windows.places(windows.order.starts).numpy()].all()
+    assert np.isfinite(data.normalizer["features"]["mean"]).all()
+    trained = train(EMODIFF, preset(), tmp_path / "set", tmp_path / "out", MemoryTracker())
+    styles = StyleBank.load(trained.path)
+    smile = data.channels.index("mouthSmileLeft")
+    assert styles.frames("happy")[:, smile].min() > 0.7 and styles.frames("sad")[:, smile].max() < 0.2
+
+
+def test_a_rejected_clip_serves_as_style_only_where_nothing_but_the_voice_is_wrong() -> None:
+    good = {"status": "rejected", "reason": "no_audio", "split": "train", "n_frames": 50, "duration_s": 2.0}
+    good |= {"loudest_dbfs": None, "audio_excess_s": None, "face_share": 1.0, "second_face_share": 0.0}
+    good |= {"face_px": 200.0, "sharpness": 50.0, "yaw_deg": 5.0, "frozen_share": 0.0}
+    rows = {
+        "mute": good,
+        "silent": good | {"reason": "silent", "loudest_dbfs": -math.inf, "audio_excess_s": -1.0},
+        "accepted": good | {"status": "ok", "reason": None},
+        "no face": good | {"reason": "no_face"},
+        "also without a face": good | {"face_share": 0.1},
+        "held out": good | {"split": "test"},
+        "not decoded": good | {"n_frames": None},
+        "withdrawn": good | {"status": "withdrawn"},
+    }
+    found = style_clips(({"clip_id": name} | row for name, row in rows.items()), QualityConfig())
+    assert found == {"mute", "silent"}
 
 
 def test_another_guidance_trains_nothing_again(data: Path, tmp_path: Path) -> None:

@@ -61,10 +61,11 @@ def lip_preset(
     return Preset.model_validate(values)
 
 
-def _clip_row(clip_id: str, speaker: str, emotion: str, split: str) -> dict[str, Any]:
+def _clip_row(clip_id: str, speaker: str, emotion: str, split: str, has_voice: bool = True) -> dict[str, Any]:
     known = {"clip_id": clip_id, "corpus": "toy", "shard": speaker, "speaker": speaker, "source": clip_id}
     known |= {"emotion": emotion, "licence": "CC0", "raw_path": f"{clip_id}.mp4", "raw_md5": "0" * 32, "split": split}
-    return dict.fromkeys(CLIPS.names) | known | {"status": "ok"}
+    verdict = {"status": "ok"} if has_voice else {"status": "rejected", "reason": "no_audio", "n_frames": 40}
+    return dict.fromkeys(CLIPS.names) | known | verdict
 
 
 def _frames(clip_id: str, states: np.ndarray, lost: tuple[int, ...], tracker: str) -> pd.DataFrame:
@@ -90,11 +91,15 @@ def write_tables(
     tracker: str = "toy/1",
     shards: int = 1,
     late: dict[str, int] | None = None,
+    speakers: dict[str, str] | None = None,
+    voiceless: tuple[str, ...] = (),
+    shifted: dict[str, float] | None = None,
 ) -> CorpusTables:
-    """Two clips per speaker and emotion. `lost`: clip id to frames without a face; `late`: frames of a late mouth."""
+    """Two clips per speaker and emotion. `lost`: clip id to frames without a face; `late`: frames of a late mouth;
+    `speakers`: speaker to split; `voiceless`: clips without sound; `shifted`: clip id to what is added to its smile."""
     random = np.random.default_rng(7)
     clips, frames, speech = [], [], []
-    for speaker, split in SPEAKERS.items():
+    for speaker, split in (speakers or SPEAKERS).items():
         for emotion in ("happy", "sad"):
             for take in (1, 2):
                 clip = f"toy/{speaker}-{emotion}/{take}"
@@ -103,8 +108,11 @@ def write_tables(
                 states += random.uniform(0, 0.05, states.shape).astype(np.float32)
                 states[:, STATE_NAMES.index("jawOpen")] = 1 / (1 + np.exp(-2 * features[:, 0]))
                 states[:, STATE_NAMES.index("mouthSmileLeft")] = 0.8 if emotion == "happy" else 0.05
-                clips.append(_clip_row(clip, speaker, emotion, split))
+                states[:, STATE_NAMES.index("mouthSmileLeft")] += (shifted or {}).get(clip, 0.0)
+                clips.append(_clip_row(clip, speaker, emotion, split, clip not in voiceless))
                 frames.append(_frames(clip, states, (lost or {}).get(clip, ()), tracker))
+                if clip in voiceless:
+                    continue
                 index = np.arange(frames_per_clip, dtype=np.int32)
                 heard = np.roll(features, -(late or {}).get(clip, 0), axis=0)
                 vectors = pa.array(list(heard), type=pa.list_(pa.float32()))

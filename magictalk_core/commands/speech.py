@@ -89,5 +89,6 @@ def _steps(samples: NDArray[np.float32], feature: str, logits: bool) -> NDArray[
     from magictalk_core.speech.extractor import floored_log_probabilities, raw_logits
     from magictalk_core.speech.published import load_model
 
-    values = raw_logits(load_model(feature), [np.clip(np.nan_to_num(samples), -1.0, 1.0).astype(np.float32)])[0]
+    clean = np.clip(np.nan_to_num(samples), -1.0, 1.0).astype(np.float32)
+    values = raw_logits(load_model(feature), [feature_spec(feature).levelled(clean)])[0]
     return values if logits else floored_log_probabilities(values)

@@ -86,11 +86,12 @@ def _render_sample(motion: NDArray[np.float32], path: Path, family: str, caption
 
 
 def _run(options: argparse.Namespace) -> None:
+    from magictalk_core.training.enduring import EnduringTracker
     from magictalk_core.training.run import train
     from magictalk_core.training.tracking import MemoryTracker, MlflowTracker
 
     tags = dict(tag.split("=", 1) for tag in options.tag)
-    tracker = MlflowTracker(options.tracking_uri) if options.tracking_uri else MemoryTracker()
+    tracker = EnduringTracker(MlflowTracker(options.tracking_uri)) if options.tracking_uri else MemoryTracker()
     began = time.monotonic()
     with _pipes() as pipes:
         if pipes is not None:
@@ -108,7 +109,13 @@ def _run(options: argparse.Namespace) -> None:
             pipes.report_asset_materialization(metadata=metadata, data_version=trained.weights_md5)
 
 
+_PATIENCE_WITH_MLFLOW = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+"""Its own are 7 tries with growing pauses, four minutes a call, in which nothing would be trained."""
+
+
 def main() -> int:
+    for name, value in _PATIENCE_WITH_MLFLOW.items():
+        os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         _run(_arguments())

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
 from magictalk_core.corpora.entry import CorpusEntry
-from magictalk_core.corpora.findings import Problem
-from magictalk_core.corpora.kinds import corpus_of, kind_of
-from magictalk_core.corpora.raw_files import AUDIO_SUFFIXES, LOCAL, VIDEO_SUFFIXES, scan_corpus
+from magictalk_core.corpora.findings import Problem, problem_of_unused
+from magictalk_core.corpora.kinds import corpus_of, is_unused, kind_of
+from magictalk_core.corpora.raw_files import AUDIO_SUFFIXES, HIDDEN, LOCAL, VIDEO_SUFFIXES, LeftOut, scan_corpus
 from magictalk_core.errors import MagicTalkError, UserError
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS
@@ -84,11 +84,22 @@ def check_corpus(workspace: Workspace, entry: CorpusEntry) -> CorpusCheck:
         root=str(entry.root),
         facts=findings.facts,
         tables=findings.tables,
-        problems=(*findings.problems, *(Problem(one.why, one.path, one.what) for one in left_out), *problems),
+        problems=(*findings.problems, *_not_taken(entry, files, left_out), *problems),
         found=_found(files),
         funnel=funnel,
         funnel_from=source,
     )
+
+
+def _not_taken(entry: CorpusEntry, files: Mapping[str, int], left_out: Sequence[LeftOut]) -> Iterator[Problem]:
+    """Every file of the corpus folder that nothing reads; faults of links and names one by one."""
+    yield from (Problem(one.why, one.path, one.what) for one in left_out if one.why != HIDDEN)
+    unused = [path for path in files if not path.startswith(LOCAL) and is_unused(entry, path)]
+    if unused:
+        yield problem_of_unused(unused, "no file of these kinds is read")
+    hidden = [one.path for one in left_out if one.why == HIDDEN and not one.path.startswith(LOCAL)]
+    if hidden:
+        yield problem_of_unused(hidden, "hidden files and folders are not looked at")
 
 
 def _found(files: Mapping[str, int]) -> Found:

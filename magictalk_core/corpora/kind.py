@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from magictalk_core.corpora.entry import AUTO_SPLIT, UNKNOWN_LICENCE, CorpusEntry
@@ -63,6 +64,9 @@ class CorpusKind:
     is_synthetic: bool = False
     """Whether the clips are made by a program, not filmed, where the user does not say."""
 
+    companions: frozenset[str] = frozenset()
+    """Suffixes of files that lie beside the clips and are read by others than `find_clips`, as its check."""
+
     archives: re.Pattern[str] | None = None
     """File names of the archives that it is published as; None: it is not published as archives."""
 
@@ -71,6 +75,12 @@ class CorpusKind:
 
     true_curves: Callable[[Corpus], pd.DataFrame] | None = None
     """The curves that animated the clips: clip_id, frame_index (25 per second) and MOTION_NAMES; None: nobody knows."""
+
+    def reads(self, path: str) -> bool:
+        """Whether a file of this name is looked at by anything."""
+        name = PurePosixPath(path)
+        is_archive = self.archives is not None and self.archives.fullmatch(name.name) is not None
+        return is_archive or name.suffix.lower() in self.suffixes | self.companions
 
     def resolve(self, entry: CorpusEntry) -> Corpus:
         """The corpus with the kind's usual values where the user said nothing.

@@ -14,7 +14,7 @@ from magictalk_core.corpora.sample.kind import SAMPLE
 from magictalk_core.corpora.talkinghead1kh.kind import TALKINGHEAD1KH
 from magictalk_core.errors import UserError
 
-__all__ = ["KINDS", "corpus_of", "kind_names", "kind_of"]
+__all__ = ["KINDS", "corpus_of", "is_unused", "kind_names", "kind_of"]
 
 KINDS: dict[str, CorpusKind] = {
     "mead": MEAD,
@@ -30,6 +30,11 @@ def kind_of(entry: CorpusEntry) -> CorpusKind:
     if entry.kind not in KINDS:
         raise UserError(f"`{entry.kind}` is no kind of corpus: expected {kind_names()}")
     return KINDS[entry.kind]
+
+
+def is_unused(entry: CorpusEntry, path: str) -> bool:
+    """Whether nothing reads the file at `path` below the corpus folder, as its name says."""
+    return not kind_of(entry).reads(path) and entry.root / path != entry.labels
 
 
 def kind_names(has: Callable[[CorpusKind], object] = lambda kind: True) -> str:

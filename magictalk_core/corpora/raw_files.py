@@ -21,9 +21,11 @@ from typing import NamedTuple
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "HIDDEN",
     "LIST_SUFFIXES",
     "LOCAL",
     "MEDIA_SUFFIXES",
+    "OTHER_SUFFIX",
     "VIDEO_SUFFIXES",
     "LeftOut",
     "RawFile",
@@ -35,12 +37,17 @@ __all__ = [
 
 logger = logging.getLogger("magictalk.corpora")
 
-VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m4v"))
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m4v", ".mts", ".m2ts", ".ts", ".wmv", ".asf", ".flv",
+     ".f4v", ".3gp", ".3g2", ".mxf", ".ogv", ".vob")
+)  # fmt: skip
 AUDIO_SUFFIXES = frozenset((".m4a", ".wav"))
 MEDIA_SUFFIXES = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 LIST_SUFFIXES = frozenset((".txt",))
 
 LOCAL = "@local/"
+
+HIDDEN, OTHER_SUFFIX = "hidden", "other_suffix"
 
 # Any other failure to follow a link is trouble of the machine, not of the link.
 _LEADS_NOWHERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES))
@@ -55,7 +62,8 @@ class RawFile(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """Something that looks like a file and does not count. `why`: broken_link, linked_folder, odd_link or no_utf8."""
+    """Something that looks like a file and does not count. `why`: broken_link, linked_folder, odd_link, no_utf8, hidden
+    or, where suffixes are asked for, other_suffix."""
 
     path: str
     why: str
@@ -79,15 +87,15 @@ def scan_folder(
         # `os.scandir` knows most of it without another system call.
         with os.scandir(folder) as entries:
             for found in entries:
-                if found.name.startswith("."):
-                    continue
                 path = f"{below}{found.name}"
-                if found.is_dir(follow_symlinks=False):
+                if found.name.startswith("."):
+                    left_out.append(LeftOut(_shown(path), HIDDEN, "hidden files and folders are not looked at"))
+                elif found.is_dir(follow_symlinks=False):
                     folders.append((found.path, f"{path}/"))
                 elif found.is_symlink() and (fault := _fault_of_link(found.path)):
                     left_out.append(LeftOut(_shown(path), *fault))
                 elif suffixes is not None and os.path.splitext(found.name)[1].lower() not in suffixes:
-                    continue
+                    left_out.append(LeftOut(_shown(path), OTHER_SUFFIX, "no file of this kind is read"))
                 elif not _is_utf8(path):
                     left_out.append(
                         LeftOut(_shown(path), "no_utf8", "no UTF-8 name, cannot stand in a table: rename it")
@@ -134,10 +142,11 @@ def _shown(path: str) -> str:
 
 
 def log_left_out(corpus: str, left_out: Iterable[LeftOut]) -> None:
-    """One warning for each reason: how many, and the first."""
+    """One warning for each reason: how many, and the first. What is hidden is so for a reason."""
     by_reason: dict[str, list[LeftOut]] = {}
     for one in sorted(left_out):
-        by_reason.setdefault(one.why, []).append(one)
+        if one.why != HIDDEN:
+            by_reason.setdefault(one.why, []).append(one)
     for why, group in by_reason.items():
         first = f"first {group[0].path}: {group[0].what}"
         logger.warning("%s: %d left out (%s), %s", corpus, len(group), why.replace("_", " "), first)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from magictalk_core.corpora.entry import CorpusEntry
-from magictalk_core.corpora.kinds import kind_of
-from magictalk_core.corpora.raw_files import RawFile, log_left_out, raw_file, scan_corpus
+from magictalk_core.corpora.kinds import is_unused, kind_of
+from magictalk_core.corpora.raw_files import OTHER_SUFFIX, RawFile, log_left_out, raw_file, scan_corpus
 from magictalk_core.errors import PermanentError
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.schema import SOURCE
@@ -33,7 +33,7 @@ def list_source(entry: CorpusEntry, local: Path, previous: pd.DataFrame | None, 
     if not entry.root.is_dir():
         raise PermanentError(f"corpus `{entry.name}`: its folder {entry.root} is not there: is the disk mounted?")
     listed, left_out = scan_corpus(entry.root, local, kind_of(entry).suffixes)
-    log_left_out(entry.name, left_out)
+    log_left_out(entry.name, (one for one in left_out if one.why != OTHER_SUFFIX or is_unused(entry, one.path)))
     known = _known(previous)
     changed = [key for key in listed if key not in known]
     for key in changed:

@@ -6,7 +6,12 @@ depend on the corpus. The price of exact shares in small corpora: a new speaker 
 fixed hash threshold would never move anybody, but leaves small corpora without test speakers; a user who needs a frozen
 split writes it into the labels file.
 
-**train**: everybody is in train. Kinds have further schemes of their own, from published lists: see their folders.
+**train**: everybody is in train.
+
+**clip**: clips are held out by the same rule, not speakers. What is scored is then a voice and a face that were learned
+from. **rank_or_clip**: by rank, and by clip where there is one speaker only, of whom nothing could be held out.
+
+Kinds have further schemes of their own, from published lists: see their folders.
 """
 
 from __future__ import annotations
@@ -20,7 +25,19 @@ from magictalk_core.vocabulary.clips import Split, Status
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_disjoint", "named_splits", "official_splits", "rank_splits", "speaker_splits"]
+__all__ = [
+    "CLIP",
+    "RANK_OR_CLIP",
+    "check_disjoint",
+    "clip_splits",
+    "is_split_by_clip",
+    "named_splits",
+    "official_splits",
+    "rank_splits",
+    "speaker_splits",
+]
+
+CLIP, RANK_OR_CLIP = "clip", "rank_or_clip"
 
 _TEST_SHARE = _VAL_SHARE = 0.15
 
@@ -50,6 +67,16 @@ def speaker_splits(speakers: Iterable[str], scheme: str) -> dict[str, Split]:
     return dict.fromkeys(everybody, Split.TRAIN) if scheme == "train" else rank_splits(everybody)
 
 
+def is_split_by_clip(scheme: str, speakers: Iterable[str]) -> bool:
+    """Whether single clips of `speakers` are held out, not speakers."""
+    return scheme == CLIP or (scheme == RANK_OR_CLIP and len(set(speakers)) == 1)
+
+
+def clip_splits(sources: Iterable[str]) -> dict[str, Split]:
+    """source -> split by the rank rule."""
+    return rank_splits(sources)
+
+
 def named_splits(speakers: Iterable[str], test: Set[str], val: Set[str]) -> dict[str, Split]:
     """speaker -> split where a list names the test and val speakers; of a list without val speakers 15 % of the others,
     by rank, are."""
@@ -67,9 +94,10 @@ def official_splits(videos: Iterable[str], val: set[str]) -> dict[str, Split]:
     return {v: Split.TEST if v in val else Split.VAL if v in chosen else Split.TRAIN for v in videos}
 
 
-def check_disjoint(clips: pd.DataFrame) -> list[str]:
+def check_disjoint(clips: pd.DataFrame, by_clip: Set[str] = frozenset()) -> list[str]:
     """What leaks between the splits of CLIPS rows: a speaker, source recording or raw file in more than one.
 
+    In the corpora `by_clip` clips are held out, and a speaker may be in several splits.
     Empty when nothing does. Withdrawn clips do not count. Files are compared by content, so a copy under another name
     and another speaker is found; across corpora only files are, since speaker names there are unrelated.
     """
@@ -80,7 +108,8 @@ def check_disjoint(clips: pd.DataFrame) -> list[str]:
         "source": ["corpus", "source"],
         "raw file with md5": ["raw_md5"],
     }.items():
-        for key, group in used.groupby(keys, sort=True):
+        looked_at = used[~used["corpus"].isin(by_clip)] if what == "speaker" else used
+        for key, group in looked_at.groupby(keys, sort=True):
             splits = sorted(set(group["split"]))
             if len(splits) > 1:
                 example = ", ".join(sorted(group.groupby("split")["clip_id"].min()))

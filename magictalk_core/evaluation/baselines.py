@@ -49,7 +49,7 @@ class NearestSpeech:
         """Every piece of every training segment, at every second frame."""
         numbers = data.normalizer["features"]
         mean, std = (np.array(numbers[k], np.float32) for k in ("mean", "std"))
-        rows = data.index[data.index["split"] == Split.TRAIN]
+        rows = data.spoken[data.spoken["split"] == Split.TRAIN]
         spans = zip(rows["start"].tolist(), rows["length"].tolist(), strict=True)
         starts = np.concatenate([np.arange(start, start + n - _PIECE + 1, 2) for start, n in spans])
         features = (np.asarray(data.features) - mean) / std

@@ -138,7 +138,8 @@ def _faces_and_emotions(
 ) -> tuple[list[Motion], list[str]]:
     """Coefficients (n, C) of the labelled clips of a split less the mean face of their speaker, and their emotions."""
     places = [data.channels.index(name) for name in names]
-    rows = data.index[(data.index["split"] == split) & data.index["emotion"].notna()]
+    spoken = data.spoken
+    rows = spoken[(spoken["split"] == split) & spoken["emotion"].notna()]
     motions, emotions = [], []
     for _, own in rows.groupby(["corpus", "speaker"], observed=True):
         segments = {

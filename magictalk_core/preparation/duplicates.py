@@ -38,9 +38,14 @@ def _are_views(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> bool:
 
 
 def _signed(rows: Sequence[dict[Any, Any]]) -> list[dict[Any, Any]]:
-    """Rows with a signature, in the order in which they are kept: by split, label and id."""
+    """Rows with a signature, in the order in which they are kept: by split, voice, label and id."""
     signed = (row for row in rows if row["signature"])
-    return sorted(signed, key=lambda row: (_KEEP_FIRST[Split(row["split"])], row["emotion"] is None, row["clip_id"]))
+    return sorted(signed, key=_rank)
+
+
+def _rank(row: Mapping[Any, Any]) -> tuple[int, bool, bool, str]:
+    split, is_voiceless = _KEEP_FIRST[Split(row["split"])], bool(row.get("is_voiceless"))
+    return split, is_voiceless, row["emotion"] is None, row["clip_id"]
 
 
 def _pairs(signed: Sequence[Mapping[Any, Any]], quality: QualityConfig) -> list[tuple[int, int]]:

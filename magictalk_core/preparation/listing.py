@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame, read_table, table_metadata, write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
-from magictalk_core.vocabulary.clips import Reason, Status
+from magictalk_core.vocabulary.clips import Reason, Split, Status
 from magictalk_core.work.clip_steps import failed_clips
 from magictalk_core.work.isolation import default_workers
 from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
@@ -29,6 +31,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = [
     "WrittenTable",
+    "accepted_by_split",
     "corpus_overview",
     "frame_count_mismatches",
     "observe_source",
@@ -157,6 +160,18 @@ def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
     shards = _shards(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
     return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
+
+
+def accepted_by_split(workspace: Workspace, corpora: Sequence[str]) -> dict[Split, int] | None:
+    """Accepted clips of each split over the finished clip tables; None where there is no table yet."""
+    tables = [path for path in map(workspace.clips_table, corpora) if path.is_file()]
+    if not tables:
+        return None
+    counts: Counter[str] = Counter()
+    for table in tables:
+        rows = read_frame(CLIPS, table, columns=["status", "split"])
+        counts.update(rows["split"][rows["status"] == Status.OK].tolist())
+    return {split: counts[split] for split in Split}
 
 
 def corpus_overview(workspace: Workspace) -> list[dict[str, Any]]:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from magictalk_core import __version__
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH
 from magictalk_core.evaluation.comparison import Comparison, read_comparisons
-from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS
+from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, test_clips
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.stand_ins import PORTRAIT, described, trackers_of
 from magictalk_core.evaluation.table import GROUND_TRUTH
@@ -27,7 +28,7 @@ from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import Command, CorpusSource, JawTrace, Provenance, VideoEntry, VideoNotMade
-from magictalk_core.report.report import write_report
+from magictalk_core.report.report import SUMMARY_COLUMNS, write_report
 from magictalk_core.report.training_use import training_use
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame
@@ -57,12 +58,16 @@ class WrittenReport:
 
 
 def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> WrittenReport:
-    """Write `report/report.html` from the tables, videos, curves and manifests of the workspace."""
+    """Write `report/report.html` from the tables, videos, curves and manifests of the workspace.
+
+    Where no clip is held out for tests nothing is scored or shown; what lies there is of other data.
+    """
     clips = pd.concat([read_frame(CLIPS, workspace.clips_table(c)) for c in corpora], ignore_index=True)
     trained, data = current_run(workspace.models(FAMILY)), TrainingSet.open(workspace.training_set)
-    summary = pd.read_csv(workspace.tables / "summary.csv")
-    comparisons = read_comparisons(workspace.videos / "comparison")
-    videos = _videos(workspace, clips, comparisons)
+    is_scored = bool(test_clips(workspace, corpora))
+    summary = _summary(workspace) if is_scored else pd.DataFrame(columns=list(SUMMARY_COLUMNS))
+    comparisons = read_comparisons(workspace.videos / "comparison") if is_scored else ()
+    videos = _videos(workspace, clips, comparisons) if is_scored else []
     path = write_report(
         workspace.report,
         funnel=funnel(clips, training_use(data, clips)),
@@ -84,6 +89,13 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
         },
     )
     return WrittenReport(path, file_md5(path))
+
+
+def _summary(workspace: Workspace) -> pd.DataFrame:
+    path = workspace.tables / "summary.csv"
+    if not path.is_file():
+        raise PermanentError(f"no scores at {path}: type `magictalk run --select tables/summary`, then this again")
+    return pd.read_csv(path)
 
 
 def _jaw(motion: NDArray[np.float32]) -> NDArray[np.float32]:

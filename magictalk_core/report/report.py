@@ -21,9 +21,9 @@ from magictalk_core.report.model import Command, Funnel, Provenance, ReportInput
 from magictalk_core.report.view import report_view
 from magictalk_core.storage.atomic import write_text
 
-__all__ = ["render_report", "write_report"]
+__all__ = ["SUMMARY_COLUMNS", "render_report", "write_report"]
 
-_SUMMARY_COLUMNS = ("method", "metric", "unit", "clips", "n", "mean", "low", "high", "stand_ins")
+SUMMARY_COLUMNS = ("method", "metric", "unit", "clips", "n", "mean", "low", "high", "stand_ins")
 _CURVE_COLUMNS = ("step", "metric", "value")
 
 
@@ -45,7 +45,7 @@ def _check_path(path: str, out_dir: Path) -> None:
 
 def render_report(inputs: ReportInputs) -> str:
     """The page as text. Looks at no file but its own template."""
-    _check_columns(inputs.scores_summary, _SUMMARY_COLUMNS, "scores_summary")
+    _check_columns(inputs.scores_summary, SUMMARY_COLUMNS, "scores_summary")
     _check_columns(inputs.loss_curves, _CURVE_COLUMNS, "loss_curves")
     environment = Environment(
         loader=PackageLoader("magictalk_core.report", "templates"),

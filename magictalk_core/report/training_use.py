@@ -36,7 +36,7 @@ class TrainingUse:
 
 def training_use(data: TrainingSet, clips: pd.DataFrame) -> TrainingUse:
     """From CLIPS rows of all corpora of a workspace."""
-    packed = data.index[data.index["split"] == Split.TRAIN]
+    packed = data.spoken[data.spoken["split"] == Split.TRAIN]
     frames = packed.groupby("clip_id", observed=True)["length"].sum()
     seconds = {str(clip): float(n) / FRAME_RATE for clip, n in frames.items()}
     left_out = pd.read_csv(data.path / LEFT_OUT)

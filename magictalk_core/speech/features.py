@@ -4,6 +4,9 @@ A DeepSpeech feature has 58 values per video frame: log(p + 1e-8) of the 29 clas
 the earlier step first. Log-probabilities, since the raw logits of a step may all be shifted by one number without
 meaning anything; with a floor, since far below it they hold noise; both steps, since at 25 frames per second an average
 would blur the bursts of plosives, and a model can still average for itself.
+
+Speech is brought to one level before it is heard (`level.py`): letters and bands of a voice 40 dB down are those of the
+same voice nearby. Published networks get ordinary levels as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from magictalk_core.media.audio import fit_length
 from magictalk_core.media.container import MediaError
 from magictalk_core.media.decode import read_audio
 from magictalk_core.speech.alignment import STEPS_PER_FRAME, stacked_steps
-from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, log_mel
+from magictalk_core.speech.level import ORDINARY_DBFS, at_speech_level
+from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, SPEECH_LEVEL, log_mel
 from magictalk_core.storage.schema import SPEECH
 from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
@@ -47,7 +51,8 @@ class FeatureSpec:
     `compute` takes 16 kHz mono clips and their frame counts and returns (frames, size) for each. No value lies outside
     `low` to `high`. `classes` is how many of the values belong to one step of a network that hears letters, 0 where no
     network is needed. `together`: the network is so large that clips go through it side by side, which is many times
-    faster; a clip's last bits then depend on its neighbours.
+    faster; a clip's last bits then depend on its neighbours. `ordinary`: dBFS of speech that stays at its level; None:
+    all of it is brought to one.
     """
 
     id: str
@@ -58,10 +63,16 @@ class FeatureSpec:
     high: float
     classes: int = 0
     together: bool = False
+    ordinary: tuple[float, float] | None = None
+
+    def levelled(self, samples: Samples) -> Samples:
+        """16 kHz mono samples at the level at which this feature hears them."""
+        return at_speech_level(samples, self.ordinary)
 
 
 def _log_mel(clips: Sequence[Samples], n_frames: Sequence[int]) -> list[Samples]:
-    return [log_mel(samples, frames) for samples, frames in zip(clips, n_frames, strict=True)]
+    levelled = (at_speech_level(samples) for samples in clips)
+    return [log_mel(samples, frames, SPEECH_LEVEL) for samples, frames in zip(levelled, n_frames, strict=True)]
 
 
 def _deepspeech(feature_id: str, clips: Sequence[Samples], n_frames: Sequence[int]) -> list[Samples]:
@@ -70,8 +81,9 @@ def _deepspeech(feature_id: str, clips: Sequence[Samples], n_frames: Sequence[in
     from magictalk_core.speech.published import load_model
 
     # Cut and padded to the video: 640 samples are two steps of either front end.
-    fitted = [fit_length(samples, frames * HOP) for samples, frames in zip(clips, n_frames, strict=True)]
-    batches = [fitted] if FEATURES[feature_id].together else [[samples] for samples in fitted]
+    spec = FEATURES[feature_id]
+    fitted = [fit_length(spec.levelled(samples), n * HOP) for samples, n in zip(clips, n_frames, strict=True)]
+    batches = [fitted] if spec.together else [[samples] for samples in fitted]
     logits = [values for batch in batches for values in raw_logits(load_model(feature_id), batch)]
     steps = (floored_log_probabilities(values) for values in logits)
     return [stacked_steps(values, frames) for values, frames in zip(steps, n_frames, strict=True)]
@@ -83,16 +95,17 @@ _LOUDEST = 30.0
 """Natural log units above a clip's level that a log-mel band cannot reach with samples in [-1, 1]."""
 
 
-def _network(feature_id: str, together: bool = True) -> FeatureSpec:
-    compute = partial(_deepspeech, feature_id)
-    return FeatureSpec(feature_id, STEPS_PER_FRAME * _CLASSES, "1", compute, _LOG_FLOOR, 0.0, _CLASSES, together)
+def _network(feature_id: str, is_published: bool = True) -> FeatureSpec:
+    compute, ordinary = partial(_deepspeech, feature_id), ORDINARY_DBFS if is_published else None
+    size = STEPS_PER_FRAME * _CLASSES
+    return FeatureSpec(feature_id, size, "2", compute, _LOG_FLOOR, 0.0, _CLASSES, is_published, ordinary)
 
 
 FEATURES: dict[str, FeatureSpec] = {
     spec.id: spec
     for spec in (
-        FeatureSpec("logmel-29-1", BANDS, "1", _log_mel, FLOOR, _LOUDEST),
-        _network("deepspeech-small-1", together=False),
+        FeatureSpec("logmel-29-1", BANDS, "2", _log_mel, FLOOR, _LOUDEST),
+        _network("deepspeech-small-1", is_published=False),
         _network("deepspeech-0.9.3"),
         _network("deepspeech-0.9.3-tflite"),
         _network("deepspeech-0.1.0"),

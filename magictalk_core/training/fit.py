@@ -134,7 +134,10 @@ def _step(task: TrainingTask, state: TrainerState, config: TrainingConfig, steps
     with _autocast(config, processes.device):
         loss = task.training_loss(state.network, state.step, (processes.rank, processes.count))
     if not torch.isfinite(loss):
-        raise PermanentError(f"the loss is {loss.item()} at step {state.step}: lower the learning rate")
+        raise PermanentError(
+            f"the loss is {loss.item()} at step {state.step}: lower training.learning_rate (now "
+            f"{config.learning_rate:g}) in the preset"
+        )
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     processes.average_gradients(state.network)

@@ -59,9 +59,12 @@ class TrainedModel:
 def run_digest(
     family: ModelFamily, settings: FamilySettings, data: TrainingSet, models: Mapping[str, Path] | None = None
 ) -> str:
-    """The identity of a training: family, version, the settings that matter, the data, the models it learns from."""
+    """The identity of a training: family, version, the settings that matter, what it learns from and which models.
+
+    The test split is no part of it: `TrainingSet.learned`.
+    """
     needed = {name: file_md5(path / "model.safetensors") for name, path in (models or {}).items()}
-    work = {"family": family.name, "version": family.version, "data": data.info["digest"], "needs": needed}
+    work = {"family": family.name, "version": family.version, "data": data.info["learned"], "needs": needed}
     return digest_of({**work, "settings": family.learned_from(settings)})
 
 
@@ -110,7 +113,7 @@ def train(
     lock = held_or_refused(run / ".lock", f"the training {run}") if processes.is_first else nullcontext()
     with lock:
         if not processes.agreed((run / "result.json").is_file()):
-            task = family.build(settings, data, models)
+            task = family.build(settings, data.learned(), models)
             run_id = ""
             if processes.is_first:
                 write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
@@ -138,9 +141,10 @@ def _open_tracking(
     note = run / "mlflow_run.json"
     known = json.loads(note.read_text(encoding="utf-8"))["run_id"] if note.is_file() else None
     run_id = tracker.start(f"magictalk/{family.name}", run.name[:12], known)
-    write_text(note, json.dumps({"run_id": run_id}))
+    if run_id:
+        write_text(note, json.dumps({"run_id": run_id}))
     tracker.tags({"code_version": family.version, "config_digest": run.name, **tags})
-    if known is None:
+    if known is None or run_id != known:
         values = settings.model_dump(mode="json").items()
         tracker.params({f"{part}.{name}": value for part, section in values for name, value in section.items()})
         tracker.params({"feature_id": data.info["feature_id"], "tracker_kind": data.info["tracker_kind"]})

@@ -11,9 +11,11 @@ from typing import Any, Protocol
 
 __all__ = ["MemoryTracker", "MlflowTracker", "RunTracker"]
 
+logger = logging.getLogger("magictalk.training")
+
 
 class RunTracker(Protocol):
-    """One training run. `start` with the id of an interrupted run goes on with it."""
+    """One training run. `start` with the id of an interrupted run goes on with it, where it is still there."""
 
     def start(self, experiment: str, name: str, run_id: str | None) -> str: ...
     def params(self, values: Mapping[str, Any]) -> None: ...
@@ -55,6 +57,8 @@ class MemoryTracker:
 
 
 _SQLITE = "sqlite:///"
+_DELETED, _UNKNOWN = "deleted", "RESOURCE_DOES_NOT_EXIST"
+"""MLflow's words for what somebody removed."""
 
 
 class MlflowTracker:
@@ -83,18 +87,36 @@ class MlflowTracker:
         return MlflowClient(self._uri)
 
     def start(self, experiment: str, name: str, run_id: str | None) -> str:
-        found = self._client.get_experiment_by_name(experiment)
-        if found is None:
-            location = self._artifacts.as_uri() if self._artifacts else None
-            experiment_id = self._client.create_experiment(experiment, artifact_location=location)
-        else:
-            experiment_id = found.experiment_id
-        if run_id is not None:
+        """The run `run_id`, or a new one where there is none or somebody removed it."""
+        experiment_id = self._experiment(experiment)
+        if run_id is not None and self._is_there(run_id):
             self._client.update_run(run_id, status="RUNNING")
             self._run_id = run_id
-        else:
-            self._run_id = self._client.create_run(experiment_id, run_name=name).info.run_id
+            return run_id
+        if run_id is not None:
+            logger.warning("the MLflow run %s of this training is gone: going on in a new one", run_id)
+        self._run_id = self._client.create_run(experiment_id, run_name=name).info.run_id
         return self._run_id
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            location = self._artifacts.as_uri() if self._artifacts else None
+            return str(self._client.create_experiment(name, artifact_location=location))
+        if found.lifecycle_stage == _DELETED:
+            logger.warning("the MLflow experiment %s was deleted: it is restored for this training", name)
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _is_there(self, run_id: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return bool(self._client.get_run(run_id).info.lifecycle_stage != _DELETED)
+        except MlflowException as error:
+            if error.error_code == _UNKNOWN:
+                return False
+            raise
 
     def params(self, values: Mapping[str, Any]) -> None:
         from mlflow.entities import Param

@@ -9,14 +9,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from magictalk_core.config import DataSettings, TrainingSetConfig
+from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
-from magictalk_core.corpora.splits import check_disjoint
+from magictalk_core.corpora.splits import check_disjoint, is_split_by_clip
 from magictalk_core.errors import UserError
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.training_set.build import TrainingSetInfo, build_training_set
 from magictalk_core.training_set.copies import excluded_copies
 from magictalk_core.training_set.shard_clips import CorpusTables
+from magictalk_core.training_set.style_clips import style_clips
 from magictalk_core.training_set.sync_gate import OpenJudge, SyncGate
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
@@ -55,12 +57,13 @@ def assemble_training_set(
     wanted = training_corpora(workspace, corpora, config)
     tables = {corpus: corpus_tables(workspace, corpus) for corpus in wanted}
     # All corpora are looked at: evaluation uses the held-out clips of every one.
-    everywhere = _clips(corpus_tables(workspace, corpus) for corpus in corpora)
-    excluded = excluded_copies(everywhere.to_dict("records"), frozenset(wanted), settings.quality)
+    everywhere = _clips(corpus_tables(workspace, corpus) for corpus in corpora).to_dict("records")
+    styles = style_clips((row for row in everywhere if row["corpus"] in wanted), settings.quality)
+    excluded = excluded_copies(everywhere, frozenset(wanted), settings.quality, styles)
     for one in excluded.values():
         logger.info("%s is left out of the training set: %s", one.clip_id, one.detail)
     gate = SyncGate.open(config.sync_gate, open_judge, workspace.home / "models") if config.sync_gate.expert else None
-    return build_training_set(tables, config, settings.speech.feature, workspace.training_set, excluded, gate)
+    return build_training_set(tables, config, settings.speech.feature, workspace.training_set, excluded, gate, styles)
 
 
 def _clips(tables: Iterable[CorpusTables]) -> pd.DataFrame:
@@ -72,4 +75,9 @@ def split_leaks(workspace: Workspace, corpora: Sequence[str]) -> list[str]:
     """What is in more than one split of the training set: a speaker, a recording, a file; empty in a sound one."""
     packed = set(pq.read_table(workspace.training_set / "index.parquet", columns=["clip_id"])["clip_id"].to_pylist())
     clips = _clips([corpus_tables(workspace, corpus) for corpus in corpora])
-    return check_disjoint(clips[clips["clip_id"].isin(packed)])
+    by_clip = {
+        str(corpus)
+        for corpus, rows in clips.groupby("corpus")
+        if is_split_by_clip(corpus_of(load_corpus(workspace, str(corpus))).split, rows["speaker"])
+    }
+    return check_disjoint(clips[clips["clip_id"].isin(packed)], by_clip)

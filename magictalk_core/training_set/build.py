@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,13 @@ from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.training_set.dataset import LEFT_OUT, SYNC_GATE, TRAINING_SET_VERSION
 from magictalk_core.training_set.gaps import bridged, stretches
+from magictalk_core.training_set.learned import learned_digest
 from magictalk_core.training_set.packing import Packer
 from magictalk_core.training_set.shard_clips import (
     ClipArrays,
     CorpusTables,
     distinct_values,
+    feature_size,
     seen_channels,
     shard_clips,
 )
@@ -50,8 +51,8 @@ class TrainingSetInfo:
 
 @dataclass(frozen=True)
 class Excluded:
-    """Why an accepted clip is not in the training set. `reason`: copy, leaking_copy, out_of_sync, no_speech, too_short;
-    `detail`: in words, with the clip that it is a copy of."""
+    """Why a clip that is accepted, or serves as style, is not in the training set. `reason`: copy, leaking_copy,
+    out_of_sync, no_speech, too_short; `detail`: in words, with the clip that it is a copy of."""
 
     clip_id: str
     reason: str
@@ -85,51 +86,50 @@ def _moved(features: Motion, shift: int, n: int) -> tuple[Motion, NDArray[np.boo
     return features[np.clip(wanted, 0, len(features) - 1)], there
 
 
-def _segments(clip: ClipArrays, places: list[int], window: int, shift: int) -> Iterator[tuple[int, Motion, Motion]]:
-    """(first frame, states, features) of the stretches of a clip that hold a window."""
+def _segments(
+    clip: ClipArrays, places: list[int], window: int, shift: int
+) -> Iterator[tuple[int, Motion, Motion | None]]:
+    """(first frame, states, features) of the stretches of a clip that hold a window; no features without a voice."""
     motion, usable = bridged(clip.motion[:, places])
-    heard, there = _moved(clip.speech, shift, len(motion))
-    for start, end in stretches(usable & there):
+    heard = None
+    if clip.speech is not None:
+        heard, there = _moved(clip.speech, shift, len(motion))
+        usable = usable & there
+    for start, end in stretches(usable):
         if end - start >= window:
-            yield start, motion[start:end], heard[start:end]
+            yield start, motion[start:end], None if heard is None else heard[start:end]
 
 
 class _Builder:
     """Packs clip by clip, and notes what is not packed and why."""
 
-    def __init__(self, config: TrainingSetConfig, feature_id: str, gate: SyncGate | None) -> None:
-        self.config, self.feature_id, self.gate = config, feature_id, gate
+    def __init__(self, config: TrainingSetConfig, feature_id: str, gate: SyncGate | None, packer: Packer) -> None:
+        self.config, self.feature_id, self.gate, self.packer = config, feature_id, gate, packer
         self.verdicts: dict[str, ClipSync] = {}
         self.excluded: list[Excluded] = []
-        self.packer: Packer | None = None
 
     def add_corpus(
-        self, tables: CorpusTables, excluded: Mapping[str, Excluded], channels: list[str], out: Path, scratch: Path
-    ) -> int:
-        """Pack the accepted clips of a corpus; returns the size of a speech feature, 0 without a clip."""
+        self, tables: CorpusTables, excluded: Mapping[str, Excluded], styles: frozenset[str], channels: list[str]
+    ) -> None:
+        """Pack the accepted clips of a corpus, and the motion of `styles`."""
         clips = read_frame(CLIPS, tables.clips)
-        clips = clips[clips["status"] == Status.OK].set_index("clip_id", drop=False)
+        chosen = (clips["status"] == Status.OK) | clips["clip_id"].isin(styles)
+        clips = clips[chosen].set_index("clip_id", drop=False)
         self.excluded += [excluded[clip] for clip in clips.index if clip in excluded]
         wanted = clips.index.difference(list(excluded))
         places = [MOTION_NAMES.index(name) for name in channels]
         rows = {str(row["clip_id"]): row for row in clips.to_dict("records")}
-        here, size = set(), 0
-        for clip in shard_clips(tables, wanted):
+        here = set()
+        for clip in shard_clips(tables, wanted, styles):
             here.add(clip.clip_id)
-            size = clip.speech.shape[1]
-            if self.packer is None:
-                self.packer = Packer(out, scratch, len(channels), size)
-            self._add_clip(self.packer, clip, rows[clip.clip_id], places)
-        detail = "no frames or no sound"
-        self.excluded += [Excluded(clip, "no_speech", detail) for clip in sorted(set(wanted) - here)]
-        return size
+            self._add_clip(clip, rows[clip.clip_id], places)
+        for missing in sorted(set(wanted) - here):
+            self.excluded.append(Excluded(missing, "no_speech", "no frames or no sound"))
 
-    def close(self) -> None:
-        if self.packer is not None:
-            self.packer.close()
-
-    def _add_clip(self, packer: Packer, clip: ClipArrays, row: dict[Any, Any], places: list[int]) -> None:
-        sync = None if self.gate is None else self.gate(clip.motion, clip.speech, self.feature_id)
+    def _add_clip(self, clip: ClipArrays, row: dict[Any, Any], places: list[int]) -> None:
+        sync = None
+        if self.gate is not None and clip.speech is not None:
+            sync = self.gate(clip.motion, clip.speech, self.feature_id)
         if sync is not None:
             self.verdicts[clip.clip_id] = sync
             if not sync.kept:
@@ -138,7 +138,7 @@ class _Builder:
         labels = {k: row[k] for k in ("clip_id", "corpus", "speaker", "source", "emotion", "level", "split")}
         found = False
         for start, states, features in _segments(clip, places, self.config.window, sync.shift if sync else 0):
-            packer.add({**labels, "clip_start": start}, states, features)
+            self.packer.add({**labels, "clip_start": start}, states, features)
             found = True
         if not found:
             detail = f"no {self.config.window} frames with a face in a row"
@@ -152,11 +152,13 @@ def build_training_set(
     out: Path,
     excluded: Mapping[str, Excluded] | None = None,
     gate: SyncGate | None = None,
+    styles: frozenset[str] = frozenset(),
 ) -> TrainingSetInfo:
     """Pack the accepted clips of all corpora, without those that are `excluded` by id, and as the sync gate says.
 
-    Clips lie in the order of corpus and id. Raises `PermanentError` when features or tracker kinds would mix,
-    and when there is nothing to train on.
+    `styles` are rejected clips of which the motion is taken, for style. Clips lie in the order of corpus and id, those
+    of the test split last. Raises `PermanentError` when features or tracker kinds would mix, and when there is nothing
+    to train on.
     """
     # A corpus of which only the lists are here has no shard.
     here = {corpus: t for corpus, t in sorted(tables.items()) if t.frames}
@@ -165,15 +167,16 @@ def build_training_set(
     kind = _check_kinds(here, feature_id)
     seen = frozenset.intersection(*(seen_channels(t.frames) for t in here.values()))
     channels = [name for name in STATE_SETS[config.state] if name in seen]
+    size = feature_size([path for t in here.values() for path in t.speech])
     with (
         atomic_directory(out) as folder,
         tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as scratch,
-        closing(_Builder(config, feature_id, gate)) as builder,
+        closing(Packer(folder, Path(scratch), len(channels), size)) as packer,
     ):
-        pack = partial(builder.add_corpus, channels=channels, out=folder, scratch=Path(scratch))
-        sizes = {pack(t, excluded or {}) for t in here.values()} - {0}
-        packer = builder.packer
-        if packer is None or not packer.trains:
+        builder = _Builder(config, feature_id, gate, packer)
+        for one in here.values():
+            builder.add_corpus(one, excluded or {}, styles, channels)
+        if not packer.trains:
             raise PermanentError(
                 f"training set: no clip of the train split has {config.window} frames with a face in a row"
                 + (" and passes the sync gate: see training_set.sync_gate in the preset" if gate else "")
@@ -185,7 +188,7 @@ def build_training_set(
             "version": TRAINING_SET_VERSION,
             "channels": channels,
             "feature_id": feature_id,
-            "feature_size": sizes.pop(),
+            "feature_size": size,
             "tracker_kind": kind,
             "window": config.window,
             "stride": config.stride,
@@ -197,6 +200,7 @@ def build_training_set(
             counts["clips_speaker_mismatch"] = sum(not sync.kept for sync in builder.verdicts.values())
             counts["clips_speech_moved"] = sum(sync.shift != 0 for sync in builder.verdicts.values())
             info["sync_gate"] = {"expert": gate.digest, **config.sync_gate.model_dump(exclude={"expert"})}
+        info["learned"] = learned_digest(folder, info)
         files = [(p.name, file_md5(p)) for p in folder.iterdir()]
         info["digest"] = directory_md5([*files, ("info", json.dumps(info, sort_keys=True))])
         (folder / "info.json").write_text(json.dumps(info, indent=1), encoding="utf-8")

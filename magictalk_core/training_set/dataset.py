@@ -3,21 +3,23 @@
 ::
 
     training_set/
-      features.npy      (frames, F) speech features
+      features.npy      (frames, F) speech features; NaN in clips without a voice, which give styles alone
       states.npy        (frames, D) motion in natural units, channels as in info.json
-      index.parquet     one row per segment: clip, speaker, emotion, split, start, length
-      normalizer.json   mean and standard deviation per channel and per feature, of the training split
+      index.parquet     one row per segment: clip, speaker, emotion, split, use (speech or style), start, length
+      normalizer.json   mean and standard deviation per channel and per feature, of the training split's speech
       left_out.csv      accepted clips that are not in it, and why
-      info.json         channels, feature id, tracker kinds, window, corpus digests, counts, digest of all this
+      info.json         channels, feature id, tracker kinds, window, corpus digests, counts, digest of all this;
+                        `learned`: digest of what a training reads of it
       sync_gate.csv     with a sync gate only: the verdict on every clip, `speaker_mismatch` where it was left out
 
-A segment is a stretch of a clip without a lost face; no window crosses its ends. The bytes depend on the input alone.
+A segment is a stretch of a clip without a lost face; no window crosses its ends. Those of the test split lie last, so
+that what a training reads is the beginning of every array. The bytes depend on the input alone.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.vocabulary.clips import Split, Use
 
 __all__ = ["LEFT_OUT", "SYNC_GATE", "TRAINING_SET_VERSION", "TrainingSet", "out_of_sync"]
 
-TRAINING_SET_VERSION = "2"
+TRAINING_SET_VERSION = "3"
 SYNC_GATE = "sync_gate.csv"
 LEFT_OUT = "left_out.csv"
 
@@ -53,6 +56,11 @@ class TrainingSet:
         info = json.loads((path / "info.json").read_text(encoding="utf-8"))
         if info["version"] != TRAINING_SET_VERSION:
             raise PermanentError(f"{path}: training set version {info['version']}, expected {TRAINING_SET_VERSION}")
+        return cls.of(path, info)
+
+    @classmethod
+    def of(cls, path: Path, info: dict[str, Any]) -> TrainingSet:
+        """The arrays and tables at `path` with what is known of them, which lies beside them in the end."""
         return cls(
             path,
             info,
@@ -61,6 +69,17 @@ class TrainingSet:
             np.load(path / "states.npy", mmap_mode="r"),
             json.loads((path / "normalizer.json").read_text(encoding="utf-8")),
         )
+
+    @property
+    def spoken(self) -> pd.DataFrame:
+        """The rows of the index that have motion and speech; the others are for style alone."""
+        return self.index[self.index["use"] == Use.SPEECH]
+
+    def learned(self) -> TrainingSet:
+        """What a training may look at: everything but the test split. `info["learned"]` is the digest of it."""
+        index = self.index[self.index["split"] != Split.TEST]
+        frames = int(index["length"].sum())
+        return replace(self, index=index, features=self.features[:frames], states=self.states[:frames])
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.clips import Split, Use
 
 __all__ = ["Packer"]
 
@@ -65,10 +65,16 @@ class _Moments:
         return {"mean": mean.tolist(), "std": np.maximum(std, min_std).tolist()}
 
 
+def _is_learned(row: dict[str, Any]) -> bool:
+    """Whether windows of this segment are trained on."""
+    return bool(row["split"] == Split.TRAIN and row["use"] == Use.SPEECH)
+
+
 class Packer:
     """Segments as they come into scratch files, then, ordered by corpus, clip and place, into the arrays of the set.
 
-    So the set depends on its clips alone, not on the shards that they came in.
+    So the set depends on its clips alone, not on the shards that they came in. Those of the test split lie last: what
+    is learned from is the beginning of every array, whatever is added to the test split.
     """
 
     def __init__(self, folder: Path, scratch: Path, channels: int, features: int) -> None:
@@ -77,20 +83,27 @@ class Packer:
         self._came = {name: _Rows(scratch / f"{name}.npy", width) for name, width in self._widths.items()}
         self._rows: list[dict[str, Any]] = []
 
-    def add(self, labels: dict[str, Any], states: NDArray[np.float32], features: NDArray[np.float32]) -> None:
-        """One segment: states (n, D) and features (n, F)."""
-        self._rows.append({**labels, "start": self._came["states"].count, "length": len(states)})
+    def add(self, labels: dict[str, Any], states: NDArray[np.float32], features: NDArray[np.float32] | None) -> None:
+        """One segment: states (n, D) and features (n, F); without features it is for style alone."""
+        use = Use.SPEECH if features is not None else Use.STYLE
+        if features is None:
+            # Not zeros, which would be learned as silence by whoever took such frames for speech.
+            features = np.full((len(states), self._widths["features"]), np.nan, np.float32)
+        self._rows.append({**labels, "use": str(use), "start": self._came["states"].count, "length": len(states)})
         self._came["states"].append(states)
         self._came["features"].append(features)
 
     @property
     def trains(self) -> bool:
         """Whether there is anything to learn from."""
-        return any(row["split"] == Split.TRAIN for row in self._rows)
+        return any(map(_is_learned, self._rows))
 
     def finish(self, min_std: float) -> dict[str, int]:
         """Write the arrays, `index.parquet` and `normalizer.json`; returns counts for people."""
-        ordered = sorted(self._rows, key=lambda row: (row["corpus"], row["clip_id"], row["clip_start"]))
+        ordered = sorted(
+            self._rows,
+            key=lambda row: (row["split"] == Split.TEST, row["corpus"], row["clip_id"], row["clip_start"]),
+        )
         numbers = {name: self._write_ordered(name, ordered, min_std) for name in self._widths}
         (self._folder / "normalizer.json").write_text(json.dumps(numbers), encoding="utf-8")
         lengths = np.array([row["length"] for row in ordered])
@@ -98,8 +111,10 @@ class Packer:
         index = pd.DataFrame(ordered).assign(start=starts).astype({"level": "Int32"})
         table = pa.Table.from_pandas(index, preserve_index=False).replace_schema_metadata(None)
         pq.write_table(table, self._folder / "index.parquet")
-        counts = {f"segments_{split}": sum(row["split"] == split for row in ordered) for split in Split}
-        return counts | {"frames": int(lengths.sum()), "clips": len({row["clip_id"] for row in ordered})}
+        spoken = [row for row in ordered if row["use"] == Use.SPEECH]
+        counts = {f"segments_{split}": sum(row["split"] == split for row in spoken) for split in Split}
+        counts |= {"frames": int(lengths.sum()), "clips": len({row["clip_id"] for row in spoken})}
+        return counts | {"clips_style_only": len({row["clip_id"] for row in ordered}) - counts["clips"]}
 
     def close(self) -> None:
         """Of a set that is not finished: let go of the scratch files."""
@@ -113,7 +128,7 @@ class Packer:
         for row in rows:
             segment = came[row["start"] : row["start"] + row["length"]]
             written.append(segment)
-            if row["split"] == Split.TRAIN:
+            if _is_learned(row):
                 moments.add(segment)
         written.finish()
         return moments.numbers(min_std)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from magictalk_core.preparation.shard_rows import motion_rows, speech_rows
 from magictalk_core.vocabulary.arkit import STATE_NAMES
 
-__all__ = ["ClipArrays", "CorpusTables", "distinct_values", "seen_channels", "shard_clips"]
+__all__ = ["ClipArrays", "CorpusTables", "distinct_values", "feature_size", "seen_channels", "shard_clips"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class CorpusTables:
 
 @dataclass(frozen=True, eq=False)
 class ClipArrays:
-    """motion (n, 58) in MOTION_NAMES order, NaN where not measured; speech (m, F)."""
+    """motion (n, 58) in MOTION_NAMES order, NaN where not measured; speech (m, F), None of a clip for style alone."""
 
     clip_id: str
     motion: NDArray[np.float32]
-    speech: NDArray[np.float32]
+    speech: NDArray[np.float32] | None
 
 
 def distinct_values(paths: Sequence[Path], column: str) -> set[str]:
@@ -59,13 +59,22 @@ def seen_channels(paths: Sequence[Path]) -> frozenset[str]:
     return frozenset(seen)
 
 
-def shard_clips(tables: CorpusTables, wanted: pd.Index) -> Iterator[ClipArrays]:
-    """The clips of `wanted` ids that have motion and speech, shard by shard, by id inside a shard."""
+def feature_size(paths: Sequence[Path]) -> int:
+    """Values per frame in the first row of speech tables; 0 where none has a row."""
+    for path in paths:
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=1, columns=["features"]):
+            return len(batch["features"][0])
+    return 0
+
+
+def shard_clips(tables: CorpusTables, wanted: pd.Index, styles: frozenset[str] = frozenset()) -> Iterator[ClipArrays]:
+    """The clips of `wanted` ids that have motion and speech, shard by shard, by id inside a shard; of `styles` the
+    motion alone."""
     speech_of = {path.name: path for path in tables.speech}
     for path in sorted(tables.frames, key=lambda p: p.name):
-        if path.name not in speech_of:
-            continue
-        motion, speech = motion_rows(path), speech_rows(speech_of[path.name])
-        both = (motion.places.keys() & speech.places.keys()) & set(wanted)
-        for clip in sorted(both):
-            yield ClipArrays(clip, motion.values[motion.places[clip]], speech.values[speech.places[clip]])
+        motion = motion_rows(path)
+        speech = speech_rows(speech_of[path.name]) if path.name in speech_of else None
+        spoken = motion.places.keys() & speech.places.keys() & set(wanted) - styles if speech else set()
+        for clip in sorted(spoken | (motion.places.keys() & styles & set(wanted))):
+            heard = speech.values[speech.places[clip]] if speech and clip in spoken else None
+            yield ClipArrays(clip, motion.values[motion.places[clip]], heard)

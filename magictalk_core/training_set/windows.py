@@ -13,7 +13,7 @@ from magictalk_core.training_set.channels import coefficient_names, columns_of, 
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.training_set.normalizer import Normalizer
 from magictalk_core.training_set.speech_context import speech_around
-from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.clips import Split, Use
 
 __all__ = ["UNLABELLED", "TrainingFrames"]
 
@@ -55,8 +55,8 @@ class TrainingFrames:
         return columns_of(names, self.data.channels, "training set")
 
     def segments(self, split: Split, emotions: frozenset[str] | None = None) -> pd.DataFrame:
-        """Rows of the index of a split; with `emotions` those labelled so."""
-        chosen = (self.data.index["split"] == split).to_numpy()
+        """Rows of the index of a split that have speech; with `emotions` those labelled so."""
+        chosen = ((self.data.index["split"] == split) & (self.data.index["use"] == Use.SPEECH)).to_numpy()
         if emotions is not None:
             chosen = chosen & np.isin(self.emotions, sorted(emotions))
         return self.data.index[chosen]

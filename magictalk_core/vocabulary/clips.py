@@ -10,6 +10,7 @@ __all__ = [
     "Reason",
     "Split",
     "Status",
+    "Use",
     "clip_id",
     "hash_bucket",
     "safe_name",
@@ -27,6 +28,15 @@ class Split(StrEnum):
     TRAIN = "train"
     VAL = "val"
     TEST = "test"
+
+
+class Use(StrEnum):
+    """What a packed clip is for."""
+
+    SPEECH = "speech"
+    """Windows of motion and speech, and style."""
+    STYLE = "style"
+    """Style alone: there is motion, but no voice."""
 
 
 class Reason(StrEnum):

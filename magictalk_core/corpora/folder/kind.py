@@ -7,6 +7,7 @@ from magictalk_core.corpora.folder.check import check_folder
 from magictalk_core.corpora.folder.clips import find_clips
 from magictalk_core.corpora.kind import CorpusKind
 from magictalk_core.corpora.raw_files import MEDIA_SUFFIXES
+from magictalk_core.corpora.splits import CLIP, RANK_OR_CLIP
 
 __all__ = ["FOLDER"]
 
@@ -18,7 +19,7 @@ FOLDER = CorpusKind(
     check=check_folder,
     licence=UNKNOWN_LICENCE,
     terms="What the owner of the videos allows, and the people in them.",
-    splits=("rank", "train"),
+    splits=(RANK_OR_CLIP, "rank", CLIP, "train"),
     buckets=4,
     takes_labels=True,
 )

@@ -8,7 +8,7 @@ from magictalk_core.corpora.kind import CorpusKind
 from magictalk_core.corpora.mead.check import check_mead
 from magictalk_core.corpora.mead.clips import VIEWS, find_clips
 from magictalk_core.corpora.mead.splits import LITERATURE_SPLITS
-from magictalk_core.corpora.raw_files import MEDIA_SUFFIXES
+from magictalk_core.corpora.raw_files import LIST_SUFFIXES, MEDIA_SUFFIXES
 
 __all__ = ["MEAD"]
 
@@ -16,6 +16,7 @@ MEAD = CorpusKind(
     name="mead",
     summary="MEAD: actors, eight emotions, three levels, seven views",
     suffixes=MEDIA_SUFFIXES,
+    companions=LIST_SUFFIXES | {".json"},
     find_clips=find_clips,
     check=check_mead,
     licence="MEAD terms of use: non-commercial research only, no redistribution",

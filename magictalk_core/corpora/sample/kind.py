@@ -15,6 +15,7 @@ SAMPLE = CorpusKind(
     name="sample",
     summary="the sample corpus of this project, in MEAD's layout, with known curves",
     suffixes=MEDIA_SUFFIXES,
+    companions=frozenset((".parquet", ".md", "")),
     find_clips=find_clips,
     check=check_sample,
     licence="CC0 / public domain (NASA portrait, synthetic speech)",

@@ -44,7 +44,7 @@ def sample_of(
 
     Channels that are not modelled rest at 0. None without a validation segment.
     """
-    rows = data.index[data.index["split"] == Split.VAL]
+    rows = data.spoken[data.spoken["split"] == Split.VAL]
     if not len(rows):
         return None
     start, length = int(rows["start"].iloc[0]), int(rows["length"].iloc[0])

@@ -1,0 +1,48 @@
+"""What a run says, and leaves out, where nothing is held out: before the trainings, not after them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Set
+
+import dagster as dg
+
+from assets.evaluation import NEED_TEST_CLIPS
+from magictalk_core.errors import PermanentError
+from magictalk_core.vocabulary.clips import Split
+
+__all__ = ["without_what_needs_test_clips"]
+
+logger = logging.getLogger("magictalk.corpora")
+
+_REMEDY = (
+    "add speakers, set split=val and split=test in the labels CSV, or hold out clips of the same speakers "
+    "(`magictalk corpus add ... --split clip --replace`)"
+)
+
+
+def without_what_needs_test_clips(
+    wanted: Set[dg.AssetKey], selection: str | None, accepted: Mapping[Split, int] | None
+) -> set[dg.AssetKey]:
+    """`wanted` as far as it can be made from the `accepted` clips of each split; None: nobody knows yet.
+
+    Raises `PermanentError` where `selection` names what cannot.
+    """
+    names = {key.to_user_string() for key in wanted}
+    if accepted is None or not any(name.startswith("models/") or name in NEED_TEST_CLIPS for name in names):
+        return set(wanted)
+    if not accepted[Split.VAL]:
+        logger.warning("no accepted clip in the val split: the trainings measure no held-out loss; %s", _REMEDY)
+    if accepted[Split.TEST]:
+        return set(wanted)
+    asked = {part.strip("+") for part in (selection or "").replace(",", " ").split()} & NEED_TEST_CLIPS
+    if asked:
+        raise PermanentError(f"{min(asked)}: no accepted clip in the test split: {_REMEDY}")
+    left_out = sorted(names & NEED_TEST_CLIPS)
+    if left_out:
+        logger.warning(
+            "no accepted clip in the test split: models are trained, and %s are left out; %s",
+            ", ".join(left_out),
+            _REMEDY,
+        )
+    return {key for key in wanted if key.to_user_string() not in NEED_TEST_CLIPS}
