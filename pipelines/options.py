@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from magictalk_core.errors import UserError
+from magictalk_core.storage.outputs import must_take_files
 from magictalk_core.workspace import Workspace
-from pipelines.console import remember_workspace
+from pipelines.one_line import remember_workspace
 
-__all__ = ["CurveFormat", "Home", "Json", "PresetOption", "workspace_of"]
+__all__ = ["CurveFormat", "Home", "Json", "PresetOption", "workspace_of", "workspace_to_write"]
 
 Home = Annotated[Path | None, typer.Option("--home", help="workspace; default $MAGICTALK_HOME or ./data")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on standard output")]
@@ -27,4 +28,11 @@ def workspace_of(home: Path | None) -> Workspace:
     if workspace.home.exists() and not workspace.home.is_dir():
         raise UserError(f"{workspace.home}: a file, expected a folder: choose another with --home or $MAGICTALK_HOME")
     remember_workspace(workspace)
+    return workspace
+
+
+def workspace_to_write(home: Path | None) -> Workspace:
+    """As `workspace_of`, of a command that writes into it: one that cannot be written to is refused before the work."""
+    workspace = workspace_of(home)
+    must_take_files(workspace.home, f"--home {workspace.home}")
     return workspace

@@ -15,7 +15,7 @@ from magictalk_core.corpora.registry import new_entry
 from magictalk_core.corpora.sample.kind import SAMPLE
 from magictalk_core.errors import UserError
 from magictalk_core.vocabulary.clips import Split
-from magictalk_core.vocabulary.emotions import EMOTIONS
+from magictalk_core.vocabulary.emotions import EMOTION_ALIASES, EMOTIONS
 
 
 def mead_corpus(**options: object) -> Corpus:
@@ -168,7 +168,7 @@ def test_labels(tmp_path: Path) -> None:
     assert (one.split, two.split, three.split) == (Split.TRAIN, Split.TRAIN, Split.TEST)
 
 
-@pytest.mark.parametrize("alias", sorted(folder.EMOTION_ALIASES))
+@pytest.mark.parametrize("alias", sorted(EMOTION_ALIASES))
 def test_other_spellings_become_meads(alias: str, tmp_path: Path) -> None:
     entry = folder_corpus(tmp_path, f"path,emotion\na/one.mp4,{alias.upper()}\n")
     clips = folder.find_clips(entry, PATHS)

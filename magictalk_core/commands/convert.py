@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from magictalk_core.commands.untrusted import must_be_file
 from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION
 from magictalk_core.rig.curve_files import output_format, read_curves, safe_id, write_curves, write_frames
 from magictalk_core.rig.curves import resampled, smoothed, table_of_curves
+from magictalk_core.storage.outputs import must_be_writable
 
 __all__ = ["Converted", "convert_file"]
 
@@ -33,6 +35,8 @@ def convert_file(
     target = output_format(output, form)
     if output.resolve() == source.resolve():
         raise UserError(f"-o {output}: that is the input, which stays as it is: choose another name")
+    must_be_file(source, "file of curves")
+    must_be_writable(output)
     clips = read_curves(source, fps)
     if clip is not None:
         clips = [curves for curves in clips if curves.clip_id == clip]

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from magictalk_core.commands.untrusted import made_apart
+from magictalk_core.commands.untrusted import made_apart, must_be_file
 from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION, extract_video
 from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_weights, weight_files
 from magictalk_core.rig.curve_files import output_format, write_frames
+from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.clips import safe_name
@@ -57,8 +58,8 @@ def extract_file(
     target = output_format(output, form)
     if tracker not in _TRACKERS:
         raise UserError(f"--tracker {tracker}: expected one of {', '.join(_TRACKERS)}")
-    if not video.is_file():
-        raise UserError(f"{video}: no such video file")
+    must_be_file(video, "video file")
+    must_be_writable(output)
     for name in weight_files(tracker_id(cast(TrackerChoice, tracker))):
         resolve(name)  # fetched or missed here, not in the child
     limits = {"timeout_s": _LONGEST_S, "memory_gb": _TRACKING_GB}

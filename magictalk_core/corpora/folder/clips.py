@@ -17,7 +17,7 @@ from magictalk_core.corpora.records import ClipSource, Corpus
 from magictalk_core.corpora.splits import speaker_splits
 from magictalk_core.errors import UserError
 from magictalk_core.vocabulary.clips import Split, clip_id
-from magictalk_core.vocabulary.emotions import EMOTION_ALIASES, EMOTIONS
+from magictalk_core.vocabulary.emotions import EMOTIONS, emotion_named
 
 __all__ = ["Labels", "find_clips", "read_labels"]
 
@@ -88,7 +88,7 @@ def _add_row(
 
 
 def _emotion(text: str, where: str) -> str | None:
-    name = EMOTION_ALIASES.get(text.lower(), text.lower())
+    name = emotion_named(text)
     if not name:
         return None
     if name not in EMOTIONS:

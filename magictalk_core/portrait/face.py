@@ -1,0 +1,118 @@
+"""Which face of a portrait is moved, and what about it will not look well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from magictalk_core.errors import UserError
+from magictalk_core.faces.face_mesh import FaceMesh, MeshResult, load_face_mesh
+from magictalk_core.faces.head_pose import angles_of
+from magictalk_core.faces.solver import face_frame
+
+__all__ = ["PortraitFace", "find_face"]
+
+SMALL_PX = 100
+"""A face of fewer pixels gives a soft video."""
+
+_TURNED_DEG = {"pitch": 30.0, "yaw": 30.0, "roll": 20.0}
+"""From there on the warped picture shows that it is flat."""
+_ON_ITS_SIDE_DEG = 45.0
+_TURNS = {1: "a quarter to the left", 2: "by half", 3: "a quarter to the right"}
+_TOUCHING = 0.02
+"""Share of the face's width that counts as the border."""
+_SAME_FACE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class PortraitFace:
+    """Face `number` of `of`, the largest is 1; `landmarks` (468, 3) pixels of `rgb` (h, w, 3), which is the picture,
+    turned by right angles where the face lay on its side. `warnings`: what will not look well, one line each."""
+
+    rgb: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    number: int
+    of: int
+    warnings: tuple[str, ...]
+
+    def __str__(self) -> str:
+        low, high = self.landmarks[:, 0].min(), self.landmarks[:, 0].max()
+        middle = (low + high) / 2 / self.rgb.shape[1]
+        where = "left" if middle < 1 / 3 else "right" if middle > 2 / 3 else "middle"
+        return f"{self.number} of {self.of}, {high - low:.0f} px wide, {where}"
+
+
+def find_face(rgb: NDArray[np.uint8], number: int | None = None) -> PortraitFace:
+    """The face of that number, the largest by default. Raises `UserError` where it is not there.
+
+    A picture in which no face stands upright is tried on its other sides.
+    """
+    mesh = load_face_mesh()
+    turns, faces = 0, _distinct(mesh.find_all(rgb))
+    if not faces or abs(_angles(faces[0])["roll"]) > _ON_ITS_SIDE_DEG:
+        turns, faces = _upright(mesh, rgb) or (turns, faces)
+        rgb = np.ascontiguousarray(np.rot90(rgb, turns))
+    if not faces:
+        raise UserError(f"no face found; expected a picture with one face, frontal, at least {SMALL_PX} px wide")
+    chosen = 1 if number is None else number
+    if not 1 <= chosen <= len(faces):
+        raise UserError(f"--face {chosen}: the picture has {len(faces)}, the largest is --face 1")
+    warnings = _warnings(faces[chosen - 1], rgb)
+    if turns:
+        warnings.insert(0, f"the face did not stand upright: the picture is turned {_TURNS[turns]}")
+    if len(faces) > 1 and number is None:
+        warnings.insert(0, f"{len(faces)} faces, the largest is taken: --face 2 takes the next one")
+    return PortraitFace(rgb, faces[chosen - 1].landmarks, chosen, len(faces), tuple(warnings))
+
+
+def _upright(mesh: FaceMesh, rgb: NDArray[np.uint8]) -> tuple[int, list[MeshResult]] | None:
+    """Quarter turns to the left after which the largest face stands upright, and the faces then."""
+    for turns in (1, 3, 2):
+        faces = _distinct(mesh.find_all(np.ascontiguousarray(np.rot90(rgb, turns))))
+        if faces and abs(_angles(faces[0])["roll"]) <= _ON_ITS_SIDE_DEG:
+            return turns, faces
+    return None
+
+
+def _distinct(faces: list[MeshResult]) -> list[MeshResult]:
+    """Without smaller meshes over half of which a larger one lies."""
+    kept: list[MeshResult] = []
+    for face in faces:
+        if all(_overlap(face, other) < _SAME_FACE for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _overlap(face: MeshResult, other: MeshResult) -> float:
+    """Share of the rectangle of `face` that lies in that of `other`."""
+    (low, high), (low2, high2) = _corners(face), _corners(other)
+    common = np.clip(np.minimum(high, high2) - np.maximum(low, low2), 0, None)
+    return float(common.prod() / max(float((high - low).prod()), 1e-6))
+
+
+def _corners(face: MeshResult) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return face.landmarks[:, :2].min(axis=0), face.landmarks[:, :2].max(axis=0)
+
+
+def _angles(face: MeshResult) -> dict[str, float]:
+    turned = angles_of(Rotation.from_matrix(face_frame(face.landmarks).rotation))
+    return dict(zip(("pitch", "yaw", "roll"), map(float, turned), strict=True))
+
+
+def _warnings(face: MeshResult, rgb: NDArray[np.uint8]) -> list[str]:
+    found = []
+    if face.width < SMALL_PX:
+        found.append(f"the face is {face.width:.0f} px wide, fewer than {SMALL_PX}: the video will be soft")
+    (left, top), (right, bottom) = _corners(face)
+    height, width = rgb.shape[:2]
+    room = {"left": left, "top": top, "right": width - right, "bottom": height - bottom}
+    sides = [side for side, pixels in room.items() if pixels < _TOUCHING * face.width]
+    if sides:
+        found.append(f"the face touches the border ({', '.join(sides)}): what is cut off is made up")
+    for name, degrees in _angles(face).items():
+        if abs(degrees) > _TURNED_DEG[name]:
+            found.append(f"the head is turned, {name} {degrees:.0f} degrees: the video will look flat")
+    return found
