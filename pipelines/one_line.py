@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import tempfile
 import time
 import traceback
@@ -74,9 +75,14 @@ def _known(error: Exception, given: tuple[str, ...]) -> MagicTalkError | None:
     """What the error says as one of ours; None for what nobody foresaw."""
     if isinstance(error, MagicTalkError):
         return error
-    if isinstance(error, OSError) and error.errno in _BAD_PATH and str(error.filename) in given:
+    if isinstance(error, OSError) and error.errno in _BAD_PATH and _is_given(error.filename, given):
         return UserError(f"{error.filename}: {error.strerror}")
     return machine_error(error)
+
+
+def _is_given(path: Any, given: tuple[str, ...]) -> bool:
+    """Whether the user named this path, in whatever way."""
+    return path is not None and os.path.realpath(os.fspath(path)) in {os.path.realpath(word) for word in given}
 
 
 def plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from magictalk_core.errors import UserError
 from magictalk_core.storage.outputs import must_take_files
-from magictalk_core.workspace import Workspace
+from magictalk_core.workspace import Workspace, absolute
 from pipelines.one_line import remember_workspace
 
 __all__ = ["CurveFormat", "Home", "Json", "PresetOption", "workspace_of", "workspace_to_write"]
@@ -24,8 +25,8 @@ CurveFormat = Annotated[
 
 def workspace_of(home: Path | None) -> Workspace:
     """The workspace of a command; it need not exist yet."""
-    workspace = Workspace(home.expanduser().resolve()) if home else Workspace.from_environment()
-    if workspace.home.exists() and not workspace.home.is_dir():
+    workspace = Workspace(absolute(home)) if home else Workspace.from_environment()
+    if os.path.lexists(workspace.home) and not os.path.isdir(workspace.home):
         raise UserError(f"{workspace.home}: a file, expected a folder: choose another with --home or $MAGICTALK_HOME")
     remember_workspace(workspace)
     return workspace

@@ -50,9 +50,9 @@ def must_take_files(folder: Path, said: str, *names: str) -> None:
             raise UserError(f"{said}: {folder} is no folder: choose another place")
         if any(len(os.fsencode(name)) > _LONGEST_NAME for name in missing):
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        _must_have_room(folder, said)
         with tempfile.TemporaryFile(dir=folder, prefix=".tmp-") as file:
             file.write(b"\0")
+        _must_have_room(folder, said)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise MachineError(f"{said}: {error.strerror}: make room on that disk") from error
