@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 import typer
@@ -96,6 +97,8 @@ class _TerminalHandler(logging.StreamHandler[TextIO]):
 
 def set_up_logging(verbose: bool) -> None:
     """Plain lines on standard error: warnings of all libraries, and what ours does."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     root = logging.getLogger()
     if not any(isinstance(handler, _TerminalHandler) for handler in root.handlers):
         handler = _TerminalHandler()

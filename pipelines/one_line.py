@@ -77,6 +77,8 @@ def _known(error: Exception, given: tuple[str, ...]) -> MagicTalkError | None:
         return error
     if isinstance(error, OSError) and error.errno in _BAD_PATH and _is_given(error.filename, given):
         return UserError(f"{error.filename}: {error.strerror}")
+    if isinstance(error, UnicodeEncodeError) and not error.object.isprintable():
+        return UserError(f"{error.object}: holds bytes that are no text in UTF-8: choose another name")
     return machine_error(error)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -22,12 +23,19 @@ CurveFormat = Annotated[
     str | None, typer.Option("--format", help="parquet, csv, livelink or gltf; default: by the suffix")
 ]
 
+_CHOOSE = "choose another with --home or $MAGICTALK_HOME"
+
 
 def workspace_of(home: Path | None) -> Workspace:
     """The workspace of a command; it need not exist yet."""
     workspace = Workspace(absolute(home)) if home else Workspace.from_environment()
-    if os.path.lexists(workspace.home) and not os.path.isdir(workspace.home):
-        raise UserError(f"{workspace.home}: a file, expected a folder: choose another with --home or $MAGICTALK_HOME")
+    try:
+        if not stat.S_ISDIR(os.stat(workspace.home).st_mode):
+            raise UserError(f"{workspace.home}: a file, expected a folder: {_CHOOSE}")
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # what writes into it says why it cannot be made
+    except OSError as error:
+        raise UserError(f"--home {workspace.home}: {error.strerror}: {_CHOOSE}") from error
     remember_workspace(workspace)
     return workspace
 

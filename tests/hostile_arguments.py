@@ -97,40 +97,71 @@ def make_outputs(folder: Path) -> list[str]:
     return [*(str(folder / name) for name in names), "", ".", "/proc/o.csv", "/dev/null/o.mp4", "/sys/o.npy", "-"]
 
 
+def _one_of(*values: str) -> Choose:
+    return lambda chance: chance.choice(values)
+
+
+def _mostly(good: list[str], bad: list[str]) -> Choose:
+    """Good ones in two of three cases, so that what lies behind the first check is reached too."""
+    return lambda chance: chance.choice(good if chance.random() < 2 / 3 else bad)
+
+
 def commands(files: list[str], outputs: list[str], homes: list[str]) -> list[Command]:
     """All of `magictalk`; what would work for minutes is never given all that it needs."""
-
-    def one_of(*values: str) -> Choose:
-        return lambda chance: chance.choice(values)
-
-    file, output, number, word = one_of(*files), one_of(*outputs), one_of(*NUMBERS), one_of(*WORDS)
-    home, form = one_of(*homes), one_of("csv", "parquet", "gltf", "livelink", *WORDS)
-    root = one_of(*files, *WORDS)
-    add = {"--kind": one_of("folder", "mead", "hdtf", "talkinghead1kh", *WORDS[:4]), "--root": root, "--labels": file,
-           "--views": word, "--split": word, "--buckets": number, "--licence": word, "--synthetic": None, "--filmed":
-           None, "--replace": None, "--no-training": None, "--home": home}  # fmt: skip
-    listed = {"--home": home, "--json": None}
-    moved = {"--audio": file, "--portrait": file, "--style": word, "-o": output, "--model": file, "--size": number,
-             "--seed": number, "--intensity": number, "--face": number, "--no-lips": None, **listed}  # fmt: skip
-    read = {"-o": output, "--json": None}
-    feature = one_of("logmel-29-1", *WORDS)
-    layout = one_of("frames", "steps", "windows", *WORDS)
+    file, word, home = _one_of(*files), _one_of(*WORDS), _mostly(homes[:1], homes)
+    named = _mostly(["mine"], WORDS)
+    listed: dict[str, Choose | None] = {"--home": home, "--json": None}
+    never_good = {"always": ("--preset",)}
+    preset = _one_of(*files, *WORDS)
     return [
-        Command(["extract"], [file], read | {"--tracker": one_of("litert", *WORDS), "--format": form}, ("-o",)),
-        Command(["convert"], [file], read | {"--format": form, "--clip": word, "--smooth": number, "--fps": number},
-                ("-o",)),
-        Command(["speech"], [file], read | {"--feature": feature, "--layout": layout, "--logits": None}, ("-o",)),
-        Command(["animate"], [], moved, ("--audio", "--portrait", "--style", "-o")),
-        Command(["corpus", "add"], [word], add, ("--kind", "--root")),
-        *(Command(["corpus", name], [] if name == "list" else [word], dict(listed)) for name in ("list", "check")),
-        Command(["corpus", "unpack"], [word], listed | {"--keep-partial": None}),
-        Command(["corpus", "observe"], [word], {"--home": home}),
-        Command(["corpus", "fetch"], [word], listed | {"--limit": number, "--pause": number, "--retry-misses": None}),
-        Command(["preset"], [], {"--preset": one_of("sample", *files, *WORDS), "--home": home}),
-        Command(["demo"], [], {"--preset": one_of(*files, *WORDS)}, always=("--preset",)),
+        *_file_commands(files, outputs, listed),
+        Command(["corpus", "add"], [named], _corpus_options(file, home), ("--kind", "--root")),
+        Command(["corpus", "list"], [], dict(listed)),
+        Command(["corpus", "check"], [named], dict(listed)),
+        Command(["corpus", "unpack"], [named], listed | {"--keep-partial": None}),
+        Command(["corpus", "observe"], [named], {"--home": home}),
+        Command(["corpus", "fetch"], [named], listed | {"--limit": _one_of(*NUMBERS), "--pause": _one_of(*NUMBERS)}),
+        Command(["preset"], [], {"--preset": _mostly(["sample"], [*files, *WORDS]), "--home": home}),
+        Command(["demo"], [], {"--preset": preset}, **never_good),
+        Command(["run"], [], {"--preset": preset, "--select": word, **listed}, **never_good),
         Command(["weights", "list"], [], {"--json": None}),
         Command(["weights", "verify"], [], {"--json": None}),
         Command(["weights", "fetch"], [word]),
-        Command(["run"], [], {"--preset": one_of(*files, *WORDS), "--select": word, **listed},
-                always=("--preset",)),
-    ]  # fmt: skip
+    ]
+
+
+def _corpus_options(file: Choose, home: Choose) -> dict[str, Choose | None]:
+    switches = ("--synthetic", "--filmed", "--replace", "--no-training")
+    word = _one_of(*WORDS)
+    return {
+        "--kind": _mostly(["folder", "mead", "hdtf", "talkinghead1kh"], WORDS), "--root": _mostly(["."], ["", *WORDS]),
+        "--labels": file, "--views": word, "--split": word, "--buckets": _one_of(*NUMBERS), "--licence": word,
+        "--home": home, **dict.fromkeys(switches),
+    }  # fmt: skip
+
+
+def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choose | None]) -> list[Command]:
+    file, clip = _one_of(*files), _mostly(["a/b/c"], WORDS)
+    number, form = _mostly(["1", "3", "64", "65"], NUMBERS), _mostly(["csv", "parquet", "gltf", "livelink"], WORDS)
+    curves = _mostly([o for o in outputs if o.endswith((".csv", ".glb"))], outputs)
+    features = _mostly([o for o in outputs if o.endswith("o.npy")], outputs)
+    video = _mostly([o for o in outputs if o.endswith("o.mp4")], outputs)
+    pictures = [f for f in files if ".png" in f]
+    moved = {
+        "--audio": _mostly([f for f in files if "tiny" in f], files), "--portrait": _mostly(pictures, files),
+        "--style": _mostly(["happy"], WORDS), "-o": video, "--model": file, "--size": number, "--seed": number,
+        "--intensity": _mostly(["0", "1"], NUMBERS), "--face": _mostly(["1"], NUMBERS), "--no-lips": None, **listed,
+    }  # fmt: skip
+    good = [f for f in files if f.endswith(("tiny.mp4", "takes.csv", "frames.parquet"))]
+    read: dict[str, Choose | None] = {"-o": curves, "--json": None, "--format": form}
+    layout = _mostly(["frames", "steps", "windows"], WORDS)
+    spoken = {"-o": features, "--feature": _mostly(["logmel-29-1"], WORDS), "--layout": layout, "--logits": None}
+    several = [
+        Command(["extract"], [file], read | {"--tracker": _mostly(["litert"], WORDS)}, ("-o", "--tracker")),
+        Command(
+            ["convert"], [_mostly(good, files)], read | {"--clip": clip, "--smooth": number, "--fps": number}, ("-o",)
+        ),
+        Command(["speech"], [_mostly(good, files)], spoken, ("-o", "--feature")),
+        Command(["animate"], [], moved, ("--audio", "--portrait", "--style", "-o", "--home")),
+    ]
+    return several * 4

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import magictalk_core.commands.untrusted as untrusted
 import pipelines.demo as demo
 import pipelines.run as pipeline
+from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.work.isolation import Crash
+from magictalk_core.workspace import Workspace
 from pipelines.cli import app
 from tests.face_fixtures import need_embedded_weights
 from tests.hostile_arguments import Command, commands, make_files, make_outputs
@@ -41,13 +44,18 @@ def all_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Comman
     monkeypatch.setattr(untrusted, "map_isolated", _in_this_process)
     for module, function in ((demo, "prepare_demo"), (pipeline._Runner, "materialize"), (pipeline._Runner, "observe")):
         monkeypatch.setattr(module, function, _never)
+    # Made once: describing all options to the parser takes longer than most of the cases.
+    command = typer.main.get_command(app)
+    monkeypatch.setattr(typer.testing, "_get_command", lambda _: command)
     monkeypatch.setenv("MAGICTALK_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "files"
     folder.mkdir()
     homes = [str(tmp_path / "home"), str(folder / "text.txt"), str(folder / "loop.mp4"), "/proc/x", "~nobody-there/x",
              "h" * 300, "new\nhome", "\udcff", "🙂", str(folder / "text.txt" / "x")]  # fmt: skip
-    return commands(make_files(folder), make_outputs(folder), homes)
+    files = make_files(folder)
+    add_corpus(Workspace(tmp_path / "home"), new_entry(name="mine", kind="folder", root=folder))
+    return commands(files, make_outputs(folder), homes)
 
 
 def _complaint(line: list[str]) -> str | None:

@@ -42,7 +42,7 @@ def print_check(check: CorpusCheck, console: Console | None = None) -> None:
 
 
 def _unfolded_console() -> Console:
-    """About as wide as the terminal; without limit where a file or another program reads, which wants one row a line."""
+    """About as wide as the terminal; without limit where a file or a program reads, which wants one row a line."""
     terminal = Console()
     return Console(width=max(terminal.width, _MIN_WIDTH) if terminal.is_terminal else _UNFOLDED)
 

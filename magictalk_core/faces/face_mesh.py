@@ -50,10 +50,11 @@ class FaceMesh:
         box = choose_face(self._detector.detect(rgb), rgb.shape[1], rgb.shape[0])
         return None if box is None else self._mesh_of(rgb, box)
 
-    def find_all(self, rgb: NDArray[np.uint8]) -> list[MeshResult]:
-        """The meshes of all faces of the picture (h, w, 3), the largest first."""
-        meshes = [self._mesh_of(rgb, box) for box in self._detector.detect(rgb)]
-        return sorted((mesh for mesh in meshes if mesh is not None), key=lambda mesh: -mesh.width)
+    def find_all(self, rgb: NDArray[np.uint8]) -> list[tuple[FaceBox, MeshResult]]:
+        """All faces of the picture (h, w, 3) as the detector and as the mesh see them, the largest first."""
+        seen = [(box, self._mesh_of(rgb, box)) for box in self._detector.detect(rgb)]
+        found = [(box, mesh) for box, mesh in seen if mesh is not None]
+        return sorted(found, key=lambda pair: -pair[1].width)
 
     def _mesh_of(self, rgb: NDArray[np.uint8], box: FaceBox) -> MeshResult | None:
         right, left = box.keypoints[0], box.keypoints[1]
