@@ -6,7 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Workspace"]
+__all__ = ["Workspace", "absolute"]
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root, without links and `~`. Unlike `Path.resolve` it raises nothing, for links in a circle."""
+    return Path(os.path.realpath(os.path.expanduser(path)))
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Workspace:
     @classmethod
     def from_environment(cls) -> Workspace:
         """`$MAGICTALK_HOME`, or `./data`."""
-        return cls(Path(os.environ.get("MAGICTALK_HOME") or "data").expanduser().resolve())
+        return cls(absolute(Path(os.environ.get("MAGICTALK_HOME") or "data")))
 
     @property
     def corpora(self) -> Path:

@@ -13,8 +13,9 @@ from magictalk_core.workspace import Workspace
 from pipelines.cli_corpus import corpus_app
 from pipelines.cli_files import files_app
 from pipelines.cli_weights import weights_app
-from pipelines.console import OneLineErrors, set_up_logging
-from pipelines.options import Home, Json, PresetOption, workspace_of
+from pipelines.console import set_up_logging
+from pipelines.one_line import OneLineErrors
+from pipelines.options import Home, Json, PresetOption, workspace_of, workspace_to_write
 
 app = typer.Typer(
     name="magictalk",
@@ -63,9 +64,11 @@ def demo(home: Home = None, preset: PresetOption = "sample") -> None:
 
     Example: magictalk demo --home /tmp/magictalk-demo
     """
+    from magictalk_core.presets.preset import load_preset
     from pipelines.demo import demo_selection, prepare_demo, summarize_demo
 
-    workspace = workspace_of(home)
+    load_preset(preset)  # refused before the corpus is made
+    workspace = workspace_to_write(home)
     prepare_demo(workspace)
     _run_pipeline(workspace, preset, demo_selection(workspace), as_json=False)
     typer.echo(summarize_demo(workspace))
@@ -80,7 +83,7 @@ def spell_out_preset(preset: PresetOption = "sample", home: Home = None) -> None
     from magictalk_core.presets.resolved import write_resolved_preset
     from magictalk_core.storage.locks import held_or_refused
 
-    workspace = workspace_of(home)
+    workspace = workspace_to_write(home)
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
         typer.echo(write_resolved_preset(workspace, preset))
 

@@ -11,7 +11,7 @@ import typer
 
 from magictalk_core.corpora.kinds import KINDS, kind_names
 from pipelines.console import show_rows
-from pipelines.options import Home, Json, workspace_of
+from pipelines.options import Home, Json, workspace_of, workspace_to_write
 
 __all__ = ["corpus_app"]
 
@@ -55,7 +55,7 @@ def corpus_add(
     """
     from magictalk_core.corpora.registry import add_corpus, new_entry, view_names
 
-    workspace = workspace_of(home)
+    workspace = workspace_to_write(home)
     options: dict[str, Any] = {"views": view_names(views), "split": split, "buckets": buckets}
     options |= {"synthetic": synthetic, "training": training}
     entry = new_entry(name=name, kind=kind, root=root, labels=labels, licence=licence, **options)
@@ -94,7 +94,7 @@ def corpus_unpack(
     from magictalk_core.acquire.archives import unpack_corpus
     from magictalk_core.corpora.registry import load_corpus
 
-    workspace = workspace_of(home)
+    workspace = workspace_to_write(home)
     entry = load_corpus(workspace, name)
     results = unpack_corpus(workspace, entry, lambda line: typer.echo(line, err=True), keep_partial=keep_partial)
     show_rows([asdict(r) for r in results], ["archive", "status", "files", "bytes", "skipped", "detail"], as_json)
@@ -122,7 +122,7 @@ def corpus_fetch(
     from magictalk_core.acquire.ytdlp import YtDlpFetcher
     from magictalk_core.corpora.registry import load_corpus
 
-    workspace = workspace_of(home)
+    workspace = workspace_to_write(home)
     entry = load_corpus(workspace, name)
     wanted_recordings(entry)  # a corpus without lists is refused before a missing yt-dlp is
     options: dict[str, Any] = {"limit": limit, "retry_misses": retry_misses, "pause_s": pause}
@@ -146,7 +146,7 @@ def corpus_observe(name: Annotated[str, typer.Argument(help="name of a registere
     from magictalk_core.preparation.listing import observe_source
     from magictalk_core.storage.locks import held_or_refused
 
-    workspace = workspace_of(home)
+    workspace = workspace_to_write(home)
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
         observe_source(workspace, name)
     typer.echo(workspace.listing(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -85,18 +85,27 @@ def speech(
 @files_app.command()
 def animate(
     audio: Annotated[Path, typer.Option("--audio", help="speech in any format that ffmpeg reads")],
-    portrait: Annotated[Path, typer.Option("--portrait", help="a picture with one face")],
-    style: Annotated[str, typer.Option("--style", help="an emotion (happy, sad, ...) or the id of a training clip")],
+    portrait: Annotated[Path, typer.Option("--portrait", help="a picture with a face")],
+    style: Annotated[
+        str, typer.Option("--style", help="an emotion (happy, sad, ..., joy, ANGER) or the id of a training clip")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="out.mp4")],
     model: Annotated[
         Path | None, typer.Option("--model", help="model folder; default: the workspace's EmoDiff")
     ] = None,
-    size: Annotated[int, typer.Option("--size", min=64, max=1024, help="side of the video, pixels")] = 256,
-    seed: Annotated[int, typer.Option("--seed", help="another seed gives another performance")] = 0,
+    size: Annotated[
+        int, typer.Option("--size", min=64, max=1024, help="side of the video, pixels; odd ones become even")
+    ] = 256,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**63 - 1, help="another seed gives another performance")
+    ] = 0,
     intensity: Annotated[
         float, typer.Option("--intensity", min=0.0, max=1.0, help="0: neutral, 1: as strong as in the style")
     ] = 1.0,
     lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth after EmoDiff")] = True,
+    face: Annotated[
+        int | None, typer.Option("--face", min=1, help="of several faces, which one; 1 is the largest")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -107,7 +116,8 @@ def animate(
     from magictalk_core.commands.animate import animate_file
 
     workspace = workspace_of(home)
-    made = animate_file(
-        workspace, audio, portrait, style, output, model=model, size=size, seed=seed, intensity=intensity, lips=lips
-    )
-    show_facts(asdict(made), as_json)
+    options: dict[str, Any] = {"model": model, "size": size, "seed": seed, "intensity": intensity, "lips": lips}
+    facts = asdict(animate_file(workspace, audio, portrait, style, output, face=face, **options))
+    if not as_json:
+        del facts["warnings"]  # already told
+    show_facts(facts, as_json)

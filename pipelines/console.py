@@ -1,7 +1,4 @@
-"""What commands say on the terminal: results, progress, log lines, and every error as one line with its exit code.
-
-Exit codes: 0 done; 2 the user's error; 1 trouble of the data, of the machine, or ours.
-"""
+"""What commands say on the terminal: results, progress and log lines. Errors are those of `one_line`."""
 
 from __future__ import annotations
 
@@ -10,13 +7,9 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
-import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from pathlib import Path
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 import typer
@@ -24,23 +17,16 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from typer.core import TyperGroup
 
-from magictalk_core.errors import MagicTalkError, UserError
-from magictalk_core.workspace import Workspace
-from pipelines.machine import machine_error
+from pipelines.one_line import plain
 
 __all__ = [
-    "OneLineErrors",
     "progress",
-    "remember_workspace",
     "set_up_logging",
     "show_facts",
     "show_rows",
-    "write_traceback",
 ]
 
-_workspace: ContextVar[Workspace | None] = ContextVar("workspace of the running command", default=None)
 _UNFOLDED = 100_000
 
 
@@ -51,7 +37,7 @@ def show_facts(facts: Mapping[str, Any], as_json: bool) -> None:
         return
     width = max(map(len, facts), default=0)
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {'' if value is None else value}")
+        typer.echo(f"{name:<{width}}  {'' if value is None else plain(str(value))}")
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
@@ -63,7 +49,9 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json
     for column in columns:
         table.add_column(column, no_wrap=True)
     for row in rows:
-        table.add_row(*("" if row[column] is None else str(row[column]).replace("[", r"\[") for column in columns))
+        table.add_row(
+            *("" if row[column] is None else plain(str(row[column])).replace("[", r"\[") for column in columns)
+        )
     unlimited = Console(width=_UNFOLDED)
     width = Measurement.get(unlimited, unlimited.options, table).maximum
     if width <= _columns():
@@ -91,45 +79,6 @@ def progress(what: str) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
-class OneLineErrors(TyperGroup):
-    """The one place where exceptions of commands become one line on the terminal and an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (typer.TyperException, typer.Exit, typer.Abort):
-            raise
-        except Exception as error:
-            known = error if isinstance(error, MagicTalkError) else machine_error(error)
-            if known is None:
-                log = write_traceback(traceback.format_exc(), _workspace.get())
-                known = MagicTalkError(f"unexpected {type(error).__name__}: {error}; traceback: {log}")
-            if ctx.params.get("verbose"):
-                typer.echo(traceback.format_exc(), err=True)
-            typer.echo(f"magictalk: {' '.join(str(known).split())}", err=True)
-            raise typer.Exit(2 if isinstance(known, UserError) else 1) from error
-
-
-def remember_workspace(workspace: Workspace) -> None:
-    """Where the running command's traceback would go."""
-    _workspace.set(workspace)
-
-
-def write_traceback(text: str, workspace: Workspace | None) -> Path:
-    """Keep a traceback in the workspace's logs, or in the system's folder of temporary files when that fails."""
-    name = f"magictalk-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}.log"
-    if workspace is not None and workspace.home.is_dir():
-        try:
-            workspace.logs.mkdir(exist_ok=True)
-            (workspace.logs / name).write_text(text, encoding="utf-8")
-            return workspace.logs / name
-        except OSError:
-            logging.getLogger("magictalk").debug("%s cannot be written", workspace.logs)
-    path = Path(tempfile.gettempdir()) / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 class _PlainFormatter(logging.Formatter):
     """The message as the library wrote it: Dagster's capture puts job, run and step in front of captured records."""
 
@@ -148,6 +97,8 @@ class _TerminalHandler(logging.StreamHandler[TextIO]):
 
 def set_up_logging(verbose: bool) -> None:
     """Plain lines on standard error: warnings of all libraries, and what ours does."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     root = logging.getLogger()
     if not any(isinstance(handler, _TerminalHandler) for handler in root.handlers):
         handler = _TerminalHandler()

@@ -17,8 +17,8 @@ from magictalk_core.errors import (
 )
 from magictalk_core.storage.machine import GO_ON
 from magictalk_core.workspace import Workspace
-from pipelines.console import write_traceback
 from pipelines.machine import machine_error_of_text
+from pipelines.one_line import write_traceback
 
 __all__ = ["failure_of"]
 

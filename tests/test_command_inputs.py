@@ -32,7 +32,7 @@ def test_pictures_and_sounds_are_decoded_in_a_child(tmp_path: Path, monkeypatch:
     for module, name in ((picture.Image, "open"), (untrusted, "read_picture"), (untrusted, "read_sound")):
         monkeypatch.setattr(module, name, _refuse)
     monkeypatch.setattr(sound, "open_media", _refuse)
-    assert picture_of(tmp_path / "a.png").shape == (8, 6, 3)
+    assert picture_of(tmp_path / "a.png").rgb.shape == (8, 6, 3)
     assert len(sound_of(clip, 16_000).samples) == pytest.approx(16_000, abs=800)
     need_embedded_weights()
     monkeypatch.setattr(extract, "extract_video", _refuse)
@@ -42,7 +42,7 @@ def test_pictures_and_sounds_are_decoded_in_a_child(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "tiff", "gif"])
 def test_the_formats_of_portraits_are_read(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(np.full((40, 30, 3), 200, np.uint8)).save(tmp_path / f"a.{suffix}")
-    seen = picture.read_picture(tmp_path / f"a.{suffix}")
+    seen = picture.read_picture(tmp_path / f"a.{suffix}").rgb
     assert seen.shape == (40, 30, 3) and abs(int(seen.mean()) - 200) < 4
 
 
@@ -54,17 +54,16 @@ def test_postscript_reaches_no_interpreter(tmp_path: Path, monkeypatch: pytest.M
     ghostscript.chmod(ghostscript.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     (tmp_path / "portrait.png").write_text(EPS)
-    with pytest.raises(UserError, match="not readable as a picture; expected one of PNG"):
+    with pytest.raises(UserError, match="format EPS is not on the list"):
         picture.read_picture(tmp_path / "portrait.png")
     assert not ran.exists()
-    with pytest.raises(UserError, match=r"portrait\.png: not readable"):
+    with pytest.raises(UserError, match=r"portrait\.png: format EPS"):
         picture_of(tmp_path / "portrait.png")
 
 
-@pytest.mark.parametrize("side", [9_000, 20_000])
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path, side: int) -> None:
-    Image.new("1", (side, side)).save(tmp_path / "bomb.png")
-    with pytest.raises(UserError, match=r"expected at most 64,000,000"):
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    with pytest.raises(UserError, match=r"20000x20000 pixels, expected at most 300,000,000 in all: save it smaller"):
         picture.read_picture(tmp_path / "bomb.png")
 
 

@@ -1,53 +1,59 @@
 """Speech, a portrait and a style to a labelled talking video: what `magictalk animate` does.
 
-Everything that can be wrong with the input is checked before the first frame is made, and the video appears whole or
-not at all.
+Everything that can be wrong with the input or the output is checked before the first frame is made, and the video
+appears whole or not at all.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from magictalk_core.commands.opened_models import open_emodiff, open_refiner
 from magictalk_core.commands.untrusted import picture_of, sound_of
 from magictalk_core.errors import UserError
 from magictalk_core.evaluation.generate import EMODIFF, to_motion
 from magictalk_core.evaluation.refine import MAGICTALK
-from magictalk_core.faces.landmarks import portrait_landmarks
 from magictalk_core.media.encode import write_video
-from magictalk_core.models.emodiff.model import EmoDiffModel
-from magictalk_core.models.emodiff.styles import StyleBank
-from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.portrait.animator import PortraitAnimator
+from magictalk_core.portrait.face import PortraitFace, find_face
 from magictalk_core.portrait.label import provenance_metadata, stamp
-from magictalk_core.portrait.provenance import sign_video
+from magictalk_core.portrait.provenance import must_be_able_to_sign, sign_video
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.features import speech_features
 from magictalk_core.storage.atomic import atomic_path
-from magictalk_core.training.run import current_model
+from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Animated", "animate_file"]
+__all__ = ["MAX_SEED", "Animated", "animate_file"]
+
+MAX_SEED = 2**63 - 1
+"""The largest that every random number generator takes."""
+
+_logger = logging.getLogger("magictalk.animate")
 
 
 @dataclass(frozen=True)
 class Animated:
-    """What was made; `method` is EmoDiff's alone, or the whole one with refined lips."""
+    """What was made; `method` is EmoDiff's alone, or the whole one with refined lips. `face` says which of how many,
+    `warnings` what was done to the portrait and what will not look well."""
 
     output: str
     frames: int
     duration_s: float
+    size: int
     style: str
     intensity: float
     method: str
     model: str
-    remarks: str | None = None
-    """What is unusual about how the sound was read."""
+    face: str
+    warnings: tuple[str, ...]
 
 
 def animate_file(
@@ -62,49 +68,61 @@ def animate_file(
     seed: int = 0,
     intensity: float = 1.0,
     lips: bool = True,
+    face: int | None = None,
 ) -> Animated:
     """Write `output` (mp4, 25 fps, as long as the audio within one frame).
 
-    With `lips` the mouth is that of the workspace's lip models. Raises `UserError` for a missing or unreadable file, a
-    portrait without a face, an unknown style, and lip models that are not there.
+    With `lips` the mouth is that of the workspace's lip models. `face` is a number of `portrait.face.find_face`. An odd
+    `size` becomes the next even one. Raises `UserError` for an output that cannot be written, a missing or unreadable
+    file, a portrait without that face, an unknown style, and models that are not there.
     """
-    if output.suffix.lower() != ".mp4":
-        raise UserError(f"-o {output}: expected a file name that ends in .mp4")
+    _check(output, seed)
     sound = sound_of(audio, SAMPLE_RATE, own_clock=True)
     samples = sound.samples
-    picture = picture_of(portrait)
-    landmarks = portrait_landmarks(picture)
-    if landmarks is None:
-        raise UserError(f"{portrait}: no face found; expected a picture with one face, frontal, at least 100 px wide")
-    model_dir = model or current_model(workspace.models("emodiff"))
-    emodiff = EmoDiffModel.load(model_dir)
-    refiner = _refiner(workspace) if lips else None
+    seen, warnings = _face_of(portrait, face)
+    warnings += [f"{audio}: {remark}" for remark in sound.remarks]
+    emodiff, bank, model_dir = open_emodiff(workspace, model)
+    style = bank.name_of(style)
+    frames_of_style = bank.at_intensity(style, intensity)
+    refiner = open_refiner(workspace) if lips else None
+    even = size + size % 2
+    if even != size:
+        warnings.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
+    for warning in warnings:
+        _logger.warning("%s", warning)
     frames = max(1, round(len(samples) / SAMPLE_RATE * FRAME_RATE))
-    frames_of_style = StyleBank.load(model_dir).at_intensity(style, intensity)
     speech = speech_features(samples, frames, emodiff.feature_id)
     state = emodiff.generate(speech, frames_of_style, None, seed)
     if refiner is not None:
         state = refiner.refine(state, emodiff.channels, speech, emodiff.feature_id, frames_of_style)
     method = EMODIFF if refiner is None else MAGICTALK
-    _render(picture, landmarks, to_motion(state, emodiff.channels), samples, size, output, style, method)
-    duration = round(frames / FRAME_RATE, 3)
-    remarks = "; ".join(sound.remarks) or None
-    return Animated(str(output), frames, duration, style, intensity, method, str(model_dir), remarks)
+    _render(seen, to_motion(state, emodiff.channels), samples, even, output, style, method)
+    made = (str(output), frames, round(frames / FRAME_RATE, 3), even, style, intensity, method, str(model_dir))
+    return Animated(*made, str(seen), tuple(warnings))
 
 
-def _refiner(workspace: Workspace) -> LipRefiner:
-    missing = [name for name in ("audio2bs", "lip_residue") if not (workspace.models(name) / "current.json").is_file()]
-    if missing:
-        raise UserError(
-            f"{workspace.home} has no trained {' and '.join(missing)}: type `magictalk run --home {workspace.home} "
-            '--select "+models/lip_residue"`, or give --no-lips for the mouth of EmoDiff alone'
-        )
-    return LipRefiner.load(current_model(workspace.models("audio2bs")), current_model(workspace.models("lip_residue")))
+def _check(output: Path, seed: int) -> None:
+    if output.suffix.lower() != ".mp4":
+        raise UserError(f"-o {output}: expected a file name that ends in .mp4")
+    must_be_writable(output)
+    must_be_able_to_sign()
+    if not 0 <= seed <= MAX_SEED:
+        raise UserError(f"--seed {seed}: expected a whole number from 0 to {MAX_SEED}")
+
+
+def _face_of(portrait: Path, number: int | None) -> tuple[PortraitFace, list[str]]:
+    """The face to move, and what its user should know of the picture."""
+    picture = picture_of(portrait)
+    try:
+        seen = find_face(picture.rgb, number)
+    except UserError as error:
+        remarks = "".join(f" ({remark})" for remark in picture.remarks)
+        raise UserError(f"{portrait}: {error}{remarks}") from error
+    return seen, [f"{portrait}: {said}" for said in (*picture.remarks, *seen.warnings)]
 
 
 def _render(
-    picture: NDArray[np.uint8],
-    landmarks: NDArray[np.float32],
+    face: PortraitFace,
     motion: NDArray[np.float32],
     samples: NDArray[np.float32],
     size: int,
@@ -112,7 +130,7 @@ def _render(
     style: str,
     method: str,
 ) -> None:
-    animator = PortraitAnimator(picture, landmarks, builtin_rig(), size)
+    animator = PortraitAnimator(face.rgb, face.landmarks, builtin_rig(), size)
     try:
         stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in animator.render(motion))
         # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.

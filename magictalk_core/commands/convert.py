@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from magictalk_core.commands.untrusted import must_be_file
 from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION
 from magictalk_core.rig.curve_files import output_format, read_curves, safe_id, write_curves, write_frames
 from magictalk_core.rig.curves import Curves, resampled, smoothed, table_of_curves
+from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
+from magictalk_core.workspace import absolute
 
 __all__ = ["Converted", "convert_file"]
 
@@ -41,8 +44,10 @@ def convert_file(
 ) -> Converted:
     """Read curves in one format and write them in another; `source` stays as it is. Raises `UserError`."""
     target = output_format(output, form)
-    if output.resolve() == source.resolve():
+    if absolute(output) == absolute(source):
         raise UserError(f"-o {output}: that is the input, which stays as it is: choose another name")
+    must_be_file(source, "file of curves")
+    must_be_writable(output)
     clips = read_curves(source, fps)
     if clip is not None:
         clips = [curves for curves in clips if curves.clip_id == clip]

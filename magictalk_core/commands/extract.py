@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from magictalk_core.commands.untrusted import made_apart
+from magictalk_core.commands.untrusted import made_apart, must_be_file
 from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION, extract_video
 from magictalk_core.faces.tracker import open_tracker
@@ -22,6 +22,7 @@ from magictalk_core.media.picture_folder import PictureFolder, find_pictures, na
 from magictalk_core.media.probe import probe
 from magictalk_core.portrait.picture import read_picture
 from magictalk_core.rig.curve_files import output_format, write_frames
+from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.clips import safe_name
@@ -68,6 +69,7 @@ def extract_file(
     if tracker not in _TRACKERS:
         raise UserError(f"--tracker {tracker}: expected one of {', '.join(_TRACKERS)}")
     _check_source(video, fps)
+    must_be_writable(output)
     for name in weight_files(tracker_id(cast(TrackerChoice, tracker))):
         resolve(name)  # fetched or missed here, not in the child
     limits = {"timeout_s": _LONGEST_S, "memory_gb": _TRACKING_GB}
@@ -84,8 +86,8 @@ def extract_file(
 
 def _check_source(video: Path, fps: float | None) -> None:
     pictures = names_pictures(video)
-    if not pictures and not video.is_file():
-        raise UserError(f"{video}: no such video file")
+    if not pictures:
+        must_be_file(video, "video file")
     if pictures and fps is None:
         raise UserError(f"{video}: pictures have no rate: give it with --fps, e.g. --fps 25")
     if not pictures and fps is not None:
@@ -94,7 +96,7 @@ def _check_source(video: Path, fps: float | None) -> None:
 
 def _track(video: Path, tracker: str, fps: float | None, counter: Path, piece: Path) -> None:
     """The child's work: all that opens the video."""
-    source = video if fps is None else find_pictures(video, fps, read_picture)
+    source = video if fps is None else find_pictures(video, fps, lambda path: read_picture(path).rgb)
     threads, packets = default_workers(), PacketCount()
     opened = open_tracker(cast(TrackerChoice, tracker), threads)
     with counter.open("r+b", buffering=0) as file:

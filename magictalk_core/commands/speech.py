@@ -9,12 +9,13 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.commands.untrusted import sound_of
+from magictalk_core.commands.untrusted import must_be_file, sound_of
 from magictalk_core.config import SpeechConfig
 from magictalk_core.errors import UserError
 from magictalk_core.speech.alignment import frame_count, step_windows
 from magictalk_core.speech.features import feature_spec, feature_weights, speech_table
 from magictalk_core.storage.atomic import atomic_path
+from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import SPEECH
 from magictalk_core.vocabulary.clips import safe_name
@@ -48,11 +49,11 @@ def featurize_file(
     """
     spec = feature_spec(feature)
     _check(source, output, layout, logits, spec.classes)
+    must_be_writable(output)
     weights = feature_weights(feature)
     sound = sound_of(source, SAMPLE_RATE)
     samples, remarks = sound.samples, "; ".join(sound.remarks) or None
     frames = frame_count(len(samples) / SAMPLE_RATE)
-    output.parent.mkdir(parents=True, exist_ok=True)
     if layout == "frames":
         table = speech_table(samples, safe_name(source.stem), frames, feature)
         if output.suffix == ".parquet":
@@ -60,7 +61,7 @@ def featurize_file(
                 SPEECH, table, output, {"feature_id": feature, "version": spec.version, "weights": str(weights)}
             )
             return Featurized(str(output), feature, layout, f"{frames} x {spec.size}", remarks)
-        values = np.stack(table["features"].to_numpy()) if frames else np.zeros((0, spec.size), np.float32)
+        values = np.stack(table["features"].to_numpy())
     else:
         steps = _steps(samples, feature, logits)
         values = steps if layout == "steps" else step_windows(steps, frames)
@@ -81,8 +82,7 @@ def _check(source: Path, output: Path, layout: str, logits: bool, classes: int) 
     if layout != "frames" and not classes:
         known = [f for f in get_args(SpeechConfig.model_fields["feature"].annotation) if feature_spec(f).classes]
         raise UserError(f"--layout {layout}: expected a DeepSpeech feature ({', '.join(known)})")
-    if not source.is_file():  # told before weights are looked for
-        raise UserError(f"{source}: no such audio or video file")
+    must_be_file(source, "audio or video file")  # told before weights are looked for
 
 
 def _steps(samples: NDArray[np.float32], feature: str, logits: bool) -> NDArray[np.float32]:

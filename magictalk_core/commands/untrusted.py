@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.media.sound import Sound, read_sound
-from magictalk_core.portrait.picture import read_picture
+from magictalk_core.portrait.picture import Picture, read_picture
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.isolation import Crash, map_isolated
 
-__all__ = ["DECODING_GB", "made_apart", "picture_of", "sound_of"]
+__all__ = ["DECODING_GB", "made_apart", "must_be_file", "picture_of", "sound_of"]
 
 DECODING_GB = 4.0
 """Memory of a decoding child."""
@@ -34,8 +33,7 @@ def sound_of(path: Path, sample_rate: int, own_clock: bool = False) -> Sound:
 
     Time 0 is the first picture of a video, or the sound's own beginning with `own_clock`.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such audio or video file")
+    must_be_file(path, "audio or video file")
     with (
         made_apart(_write_sound, path, sample_rate, own_clock, suffix=".npz") as piece,
         np.load(piece, allow_pickle=False) as made,
@@ -52,13 +50,24 @@ def sound_of(path: Path, sample_rate: int, own_clock: bool = False) -> Sound:
     return sound
 
 
-def picture_of(path: Path) -> NDArray[np.uint8]:
-    """A still picture as (h, w, 3) RGB; `UserError` when it is none."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such picture")
-    with made_apart(_write_picture, path, suffix=".npy") as piece:
-        picture: NDArray[np.uint8] = np.load(piece, allow_pickle=False)
-    return picture
+def picture_of(path: Path) -> Picture:
+    """A still picture, and what was done to it; `UserError` when it is none."""
+    must_be_file(path, "picture")
+    with made_apart(_write_picture, path, suffix=".npz") as piece, np.load(piece, allow_pickle=False) as found:
+        return Picture(found["rgb"], tuple(map(str, found["remarks"])))
+
+
+def must_be_file(path: Path, what: str) -> None:
+    """Raise `UserError` where `path` is no file that can be read; `what` says what was expected."""
+    try:
+        if path.is_dir():
+            raise UserError(f"{path}: a folder, expected a {what}")
+        if not path.is_file():
+            raise UserError(f"{path}: no such {what}")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}, expected a {what}") from error
 
 
 def _write_sound(path: Path, sample_rate: int, own_clock: bool, piece: Path) -> None:
@@ -67,7 +76,8 @@ def _write_sound(path: Path, sample_rate: int, own_clock: bool, piece: Path) -> 
 
 
 def _write_picture(path: Path, piece: Path) -> None:
-    np.save(piece, read_picture(path), allow_pickle=False)
+    picture = read_picture(path)
+    np.savez(piece, rgb=picture.rgb, remarks=np.array(picture.remarks, np.str_))
 
 
 @contextmanager

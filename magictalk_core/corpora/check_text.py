@@ -15,6 +15,7 @@ from magictalk_core.corpora.findings import Problem
 __all__ = ["print_check"]
 
 _MIN_WIDTH = 110
+_UNFOLDED = 100_000
 _MAX_COLUMNS = 13
 _MAX_ROWS = 60
 _MAX_REMARKS = 25
@@ -22,7 +23,7 @@ _MAX_REMARKS = 25
 
 def print_check(check: CorpusCheck, console: Console | None = None) -> None:
     """Print facts, tables, files, remarks and funnel. Long tables and lists are cut, and say so: JSON is complete."""
-    console = console or Console(width=max(Console().width, _MIN_WIDTH))
+    console = console or _unfolded_console()
     _line(console, f"{check.corpus} ({check.kind}) at {check.root}")
     _line(console, "\nLISTED AND FOUND")
     for name, value in check.facts.items():
@@ -38,6 +39,12 @@ def print_check(check: CorpusCheck, console: Console | None = None) -> None:
         return
     _line(console, f"\nFUNNEL ({check.funnel_from} table)")
     _table(console, [vars(row) for row in check.funnel])
+
+
+def _unfolded_console() -> Console:
+    """About as wide as the terminal; without limit where a file or a program reads, which wants one row a line."""
+    terminal = Console()
+    return Console(width=max(terminal.width, _MIN_WIDTH) if terminal.is_terminal else _UNFOLDED)
 
 
 def _line(console: Console, text: str) -> None:

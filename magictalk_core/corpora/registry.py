@@ -12,7 +12,7 @@ from magictalk_core.corpora.entry import UNKNOWN_LICENCE, CorpusEntry, is_corpus
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import write_text
-from magictalk_core.workspace import Workspace
+from magictalk_core.workspace import Workspace, absolute
 
 __all__ = ["add_corpus", "list_corpora", "load_corpus", "new_entry", "view_names"]
 
@@ -27,19 +27,15 @@ def new_entry(
     **options: Any,
 ) -> CorpusEntry:
     """An entry from command-line values; paths become absolute. Raises `UserError` naming what is wrong."""
-    values = {"name": name, "kind": kind, "root": _absolute(root), "licence": licence, **options}
+    values = {"name": name, "kind": kind, "root": absolute(root), "licence": licence, **options}
     if labels is not None:
-        values["labels"] = _absolute(labels)
+        values["labels"] = absolute(labels)
     return _validated(values, f"corpus `{name}`")
 
 
 def view_names(text: str) -> tuple[str, ...]:
     """`front,left_30` as names of views."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().resolve()
 
 
 def _validated(values: Any, where: str) -> CorpusEntry:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.faces.detection import FaceDetector, load_face_detector
-from magictalk_core.faces.face_box import choose_face
+from magictalk_core.faces.face_box import FaceBox, choose_face
 from magictalk_core.faces.litert import LiteRtModel
 from magictalk_core.faces.region import ROI_SCALE
 from magictalk_core.weights.resolver import resolve
@@ -28,6 +28,11 @@ class MeshResult:
     landmarks: NDArray[np.float32]
     presence: float
 
+    @property
+    def width(self) -> float:
+        """Of the face, pixels."""
+        return float(np.ptp(self.landmarks[:, 0]))
+
 
 class FaceMesh:
     """Detection, then the landmark network on the region that the detection gives. Nothing depends on another frame.
@@ -43,8 +48,15 @@ class FaceMesh:
     def find(self, rgb: NDArray[np.uint8]) -> MeshResult | None:
         """The mesh of the face that the picture (h, w, 3) is about, or None."""
         box = choose_face(self._detector.detect(rgb), rgb.shape[1], rgb.shape[0])
-        if box is None:
-            return None
+        return None if box is None else self._mesh_of(rgb, box)
+
+    def find_all(self, rgb: NDArray[np.uint8]) -> list[tuple[FaceBox, MeshResult]]:
+        """All faces of the picture (h, w, 3) as the detector and as the mesh see them, the largest first."""
+        seen = [(box, self._mesh_of(rgb, box)) for box in self._detector.detect(rgb)]
+        found = [(box, mesh) for box, mesh in seen if mesh is not None]
+        return sorted(found, key=lambda pair: -pair[1].width)
+
+    def _mesh_of(self, rgb: NDArray[np.uint8], box: FaceBox) -> MeshResult | None:
         right, left = box.keypoints[0], box.keypoints[1]
         centre = np.array([box.x + box.width / 2, box.y + box.height / 2], np.float32)
         result = self._landmarks(rgb, centre, max(box.width, box.height) * ROI_SCALE, left - right)

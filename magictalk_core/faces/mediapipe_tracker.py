@@ -16,6 +16,7 @@ from magictalk_core.faces.bundle_file import BUNDLE
 from magictalk_core.faces.face_box import centrality
 from magictalk_core.faces.head_pose import angles_of
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
+from magictalk_core.faces.quiet_start import native_log_lines
 from magictalk_core.faces.tracker_ids import MEDIAPIPE_ID
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 from magictalk_core.weights.resolver import resolve
@@ -46,9 +47,20 @@ class MediaPipeTracker:
             output_facial_transformation_matrixes=True,
         )
         # Opened for each run of pictures: a landmarker that lives until the interpreter's exit can no longer be closed.
-        with vision.FaceLandmarker.create_from_options(options) as landmarker:
+        with _started(options) as landmarker:
             for rgb in pictures:
                 yield NO_FACE if rgb is None else _observe(landmarker, rgb)
+
+
+def _started(options: Any) -> Any:
+    """A landmarker whose networks are loaded: it loads them, and talks of it, at its first picture."""
+    from mediapipe import Image, ImageFormat
+    from mediapipe.tasks.python import vision
+
+    with native_log_lines():
+        landmarker = vision.FaceLandmarker.create_from_options(options)
+        landmarker.detect(Image(image_format=ImageFormat.SRGB, data=np.zeros((64, 64, 3), np.uint8)))
+    return landmarker
 
 
 def _observe(landmarker: Any, rgb: NDArray[np.uint8]) -> FaceObservation:

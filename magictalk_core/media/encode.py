@@ -62,7 +62,7 @@ def _write_streams(
     count = 0
     for rgb in frames:
         if count == 0:
-            video.height, video.width = rgb.shape[:2]
+            video.height, video.width = _even_sides(rgb)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
         frame.pts, frame.time_base = count, Fraction(1, fps)
         container.mux(video.encode(frame))
@@ -72,6 +72,13 @@ def _write_streams(
         if sound is not None and samples is not None:
             _write_sound(container, sound, samples, round(count * SAMPLE_RATE / fps))
     return count
+
+
+def _even_sides(rgb: NDArray[np.uint8]) -> tuple[int, int]:
+    height, width = rgb.shape[:2]
+    if height % 2 or width % 2:
+        raise PermanentError(f"frames of {width}x{height} pixels: H.264 with halved colours takes even sides only")
+    return height, width
 
 
 def _write_sound(container: Any, sound: Any, samples: NDArray[np.float32], length: int) -> None:

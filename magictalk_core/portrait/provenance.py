@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,19 @@ from magictalk_core import __version__
 from magictalk_core.errors import PermanentError
 from magictalk_core.portrait.label import DIGITAL_SOURCE_TYPE
 from magictalk_core.storage.atomic import atomic_directory, atomic_path
+from magictalk_core.storage.cache import cache_root, must_take_cached_files
 
-__all__ = ["read_provenance", "sign_video"]
+__all__ = ["must_be_able_to_sign", "read_provenance", "sign_video"]
 
 
 def _identity_folder() -> Path:
-    root = os.environ.get("MAGICTALK_CACHE")
-    return (Path(root) if root else Path.home() / ".cache" / "magictalk") / "signing"
+    return cache_root() / "signing"
+
+
+def must_be_able_to_sign() -> None:
+    """Raise `UserError` where the key of `sign_video` is neither there nor can be made: asked before the work."""
+    if not (_identity_folder() / "key.pem").is_file():
+        must_take_cached_files()
 
 
 def _certificate(

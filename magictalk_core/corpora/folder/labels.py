@@ -20,7 +20,7 @@ from magictalk_core.corpora.findings import Problem
 from magictalk_core.corpora.folder.text import decoded
 from magictalk_core.errors import UserError
 from magictalk_core.vocabulary.clips import Split
-from magictalk_core.vocabulary.emotions import EMOTION_ALIASES, EMOTIONS
+from magictalk_core.vocabulary.emotions import EMOTIONS, emotion_named
 
 __all__ = ["Labels", "LabelsFile", "read_labels"]
 
@@ -212,7 +212,7 @@ def _labels(line: int, row: Mapping[str, str]) -> Labels:
 
 
 def _emotion(text: str) -> str | None:
-    name = EMOTION_ALIASES.get(text.casefold(), text.casefold())
+    name = emotion_named(text)
     if name in _UNKNOWN:
         return None
     if name not in EMOTIONS:

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.clips import Split
-from magictalk_core.vocabulary.emotions import NEUTRAL
+from magictalk_core.vocabulary.emotions import NEUTRAL, emotion_named
 
 __all__ = ["StyleBank"]
 
@@ -52,7 +52,9 @@ class StyleBank:
     @classmethod
     def load(cls, model: Path) -> StyleBank:
         if not (model / "styles.safetensors").is_file():
-            raise PermanentError(f"no style bank in {model}: train the model with this release")
+            raise PermanentError(
+                f"no style bank in {model}: train it again with `magictalk run --select models/emodiff`"
+            )
         values = json.loads((model / "styles.json").read_text(encoding="utf-8"))
         return cls(load_file(model / "styles.safetensors"), values["emotions"])
 
@@ -74,16 +76,29 @@ class StyleBank:
         partner = calm[np.arange(len(frames)) % len(calm)]
         return (intensity * frames + (1 - intensity) * partner).astype(np.float32)
 
-    def frames(self, style: str) -> NDArray[np.float32]:
-        """Style frames (k, D) of an emotion, or of one training clip. Raises `UserError` naming what there is."""
+    def name_of(self, style: str) -> str:
+        """The training clip or the emotion of this bank that `style` means, in any case and common spelling.
+
+        Raises `UserError` naming what there is.
+        """
         if style in self.clips:
-            return self.clips[style]
-        if style not in self.emotions:
+            return style
+        same = {emotion_named(emotion): emotion for emotion in self.emotions}
+        if not self.clips:
+            raise UserError("the model's style bank is empty: train it with `magictalk run --select models/emodiff`")
+        if emotion_named(style) not in same:
             known = ", ".join(sorted(self.emotions)) or "none (the training clips carry no emotion labels)"
             example = next(iter(self.clips), "none")
             raise UserError(
                 f"unknown style `{style}`: expected an emotion ({known}) or a training clip, e.g. {example}"
             )
+        return same[emotion_named(style)]
+
+    def frames(self, style: str) -> NDArray[np.float32]:
+        """Style frames (k, D) of what `name_of` finds."""
+        style = self.name_of(style)
+        if style in self.clips:
+            return self.clips[style]
         # The same few clips for every call, spread over the speakers by their hash.
         order = sorted(self.emotions[style], key=lambda clip: hashlib.md5(clip.encode()).hexdigest())
         return np.concatenate([self.clips[clip] for clip in order])[:FRAMES_PER_EMOTION]
