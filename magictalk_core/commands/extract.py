@@ -13,7 +13,7 @@ from typing import cast
 
 from magictalk_core.commands.untrusted import made_apart
 from magictalk_core.errors import UserError
-from magictalk_core.faces.extract import BLENDSHAPES_VERSION, extract_video
+from magictalk_core.faces.extract import BLENDSHAPES_VERSION, TURNED, extract_video
 from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_weights, weight_files
 from magictalk_core.rig.curve_files import output_format, write_frames
@@ -34,12 +34,13 @@ _TRACKING_GB = 8.0
 
 @dataclass(frozen=True)
 class Extracted:
-    """What was written."""
+    """What was written. `turned_deg`: clockwise, where the faces of a video stand upright only so."""
 
     output: str
     frames: int
     frames_with_face: int
     tracker: str
+    turned_deg: int
 
 
 def extract_file(
@@ -67,10 +68,10 @@ def extract_file(
         made_apart(_track, video, tracker, counter, suffix=".parquet", **limits) as made,
     ):
         table, about = read_table(FRAMES, made), table_metadata(made)
-    metadata = {name: about[name] for name in ("tracker", "version", "weights")}
+    metadata = {name: about[name] for name in ("tracker", "version", "weights", TURNED)}
     write_frames(table, output, target, metadata)
     found = sum(table.column("face_found").to_pylist())
-    return Extracted(str(output), len(table), found, about["tracker"])
+    return Extracted(str(output), len(table), found, about["tracker"], int(about[TURNED]))
 
 
 def _track(video: Path, tracker: str, counter: Path, piece: Path) -> None:
@@ -84,6 +85,7 @@ def _track(video: Path, tracker: str, counter: Path, piece: Path) -> None:
 
         table = extract_video(video, safe_name(video.stem), opened, threads, count)
     metadata = {"tracker": opened.id, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(opened.id)}
+    metadata[TURNED] = table.schema.metadata[TURNED.encode()].decode()
     write_table(FRAMES, table, piece, metadata)
 
 
