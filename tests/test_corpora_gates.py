@@ -27,6 +27,13 @@ GOOD: dict[str, Any] = {
     "face_px": 120.0,
     "sharpness": 100.0,
     "yaw_deg": 5.0,
+    "roll_deg": 3.0,
+    "cut_score": 1.2,
+    "fade_score": 0.03,
+    "other_speaker_share": 0.0,
+    "mesh_share": 1.0,
+    "lips_contrast": 22.0,
+    "outside_share": 0.0,
     "frozen_share": 0.0,
 }
 
@@ -45,6 +52,13 @@ GOOD: dict[str, Any] = {
         ("face_px", 20.0, "face_too_small"),
         ("sharpness", 0.1, "blurred"),
         ("yaw_deg", 80.0, "extreme_pose"),
+        ("roll_deg", 82.0, "extreme_pose"),
+        ("cut_score", 16.0, "scene_cut"),
+        ("fade_score", 0.4, "scene_cut"),
+        ("other_speaker_share", 0.3, "several_speakers"),
+        ("mesh_share", 0.2, "occluded"),
+        ("lips_contrast", 0.0, "occluded"),
+        ("outside_share", 0.3, "truncated_face"),
         ("frozen_share", 0.9, "frozen"),
     ],
 )
@@ -59,7 +73,7 @@ def test_every_gate_is_tried_above() -> None:
     assert {gate.score for gate in GATES} == set(GOOD)
 
 
-@given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.floats(allow_nan=True), max_size=9))
+@given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.floats(allow_nan=True), max_size=16))
 def test_a_gate_never_stumbles_and_unknown_scores_pass(scores: dict[str, float]) -> None:
     decide(GOOD | scores, QualityConfig())
     assert decide(dict.fromkeys(GOOD), QualityConfig()) is None

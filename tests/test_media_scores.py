@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from magictalk_core.media.crop import CropBox, Window, window_crop
-from magictalk_core.media.picture import ScaledBox
-from magictalk_core.media.scores import face_scores, frozen_share, sharpness, yaw_deg
+from magictalk_core.media.picture import ScaledBox, Sighting
+from magictalk_core.media.scores import face_scores, frozen_share, roll_deg, sharpness, yaw_deg
 from magictalk_core.media.signature import picture_bits, signature, signature_distance, sound_bits
 from tests.media_fixtures import FakeBox
 
@@ -20,11 +20,14 @@ def box(x: float, side: float = 40.0, yaw: float = 0.0) -> ScaledBox:
 
 
 def test_face_scores_count_gaps_and_rivals() -> None:
-    speaker = [box(60), box(62), None, box(64, yaw=-30.0)]
+    speaker = [box(60), box(62), None, None, box(64, yaw=-30.0)]
     rival, small, far = box(20), box(20, side=10.0), box(300)
-    detections = [[speaker[0], rival], [speaker[1], small], [rival], [speaker[3], far]]
-    scores = face_scores(speaker, [[b for b in seen if b] for seen in detections], CropBox(0, 0, 150))
-    assert scores == {"face_share": 0.75, "second_face_share": 0.5, "face_px": 40.0, "sharpness": 100.0, "yaw_deg": 0.0}
+    faces = [(speaker[0], rival), (speaker[1], small), (rival,), (far,), (speaker[4], far)]
+    followed = [*speaker[:3], far, speaker[4]]
+    seen = [Sighting(one, tuple(b for b in more if b)) for one, more in zip(followed, faces, strict=True)]
+    scores = face_scores(speaker, seen, CropBox(0, 0, 150))
+    expected = {"face_share": 0.6, "second_face_share": 0.4, "face_px": 40.0, "sharpness": 100.0}
+    assert scores == expected | {"yaw_deg": 0.0, "roll_deg": 0.0, "other_speaker_share": 0.2}
 
 
 @pytest.mark.parametrize(("degrees", "expected"), [(0, 0), (30, 30), (-30, -30), (60, 60)])
@@ -34,6 +37,17 @@ def test_yaw_is_read_from_nose_and_ears(degrees: float, expected: float) -> None
     points[4], points[5], points[2] = (-np.cos(angle), 0), (np.cos(angle), 0), (np.sin(angle), 0.3)
     assert yaw_deg(SimpleNamespace(keypoints=points)) == pytest.approx(expected, abs=1e-6)
     assert yaw_deg(FakeBox(0, 0, 1, 1)) == 0.0
+
+
+@pytest.mark.parametrize("degrees", [0, 30, -80, 90, 179])
+def test_roll_is_read_from_eyes_and_mouth(degrees: float) -> None:
+    angle = np.radians(degrees)
+    points = np.zeros((6, 2))
+    points[0], points[1], points[3] = (-1, 0), (1, 0), (0, 1)
+    # Counter-clockwise as seen, with y down.
+    points = points @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    assert roll_deg(SimpleNamespace(keypoints=points)) == pytest.approx(degrees, abs=1e-6)
+    assert roll_deg(FakeBox(0, 0, 1, 1)) == 0.0
 
 
 def test_sharpness_falls_with_blur_and_a_still_picture_is_frozen() -> None:

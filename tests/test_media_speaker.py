@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from magictalk_core.faces.detection import FaceDetector, load_face_detector
 from magictalk_core.media.container import MediaError
 from magictalk_core.media.encode import write_video
-from magictalk_core.media.speaker import LARGE_PICTURE, SpeakerPicture, speaker_pictures
+from magictalk_core.media.speaker import LARGE_PICTURE, SpeakerPicture, speaker_pictures, standardized_pictures
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,9 @@ def _read(path: Path, frames: list[NDArray[np.uint8]], detector: FaceDetector) -
     return list(speaker_pictures(path, 25, lambda: detector))
 
 
-def test_a_small_picture_is_passed_on_whole_and_needs_no_detector(tmp_path: Path) -> None:
-    write_video(tmp_path / "v.mp4", [astronaut()] * 3, 25, None)
-
-    def none() -> FaceDetector:
-        raise AssertionError("a small picture needs no detector")
-
-    seen = list(speaker_pictures(tmp_path / "v.mp4", 25, none))
+def test_a_small_picture_of_one_face_is_passed_on_whole(tmp_path: Path, detector: FaceDetector) -> None:
+    seen = _read(tmp_path / "v.mp4", [astronaut()] * 3, detector)
+    assert list(standardized_pictures(tmp_path / "v.mp4", 25))[2].rgb is not None, "and a standardized one unseen"
     assert [p.rgb is not None and p.rgb.shape for p in seen] == [(256, 256, 3)] * 3
     assert all(p.crop is None and (p.width, p.height) == (256, 256) for p in seen)
 
@@ -63,12 +59,22 @@ def test_a_still_face_keeps_its_square_and_a_moving_one_is_followed(tmp_path: Pa
     assert crops[0] == crops[4] and crops[20].x - crops[0].x == pytest.approx(600, abs=60)  # type: ignore[union-attr]
 
 
+def _twice(head: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(np.repeat(head, 2, axis=0), 2, axis=1)
+
+
 def test_the_same_person_is_followed_past_a_larger_one(tmp_path: Path, detector: FaceDetector) -> None:
-    left, right = astronaut(), mirrored(astronaut())
-    larger = np.repeat(np.repeat(right, 2, axis=0), 2, axis=1)
-    frames = [_scene((left, 100, 300))] * 5 + [_scene((left, 100, 300), (larger, 700, 100))] * 10
+    left, larger = astronaut(), _twice(mirrored(astronaut()))
+    frames = [_scene((left, 100, 300))] * 50 + [_scene((left, 100, 300), (larger, 700, 100))] * 10
     crops = [p.crop for p in _read(tmp_path / "v.mp4", frames, detector)]
     assert all(crop is not None and crop.x < 300 for crop in crops)
+
+
+def test_somebody_else_is_shown_only_while_the_speaker_is_away(tmp_path: Path, detector: FaceDetector) -> None:
+    left, other = (astronaut(), 100, 300), (mirrored(astronaut()), 800, 300)
+    frames = [_scene(left)] * 50 + [_scene(other)] * 10 + [_scene(left, other)] * 10
+    places = [p.crop.x for p in _read(tmp_path / "v.mp4", frames, detector) if p.crop is not None]
+    assert [x > 400 for x in places] == [False] * 50 + [True] * 10 + [False] * 10
 
 
 def test_frames_without_a_face_are_told_and_the_next_face_is_found_at_once(

@@ -13,7 +13,7 @@ from typing import cast
 
 from magictalk_core.commands.untrusted import made_apart, must_be_file
 from magictalk_core.errors import UserError
-from magictalk_core.faces.extract import BLENDSHAPES_VERSION, extract_video
+from magictalk_core.faces.extract import BLENDSHAPES_VERSION, TURNED, extract_video
 from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_weights, weight_files
 from magictalk_core.media.completeness import told_missing
@@ -41,12 +41,14 @@ _TRACKING_GB = 8.0
 
 @dataclass(frozen=True)
 class Extracted:
-    """What was written."""
+    """What was written. `turned_deg`: clockwise, where the faces of a video stand upright only so."""
 
     output: str
     frames: int
     frames_with_face: int
     tracker: str
+    turned_deg: int = 0
+    """How far the picture was turned, clockwise, so that the face stands upright."""
     remarks: str | None = None
     """What is unusual about the file and how it was read, and what of it is missing."""
 
@@ -78,10 +80,10 @@ def extract_file(
         made_apart(_track, video, tracker, fps, counter, suffix=".parquet", **limits) as made,
     ):
         table, about = read_table(FRAMES, made), table_metadata(made)
-    metadata = {name: about[name] for name in ("tracker", "version", "weights")}
+    metadata = {name: about[name] for name in ("tracker", "version", "weights", TURNED)}
     write_frames(table, output, target, metadata)
     found = sum(table.column("face_found").to_pylist())
-    return Extracted(str(output), len(table), found, about["tracker"], about["remarks"] or None)
+    return Extracted(str(output), len(table), found, about["tracker"], int(about[TURNED]), about["remarks"] or None)
 
 
 def _check_source(video: Path, fps: float | None) -> None:
@@ -110,7 +112,8 @@ def _track(video: Path, tracker: str, fps: float | None, counter: Path, piece: P
     else:
         remarks = [*probe(source).remarks, *told_missing(source, len(table) / FRAME_RATE, packets)]
     metadata = {"tracker": opened.id, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(opened.id)}
-    write_table(FRAMES, table, piece, metadata | {"remarks": "; ".join(remarks)})
+    metadata |= {TURNED: table.schema.metadata[TURNED.encode()].decode(), "remarks": "; ".join(remarks)}
+    write_table(FRAMES, table, piece, metadata)
 
 
 def _clip_name(video: Path) -> str:

@@ -17,14 +17,17 @@ from magictalk_core.faces.tracker import Tracker, open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice
 from magictalk_core.media.container import PacketCount
 from magictalk_core.media.picture_folder import PictureFolder
-from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures
+from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures, standardized_pictures
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["BLENDSHAPES_VERSION", "extract_clip", "extract_video", "frames_table", "observe_video"]
+__all__ = ["BLENDSHAPES_VERSION", "TURNED", "extract_clip", "extract_video", "frames_table", "observe_video"]
 
-BLENDSHAPES_VERSION = "2"
+TURNED = "turned_deg"
+"""Name, in a table's metadata, of the degrees clockwise by which the video was turned so that faces stand upright."""
+
+BLENDSHAPES_VERSION = "3"
 """Bumped when the same video and tracker would give other rows."""
 
 
@@ -56,22 +59,26 @@ def frames_table(clip_id: str, observations: Iterable[FaceObservation], tracker:
     return pa.table({name: columns[name] for name in FRAMES.names}, schema=FRAMES.schema())
 
 
-def observe_video(
-    video: Path | PictureFolder, tracker: Tracker, threads: int = 1, count: PacketCount | None = None
-) -> Iterator[FaceObservation]:
-    """The speaker in every frame of `video` at 25 frames per second, in pixels of the whole picture.
+def observe_video(video: Path, tracker: Tracker, threads: int = 1) -> Iterator[FaceObservation]:
+    """The speaker in every frame of `video` at 25 frames per second, in pixels of the whole picture, upright.
 
-    `threads` decode the video; the tracker has its own. `count` hears of the packets.
+    `threads` decode the video; the tracker has its own.
     """
+    pictures = speaker_pictures(video, FRAME_RATE, load_face_detector, threads)
+    return (seen for _, seen in _observed(pictures, tracker))
+
+
+def _observed(pictures: Iterator[SpeakerPicture], tracker: Tracker) -> Iterator[tuple[SpeakerPicture, FaceObservation]]:
     waiting: deque[SpeakerPicture] = deque()
 
-    def pictures() -> Iterator[NDArray[np.uint8] | None]:
-        for picture in speaker_pictures(video, FRAME_RATE, load_face_detector, threads, count):
+    def pixels() -> Iterator[NDArray[np.uint8] | None]:
+        for picture in pictures:
             waiting.append(picture)
             yield picture.rgb
 
-    for seen in tracker.track(pictures()):
-        yield in_whole_picture(seen, waiting.popleft())
+    for seen in tracker.track(pixels()):
+        picture = waiting.popleft()
+        yield picture, in_whole_picture(seen, picture)
 
 
 def extract_video(
@@ -83,17 +90,27 @@ def extract_video(
     count: PacketCount | None = None,
 ) -> pa.Table:
     """Track every frame of `video` at 25 frames per second; `progress` is called with the number of frames done, and
-    `count` hears of the packets."""
+    `count` hears of the packets.
+
+    The table's metadata say under `TURNED` how the picture was turned.
+    """
+    turned_deg = 0
 
     def counted() -> Iterator[FaceObservation]:
-        for done, seen in enumerate(observe_video(video, tracker, threads, count), start=1):
+        nonlocal turned_deg
+        pictures = speaker_pictures(video, FRAME_RATE, load_face_detector, threads, count)
+        for done, (picture, seen) in enumerate(_observed(pictures, tracker), start=1):
+            turned_deg = picture.turned_deg
             if progress is not None:
                 progress(done)
             yield seen
 
-    return frames_table(clip_id, counted(), tracker.id)
+    table = frames_table(clip_id, counted(), tracker.id)
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), TURNED: str(turned_deg)})
 
 
 def extract_clip(video: Path, clip_id: str, tracker: str) -> pa.Table:
-    """`extract_video` with a tracker of its own: what a child process runs."""
-    return extract_video(video, clip_id, open_tracker(cast(TrackerChoice, tracker)))
+    """Track a standardized clip with a tracker of its own: what a child process runs."""
+    opened = open_tracker(cast(TrackerChoice, tracker))
+    pictures = standardized_pictures(video, FRAME_RATE)
+    return frames_table(clip_id, (seen for _, seen in _observed(pictures, opened)), opened.id)

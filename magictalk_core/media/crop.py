@@ -11,10 +11,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "CropBox", "Window", "apply_crop", "face_crop", "follow_speaker", "same_face", "window_crop"]
+__all__ = [
+    "Box",
+    "CropBox",
+    "Window",
+    "apply_crop",
+    "evidence",
+    "face_crop",
+    "follow_speaker",
+    "same_face",
+    "window_crop",
+]
 
 _MIN_SCALE = 1.3
 _MIN_OVERLAP = 0.1
+_NO_EVIDENCE, _FULL_EVIDENCE = 0.5, 0.75
+"""Scores: the detector's least one, and what faces reach. Cloth and hands that it takes for faces have up to 0.68."""
 
 
 class Box(Protocol):
@@ -72,29 +84,48 @@ def same_face(a: Box, b: Box) -> bool:
     return _overlap(a, b) >= _MIN_OVERLAP
 
 
+def evidence(box: Box) -> float:
+    """How much a box says that somebody's face is meant: its side in pixels, and far less where it is not sure."""
+    sure = (box.score - _NO_EVIDENCE) / (_FULL_EVIDENCE - _NO_EVIDENCE)
+    return min(1.0, max(0.0, sure)) ** 3 * box.score * math.sqrt(box.width * box.height)
+
+
 def follow_speaker(detections: Sequence[Sequence[Face]], before: Face | None = None) -> list[Face | None]:
     """The face of one person in every probed frame, None where it is missing.
 
-    Starts at the detection with the greatest score x side length and goes both ways, each time to the face that
-    overlaps the last known one most. So a second person in the picture neither widens the crop nor takes it over.
-    With `before`, the face of the person just before the first frame, that person is followed instead, if found at all.
+    Boxes that overlap from probe to probe are one person's; the person with the most evidence over all probes is the
+    speaker, and is followed both ways from his best box, each time to the face that overlaps the last known one most.
+    So neither a second person nor a large thing that once looks like a face takes the crop over. With `before`, the
+    face of the person just before the first frame, that person is followed and nobody else.
     """
     found: list[Face | None] = [None] * len(detections)
     if before is not None:
         _follow(before, detections, range(len(detections)), found)
-        if any(box is not None for box in found):
-            return found
-    candidates = [
-        (box.score * math.sqrt(box.width * box.height), -i) for i, seen in enumerate(detections) for box in seen
-    ]
-    if not candidates:
         return found
-    seed = -max(candidates)[1]
-    start = max(detections[seed], key=lambda box: box.score * math.sqrt(box.width * box.height))
+    tracks = _tracks(detections)
+    if not tracks:
+        return found
+    speaker = max(tracks, key=lambda track: sum(evidence(box) for _, box in track))
+    seed, start = max(speaker, key=lambda seen: evidence(seen[1]))
     found[seed] = start
     _follow(start, detections, range(seed + 1, len(detections)), found)
     _follow(start, detections, range(seed - 1, -1, -1), found)
     return found
+
+
+def _tracks(detections: Sequence[Sequence[Face]]) -> list[list[tuple[int, Face]]]:
+    """Every detection, as (probe, box), in the track whose last box it overlaps most, or in a new one."""
+    tracks: list[list[tuple[int, Face]]] = []
+    for probe, seen in enumerate(detections):
+        free = list(tracks)
+        for box in sorted(seen, key=evidence, reverse=True):
+            track = max(free, key=lambda one: _overlap(one[-1][1], box), default=None)
+            if track is not None and same_face(track[-1][1], box):
+                free.remove(track)
+                track.append((probe, box))
+            else:
+                tracks.append([(probe, box)])
+    return tracks
 
 
 def _follow(last: Face, detections: Sequence[Sequence[Face]], order: Iterable[int], found: list[Face | None]) -> None:

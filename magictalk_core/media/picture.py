@@ -19,7 +19,7 @@ from magictalk_core.media.crop import Box, CropBox, apply_crop
 from magictalk_core.media.square import upright_size
 from magictalk_core.vocabulary.clips import Reason
 
-__all__ = ["CropReader", "ScaledBox", "scale_box", "small_rgb", "upright_size"]
+__all__ = ["CropReader", "ScaledBox", "Sighting", "scale_box", "small_rgb", "upright_size"]
 
 
 _PLAIN: dict[str, Any] = {"format": "yuv420p", "threads": 1}
@@ -38,11 +38,22 @@ class ScaledBox:
     score: float
     yaw_deg: float
     sharpness: float
+    roll_deg: float = 0.0
 
 
-def scale_box(box: Box, scale: float, yaw_deg: float = 0.0, sharpness: float = 0.0) -> ScaledBox:
+@dataclass(frozen=True)
+class Sighting:
+    """One probed frame: the face that is followed, None where it is missing, among all `faces`; and whose it is:
+    people are counted as they are followed, and told apart by their places alone."""
+
+    face: ScaledBox | None
+    faces: tuple[ScaledBox, ...]
+    person: int = -1
+
+
+def scale_box(box: Box, scale: float, yaw_deg: float = 0.0, sharpness: float = 0.0, roll_deg: float = 0.0) -> ScaledBox:
     sides = (box.x * scale, box.y * scale, box.width * scale, box.height * scale)
-    return ScaledBox(*sides, box.score, yaw_deg, sharpness)
+    return ScaledBox(*sides, box.score, yaw_deg, sharpness, roll_deg)
 
 
 def small_rgb(frame: Any, side: int) -> tuple[NDArray[np.uint8], float]:

@@ -6,10 +6,10 @@ whose frames take more than `KEEP_BYTES` is decoded a second time instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,27 +24,22 @@ from magictalk_core.media.container import (
     open_media,
     reading,
 )
-from magictalk_core.media.crop import Box, CropBox, Window
+from magictalk_core.media.crop import CropBox, Window
 from magictalk_core.media.decode import at_constant_rate, timed_frames
-from magictalk_core.media.picture import CropReader, ScaledBox, scale_box, small_rgb, upright_size
-from magictalk_core.media.scores import luma, sharpness, yaw_deg
+from magictalk_core.media.following import PROBE_EVERY, Detector, Follower, Opening, opened, probe_picture
+from magictalk_core.media.picture import CropReader, Sighting, upright_size
+from magictalk_core.media.scores import luma
+from magictalk_core.media.shots import ShotWatch
 from magictalk_core.media.streams import video_stream
+from magictalk_core.media.turning import FrameTurner
 from magictalk_core.vocabulary.clips import Reason
 
-__all__ = ["KEEP_BYTES", "Cut", "Detector", "Scan", "cropped_frames", "scan_clip"]
+__all__ = ["KEEP_BYTES", "Cut", "Scan", "cropped_frames", "scan_clip"]
 
 KEEP_BYTES = 1_500_000_000
 """Decoded frames kept in memory per clip: about 19 s of 1080p."""
 
-_PROBE_EVERY = 5
-_DETECT_SIDE_PX = 640
 _GRAY_SIDE_PX = 160
-
-
-class Detector(Protocol):
-    """`faces.detection.FaceDetector`: faces of an RGB picture uint8 (h, w, 3), best first."""
-
-    def detect(self, rgb: NDArray[np.uint8]) -> Sequence[Box]: ...
 
 
 @dataclass(frozen=True)
@@ -61,17 +56,20 @@ class Cut:
 
 @dataclass(frozen=True)
 class Scan:
-    """What the first pass found. `kept` is None where the frames took too much memory. `detections`: the faces of
-    every fifth frame, in pixels of the upright picture of `width` x `height`; `grays`: the luma of these frames, small,
-    and `gray_scale` the factor from its pixels to the picture's."""
+    """What the first pass found. `kept` is None where the frames took too much memory. `turned_deg`: clockwise, as the
+    picture stands upright. `sightings`: the faces of every fifth frame, in pixels of the upright picture of `width` x
+    `height`; `grays`: the luma of these frames, small, and `gray_scale` the factor from its pixels to the picture's.
+    `shots`: the scores of `shots`."""
 
     n_frames: int
     kept: Sequence[Any] | None
-    detections: Sequence[Sequence[ScaledBox]]
+    turned_deg: int
+    sightings: Sequence[Sighting]
     grays: Sequence[NDArray[np.uint8]]
     gray_scale: float
     width: int
     height: int
+    shots: Mapping[str, float]
 
 
 @dataclass
@@ -98,22 +96,33 @@ class _Probes:
 
     detector: Detector
     window: Window | None
-    detections: list[list[ScaledBox]] = field(default_factory=list)
-    grays: list[NDArray[np.uint8]] = field(default_factory=list)
-    gray_scale: float = 1.0
-    width: int = 0
-    height: int = 0
+    sightings: list[Sighting] = field(default_factory=list)
+    lying: list[NDArray[np.uint8]] = field(default_factory=list)
+    """Small luma pictures as the frames lie: the first may come before it is known how to turn them."""
+    turned_deg: int = 0
+    follower: Follower | None = None
 
-    def add(self, frame: Any) -> None:
-        rgb, scale = small_rgb(frame, _DETECT_SIDE_PX)
+    def add(self, frame: Any, opening: Opening | None) -> None:
+        rgb, scale = probe_picture(frame, 0)
+        self._keep_luma(rgb)
+        if opening is None:
+            self.sightings.append(Sighting(None, ()))
+            return
+        if self.follower is None:
+            self.follower = Follower(self.detector, opening, self.window)
+            self.turned_deg = opening.turned_deg
+        upright = np.ascontiguousarray(np.rot90(rgb, -self.turned_deg // 90))
+        self.sightings.append(self.follower.look(upright, scale))
+
+    def _keep_luma(self, rgb: NDArray[np.uint8]) -> None:
         gray = luma(rgb)
-        found = [scale_box(box, scale, yaw_deg(box), sharpness(gray, box)) for box in self.detector.detect(rgb)]
-        self.detections.append([box for box in found if self.window is None or self.window.holds(box)])
         shrink = min(1.0, _GRAY_SIDE_PX / max(gray.shape))
         size = (max(1, round(gray.shape[1] * shrink)), max(1, round(gray.shape[0] * shrink)))
-        self.grays.append(np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8))
-        self.width, self.height = upright_size(frame)
-        self.gray_scale = self.width / size[0]
+        self.lying.append(np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8))
+
+    def grays(self) -> list[NDArray[np.uint8]]:
+        """The small luma pictures, upright."""
+        return [np.rot90(gray, -self.turned_deg // 90) for gray in self.lying]
 
 
 def _constant_rate(container: Any, stream: Any, cut: Cut, count: PacketCount | None = None) -> Iterator[Any]:
@@ -127,23 +136,36 @@ def scan_clip(cut: Cut, detector: Detector, sound_s: float, max_frames: int) -> 
     `sound_s`: length of the file's own sound, which tells a short picture track from a broken file where the headers
     only name the length of the whole file. Raises `MediaError` (no_video, unreadable, truncated, too_long).
     """
-    store, count, probes = _Store(), PacketCount(), _Probes(detector, cut.window)
-    n = 0
+    store, count, probes, shots = _Store(), PacketCount(), _Probes(detector, cut.window), ShotWatch()
+    n, last = 0, None
     with open_media(cut.path) as container:
         stream = video_stream(container, cut.max_side)
         if stream is None:
             raise MediaError(Reason.NO_VIDEO, "the file has no video stream")
         declared = declared_duration(container, stream)
-        for frame in _constant_rate(container, stream, cut, count):
-            check_side(frame.width, frame.height, cut.max_side)
-            if n % _PROBE_EVERY == 0:
-                probes.add(frame)
-            store.add(frame)
+        frames = _constant_rate(container, stream, cut, count)
+        for last, opening in opened(_small_enough(frames, cut.max_side), detector, cut.window):
+            if n % PROBE_EVERY == 0:
+                probes.add(last, opening)
+            shots.add(last)
+            store.add(last)
             n += 1
             if n > max_frames:
                 raise MediaError(Reason.TOO_LONG, f"more than {max_frames / cut.fps:.0f} s of video")
     _check_complete(n / cut.fps, cut, declared, sound_s, count)
-    return Scan(n, store.frames, probes.detections, probes.grays, probes.gray_scale, probes.width, probes.height)
+    width, height = upright_size(last)
+    if probes.turned_deg % 180:
+        width, height = height, width
+    grays = probes.grays()
+    scale = width / grays[-1].shape[1]
+    seen = (probes.turned_deg, probes.sightings, grays, scale, width, height)
+    return Scan(n, store.frames, *seen, shots.scores())
+
+
+def _small_enough(frames: Iterator[Any], max_side: int) -> Iterator[Any]:
+    for frame in frames:
+        check_side(frame.width, frame.height, max_side)
+        yield frame
 
 
 def _check_complete(found_s: float, cut: Cut, declared: tuple[float, bool], sound_s: float, count: PacketCount) -> None:
@@ -163,19 +185,21 @@ def _check_complete(found_s: float, cut: Cut, declared: tuple[float, bool], soun
 def cropped_frames(cut: Cut, scan: Scan, crop: CropBox, size: int) -> Iterator[Any]:
     """The frames of the clip as the encoder takes them (`CropReader`), from memory or from a second decode."""
     if scan.kept is not None:
-        yield from _crop_each(scan.kept, crop, size)
+        yield from _crop_each(scan.kept, crop, size, scan.turned_deg)
         return
     with open_media(cut.path) as container:
         stream = video_stream(container, cut.max_side)
-        yield from _crop_each(_constant_rate(container, stream, cut), crop, size)
+        yield from _crop_each(_constant_rate(container, stream, cut), crop, size, scan.turned_deg)
 
 
-def _crop_each(frames: Sequence[Any] | Iterator[Any], crop: CropBox, size: int) -> Iterator[Any]:
+def _crop_each(frames: Sequence[Any] | Iterator[Any], crop: CropBox, size: int, turned_deg: int) -> Iterator[Any]:
+    turner = FrameTurner(turned_deg)
     reader: CropReader | None = None
     last: tuple[Any, Any] | None = None
     for frame in frames:
         if last is None or last[0] is not frame:
             with reading():
-                reader = reader or CropReader(frame, crop, size)
-                last = (frame, reader.read(frame))
+                upright = turner(frame)
+                reader = reader or CropReader(upright, crop, size)
+                last = (frame, reader.read(upright))
         yield last[1]

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.media.crop import Box, CropBox
-from magictalk_core.media.picture import ScaledBox
+from magictalk_core.media.picture import ScaledBox, Sighting
 
-__all__ = ["face_scores", "frozen_share", "luma", "sharpness", "yaw_deg"]
+__all__ = ["face_scores", "frozen_share", "luma", "roll_deg", "sharpness", "yaw_deg"]
 
 _FACE_SIDE = 128
 _SAME_LEVELS = 0.25
@@ -56,6 +56,17 @@ def yaw_deg(box: Any) -> float:
     return math.degrees(math.atan(2 * float((nose - right_ear) @ line) / length - 1))
 
 
+def roll_deg(box: Any) -> float:
+    """Tilt of the head in degrees from the detector's points: 0 with the mouth below the eyes, positive
+    counter-clockwise in the picture, +-180 upside down. A detector without points says 0."""
+    points = getattr(box, "keypoints", None)
+    if points is None:
+        return 0.0
+    right_eye, left_eye, mouth = (np.asarray(points[i], np.float64) for i in (0, 1, 3))
+    x, y = mouth - (right_eye + left_eye) / 2
+    return math.degrees(math.atan2(x, y))
+
+
 def frozen_share(grays: Sequence[NDArray[np.uint8]], region: tuple[int, int, int, int]) -> float:
     """Share of neighbouring probed frames that are equal within `region` (left, top, right, bottom)."""
     if len(grays) < 2:
@@ -66,22 +77,23 @@ def frozen_share(grays: Sequence[NDArray[np.uint8]], region: tuple[int, int, int
     return sum(same) / len(same)
 
 
-def face_scores(
-    speaker: Sequence[ScaledBox | None], detections: Sequence[Sequence[ScaledBox]], crop: CropBox
-) -> dict[str, float]:
+def face_scores(speaker: Sequence[ScaledBox | None], sightings: Sequence[Sighting], crop: CropBox) -> dict[str, float]:
     """Scores of the speaker's face over the probed frames; a rival is another face of at least half its side whose
-    centre lies in the crop."""
+    centre lies in the crop, and another speaker is who is followed where the speaker is not to be seen."""
     found = [box for box in speaker if box is not None]
     rivals = 0
-    for own, seen in zip(speaker, detections, strict=True):
+    others = sum(own is None and sighting.face is not None for own, sighting in zip(speaker, sightings, strict=True))
+    for own, seen in zip(speaker, (sighting.faces for sighting in sightings), strict=True):
         side = own.width if own is not None else float(np.median([box.width for box in found]))
         rivals += any(box is not own and box.width >= side / 2 and _in_crop(box, crop) for box in seen)
     return {
         "face_share": len(found) / len(speaker),
         "second_face_share": rivals / len(speaker),
+        "other_speaker_share": others / len(speaker),
         "face_px": round(float(np.median([(box.width + box.height) / 2 for box in found])), 2),
         "sharpness": round(float(np.median([box.sharpness for box in found])), 3),
         "yaw_deg": round(float(np.median([abs(box.yaw_deg) for box in found])), 2),
+        "roll_deg": round(float(np.median([abs(box.roll_deg) for box in found])), 2),
     }
 
 

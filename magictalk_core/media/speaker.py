@@ -1,8 +1,9 @@
-"""The speaker's part of a raw video, frame by frame, as trackers want it: small, and always one person.
+"""The speaker's part of a raw video, frame by frame, as trackers want it: small, upright, and one person at a time.
 
-A small picture is passed on as it is. In a large one faces are looked for in every fifth frame, and a square around the
-speaker's is cut out of this frame and the four that follow. So a frame depends on itself and the first of its five,
-and, where several people are in the picture, on who was followed before. Nothing is kept, however long the video is.
+A small picture that is all about one face is passed on as it is. Otherwise a square around the speaker's face, found in
+the first of every five frames, is cut out of these five. So a frame depends on itself and the first of its five, on the
+video's opening, and, where several people are in the picture, on who was followed before. Nothing but the opening is
+kept, however long the video is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +19,37 @@ from numpy.typing import NDArray
 
 from magictalk_core.config import MediaConfig
 from magictalk_core.media.container import MediaError, PacketCount, reading, to_rgb
-from magictalk_core.media.crop import CropBox, face_crop, follow_speaker, same_face
+from magictalk_core.media.crop import CropBox, face_crop
 from magictalk_core.media.decode import at_constant_rate, open_frames
-from magictalk_core.media.picture import CropReader, ScaledBox, scale_box, small_rgb, upright_size
+from magictalk_core.media.following import PROBE_EVERY, Detector, Follower, Opening, opened, probe_picture
+from magictalk_core.media.picture import CropReader, ScaledBox, upright_size
 from magictalk_core.media.picture_folder import PictureFolder
-from magictalk_core.media.scan import Detector
+from magictalk_core.media.timed import Timed
+from magictalk_core.media.turning import FrameTurner
 from magictalk_core.vocabulary.clips import Reason
 
-__all__ = ["LARGE_PICTURE", "SpeakerPicture", "speaker_pictures"]
+__all__ = ["LARGE_PICTURE", "SpeakerPicture", "speaker_pictures", "standardized_pictures"]
 
 LARGE_PICTURE = 512
-"""A picture with a longer side, in pixels, is cut to its speaker; a standardized clip is passed on as it is."""
+"""A picture with a longer side, in pixels, is always cut to its speaker."""
 
-_PROBE_EVERY = 5
-_DETECT_SIDE_PX = 640
 _GRID_STEPS = 16
-_LOOK_AGAIN = 2.5
+_WHOLE_FACE_SHARE = 0.25
+"""Least side of a face, as a share of the picture's longer one, for which trackers need no closer look."""
 _CROP_SCALE = MediaConfig().crop_scale
 
 
 @dataclass(frozen=True, eq=False)
 class SpeakerPicture:
     """One frame. `rgb` (h, w, 3) is the square `crop` of the whole picture, scaled to at most LARGE_PICTURE; the whole
-    picture where `crop` is None; None where there is no face. `width`, `height`: of the whole picture."""
+    picture where `crop` is None; None where there is no face. `width`, `height`: of the whole picture, upright;
+    `turned_deg`: clockwise, so that it stands upright."""
 
     rgb: NDArray[np.uint8] | None
     crop: CropBox | None
     width: int
     height: int
+    turned_deg: int = 0
 
 
 def speaker_pictures(
@@ -58,73 +61,92 @@ def speaker_pictures(
 ) -> Iterator[SpeakerPicture]:
     """The frames of `video` at `fps`, decoded on so many threads. Raises `MediaError` (no_video, unreadable).
 
-    The detector is loaded for large pictures only. `count` hears of the packets.
+    `count` hears of the packets.
     """
+    detector = load_detector()
     with open_frames(video, threads, count=count) as timed:
-        frames = at_constant_rate(timed, fps)
-        first = next(frames, None)
-        if first is None:
-            raise MediaError(Reason.UNREADABLE, "the video has no frame that can be decoded")
-        read = _whole if max(upright_size(first)) <= LARGE_PICTURE else _SpeakerReader(load_detector()).read
+        frames = opened(_frames(timed, fps), detector, None)
+        reader: _SpeakerReader | None = None
         last: tuple[Any, SpeakerPicture] | None = None
-        for number, frame in enumerate(chain([first], frames)):
-            if last is None or last[0] is not frame:
+        for number, (frame, opening) in enumerate(frames):
+            if opening is not None and reader is None:
+                reader = _SpeakerReader(detector, opening, frame)
+            probing = reader is not None and number % PROBE_EVERY == 0
+            if last is None or last[0] is not frame or probing:
                 with reading():
-                    last = (frame, read(frame, number))
+                    last = (frame, _no_face(frame) if reader is None else reader.read(frame, number))
             yield last[1]
 
 
-def _whole(frame: Any, _: int) -> SpeakerPicture:
+def standardized_pictures(video: Path, fps: float, threads: int = 1) -> Iterator[SpeakerPicture]:
+    """The frames of a standardized clip, whole: it was turned and cut to its speaker when it was made."""
+    with open_frames(video, threads) as timed:
+        last: tuple[Any, SpeakerPicture] | None = None
+        for frame in _frames(timed, fps):
+            if last is None or last[0] is not frame:
+                with reading():
+                    last = (frame, _whole(frame, 0))
+            yield last[1]
+
+
+def _frames(timed: Iterator[Timed[Any]], fps: float) -> Iterator[Any]:
+    frames = at_constant_rate(timed, fps)
+    first = next(frames, None)
+    if first is None:
+        raise MediaError(Reason.UNREADABLE, "the video has no frame that can be decoded")
+    yield first
+    yield from frames
+
+
+def _whole(frame: Any, turned_deg: int) -> SpeakerPicture:
     rgb = to_rgb(frame)
-    return SpeakerPicture(rgb, None, rgb.shape[1], rgb.shape[0])
+    return SpeakerPicture(rgb, None, rgb.shape[1], rgb.shape[0], turned_deg)
+
+
+def _no_face(frame: Any) -> SpeakerPicture:
+    return SpeakerPicture(None, None, *upright_size(frame))
+
+
+def _is_all_about_one_face(opening: Opening, width: int, height: int) -> bool:
+    """Whether a tracker finds the speaker in the whole picture, and nobody else."""
+    longer = max(width, height)
+    least = min(opening.start.width, opening.start.height)
+    alone = all(len(faces) <= 1 for faces in opening.faces)
+    return longer <= LARGE_PICTURE and alone and least >= _WHOLE_FACE_SHARE * longer
 
 
 class _SpeakerReader:
-    """Cuts frames to the face found in the first of every five, or in the next one that shows it."""
+    """Turns frames upright and cuts them to the speaker's face, found in one of every five or in the next that shows
+    it."""
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self._face: ScaledBox | None = None
-        self._block = -1
+    def __init__(self, detector: Detector, opening: Opening, first: Any) -> None:
+        self._turned_deg = opening.turned_deg
+        self._turner = FrameTurner(opening.turned_deg)
+        self._is_whole = _is_all_about_one_face(opening, *upright_size(first))
+        self._follower = Follower(detector, opening)
         self._crop: CropBox | None = None
         self._reader: CropReader | None = None
 
     def read(self, frame: Any, number: int) -> SpeakerPicture:
-        width, height = upright_size(frame)
-        if number // _PROBE_EVERY != self._block or self._crop is None:
-            self._block = number // _PROBE_EVERY
-            self._look(frame)
+        upright = self._turner(frame)
+        if self._is_whole:
+            return _whole(upright, self._turned_deg)
+        is_probe = number % PROBE_EVERY == 0
+        if is_probe or self._crop is None:
+            self._look(frame, upright, is_probe)
+        size = upright_size(upright)
         if self._crop is None or self._reader is None:
-            return SpeakerPicture(None, None, width, height)
-        return SpeakerPicture(self._reader.read_rgb(frame), self._crop, width, height)
+            return SpeakerPicture(None, None, *size, self._turned_deg)
+        return SpeakerPicture(self._reader.read_rgb(upright), self._crop, *size, self._turned_deg)
 
-    def _look(self, frame: Any) -> None:
-        rgb, scale = small_rgb(frame, _DETECT_SIDE_PX)
-        seen = [scale_box(box, scale) for box in self._detector.detect(rgb)]
-        (face,) = follow_speaker([seen], self._face)
-        if self._face is not None and (face is None or not same_face(face, self._face)):
-            # Beside a large face a small one is missed in the whole picture.
-            (again,) = follow_speaker([_look_again(self._detector, rgb, scale, self._face)])
-            face = again or face
+    def _look(self, frame: Any, upright: Any, is_probe: bool) -> None:
+        face = self._follower.look(*probe_picture(frame, self._turned_deg), is_probe).face
         if face is None:
             self._crop = None
             return
-        self._face = face
-        crop = face_crop([_snapped(face)], *upright_size(frame), _CROP_SCALE)
+        crop = face_crop([_snapped(face)], *upright_size(upright), _CROP_SCALE)
         if crop != self._crop or self._reader is None:
-            self._crop, self._reader = crop, CropReader(frame, crop, min(crop.size, LARGE_PICTURE))
-
-
-def _look_again(detector: Detector, rgb: NDArray[np.uint8], scale: float, face: ScaledBox) -> list[ScaledBox]:
-    """Faces in the small picture's part around a face seen before."""
-    side = round(_LOOK_AGAIN * max(face.width, face.height) / scale)
-    x = max(0, round((face.x + face.width / 2) / scale - side / 2))
-    y = max(0, round((face.y + face.height / 2) / scale - side / 2))
-    part = np.ascontiguousarray(rgb[y : y + side, x : x + side])
-    if not part.size:
-        return []
-    boxes = (scale_box(box, scale) for box in detector.detect(part))
-    return [replace(box, x=box.x + x * scale, y=box.y + y * scale) for box in boxes]
+            self._crop, self._reader = crop, CropReader(upright, crop, min(crop.size, LARGE_PICTURE))
 
 
 def _snapped(face: ScaledBox) -> ScaledBox:

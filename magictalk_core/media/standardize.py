@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from magictalk_core.config import MediaConfig
 from magictalk_core.media.audio import fit_length, loudest_dbfs, write_wav
 from magictalk_core.media.clip_file import write_clip
-from magictalk_core.media.container import MediaError
-from magictalk_core.media.crop import CropBox, Window, face_crop, follow_speaker, window_crop
+from magictalk_core.media.container import MediaError, to_rgb
+from magictalk_core.media.crop import CropBox, Window, face_crop, window_crop
+from magictalk_core.media.following import Detector, main_person
 from magictalk_core.media.picture import ScaledBox
 from magictalk_core.media.probe import MediaProbe, probe
-from magictalk_core.media.scan import Cut, Detector, Scan, cropped_frames, scan_clip
+from magictalk_core.media.scan import Cut, Scan, cropped_frames, scan_clip
 from magictalk_core.media.scores import face_scores, frozen_share
 from magictalk_core.media.signature import signature
 from magictalk_core.media.sound import read_sound
+from magictalk_core.media.visibility import FaceViewer, visibility_scores
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.schema import MEDIA
 from magictalk_core.vocabulary.clips import Reason, Status
@@ -30,6 +32,7 @@ __all__ = ["STANDARDIZE_VERSION", "standardize_clip"]
 STANDARDIZE_VERSION = "4"
 
 _SIGNED_FRAMES = 17
+_VIEWED_FRAMES = 9
 
 
 def standardize_clip(
@@ -42,15 +45,18 @@ def standardize_clip(
     config: MediaConfig,
     open_detector: Callable[[], Detector],
     window: Window | None = None,
+    open_viewer: Callable[[], FaceViewer] | None = None,
 ) -> dict[str, Any]:
     """Write `<name>.mp4` (25 fps, config.size square, sound inside) and `<name>.wav` to `out_dir`.
 
     The crop is the square around `window`, the corpus's own, or around the speaker's face, found by the detector that
-    `open_detector` gives. The sound inside `video` is preferred over the file `audio`. Returns the MEDIA row without
-    `clip_id`; its paths are file names. A file that cannot be used gives status `rejected` with reason and detail,
-    never an exception; without sound the video is still written. The detail of a clip that is `ok` says what is unusual
-    about how its file was read. All else is a score, and `preparation.gates` decides. Same input, same bytes. What is
-    not the clip's fault (a full disk, no memory, no weights) is raised.
+    `open_detector` gives. The sound inside `video` is preferred over the file `audio`. `open_viewer` gives what says
+    how much of the face can be seen; without it those scores are None.
+
+    Returns the MEDIA row without `clip_id`; its paths are file names. A file that cannot be used gives status
+    `rejected` with reason and detail, never an exception; without sound the video is still written. The detail of a
+    clip that is `ok` says what is unusual about how its file was read. All else is a score, and `preparation.gates`
+    decides. Same input, same bytes. What is not the clip's fault (a full disk, no memory, no weights) is raised.
     """
     row: dict[str, Any] = {column: None for column in MEDIA.names if column != "clip_id"}
     row["status"] = str(Status.OK)
@@ -62,7 +68,10 @@ def standardize_clip(
         sound, problem = _sound(video if facts.has_audio else audio, cut, row, remarks)
         own_samples = 0.0 if sound is None or not facts.has_audio else len(sound)
         scan, crop = _scan(cut, open_detector(), own_samples, config, row)
-        _write(cut, scan, crop, sound, out_dir / name, config, row)
+        shown = _write(cut, scan, crop, sound, out_dir / name, config, row)
+        if open_viewer is not None:
+            views = list(map(open_viewer(), shown))
+            row.update(visibility_scores(views, crop, config.size, scan.width, scan.height))
     except MediaError as error:
         problem = error
     row["detail"] = "; ".join(dict.fromkeys(remarks)) or None
@@ -104,17 +113,20 @@ def _scan(
     """Frames and crop of the clip; fills in what they say about it."""
     scan = scan_clip(cut, detector, own_samples / SAMPLE_RATE, round(config.max_decoded_s * FRAME_RATE))
     row.update(n_frames=scan.n_frames, duration_s=scan.n_frames / FRAME_RATE)
-    speaker = follow_speaker(scan.detections)
+    row.update(turned_deg=scan.turned_deg, **scan.shots)
+    if scan.turned_deg % 180:
+        row.update(native_width=row["native_height"], native_height=row["native_width"])
+    speaker = main_person(scan.sightings)
     faces = [box for box in speaker if box is not None]
     if not faces:
         where = "" if cut.window is None else " in the listed window"
-        raise MediaError(Reason.NO_FACE, f"no face{where} in any of {len(scan.detections)} probed frames")
+        raise MediaError(Reason.NO_FACE, f"no face{where} in any of {len(scan.sightings)} probed frames")
     if cut.window is None:
         crop = face_crop(faces, scan.width, scan.height, config.crop_scale)
     else:
         crop = window_crop(cut.window, scan.width, scan.height)
     row.update(crop_x=crop.x, crop_y=crop.y, crop_size=crop.size)
-    row.update(face_scores(speaker, scan.detections, crop))
+    row.update(face_scores(speaker, scan.sightings, crop))
     row["frozen_share"] = frozen_share(scan.grays, _region(faces, scan))
     return scan, crop
 
@@ -129,19 +141,27 @@ def _region(faces: Sequence[ScaledBox], scan: Scan) -> tuple[int, int, int, int]
     return x0, y0, max(x0 + 1, min(x1, width)), max(y0 + 1, min(y1, height))
 
 
-class _Signed:
-    """Passes frames through and keeps the luma of those that the signature needs."""
+class _Shown:
+    """Passes frames through and keeps those that the signature and the viewer look at."""
 
     def __init__(self, frames: Iterator[Any], count: int) -> None:
         self._frames = frames
-        self._wanted = set(np.linspace(0, count - 1, _SIGNED_FRAMES).round().astype(int).tolist())
-        self.kept: list[NDArray[np.uint8]] = []
+        self._signed, self._viewed = (_spread(count, n) for n in (_SIGNED_FRAMES, _VIEWED_FRAMES))
+        self.lumas: list[NDArray[np.uint8]] = []
+        self.pictures: list[NDArray[np.uint8]] = []
 
     def __iter__(self) -> Iterator[Any]:
         for index, frame in enumerate(self._frames):
-            if index in self._wanted:
-                self.kept.append(frame.to_ndarray()[: frame.height])
+            if index in self._signed:
+                self.lumas.append(frame.to_ndarray()[: frame.height])
+            if index in self._viewed:
+                self.pictures.append(to_rgb(frame))
             yield frame
+
+
+def _spread(count: int, chosen: int) -> set[int]:
+    """So many indexes of `count`, evenly from the first to the last."""
+    return set(np.linspace(0, count - 1, chosen).round().astype(int).tolist())
 
 
 def _write(
@@ -152,12 +172,12 @@ def _write(
     stem: Path,
     config: MediaConfig,
     row: dict[str, Any],
-) -> None:
-    """Encode video and sound, both exactly as long as the frames."""
+) -> Sequence[NDArray[np.uint8]]:
+    """Encode video and sound, both exactly as long as the frames; gives some of the frames, RGB."""
     samples = None
     # The name may hold dots of its own, so no `with_suffix`.
     wave, target = stem.with_name(f"{stem.name}.wav"), stem.with_name(f"{stem.name}.mp4")
-    pictures = _Signed(cropped_frames(cut, scan, crop, config.size), scan.n_frames)
+    frames = _Shown(cropped_frames(cut, scan, crop, config.size), scan.n_frames)
     if sound is not None:
         length = round(scan.n_frames * SAMPLE_RATE / FRAME_RATE)
         excess = (len(sound) - length) / SAMPLE_RATE
@@ -169,9 +189,10 @@ def _write(
             excess = min(0.0, excess)
         row["audio_excess_s"] = round(excess, 6)
         samples = fit_length(sound, length)
-    write_clip(target, pictures, FRAME_RATE, config.size, config.crf, samples, SAMPLE_RATE)
-    row["signature"] = signature(samples, SAMPLE_RATE, pictures.kept)
+    write_clip(target, frames, FRAME_RATE, config.size, config.crf, samples, SAMPLE_RATE)
+    row["signature"] = signature(samples, SAMPLE_RATE, frames.lumas)
     if samples is not None:
         write_wav(wave, samples, SAMPLE_RATE)
         row.update(audio_path=wave.name, audio_md5=file_md5(wave))
     row.update(video_path=target.name, video_md5=file_md5(target))
+    return frames.pictures

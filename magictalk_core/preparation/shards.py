@@ -101,6 +101,7 @@ def make_media_piece(
 ) -> None:
     """Standardize one clip in a child process and leave its MEDIA row as JSON."""
     from magictalk_core.faces.detection import load_face_detector
+    from magictalk_core.faces.visible import load_face_viewer
     from magictalk_core.media.crop import Window
     from magictalk_core.media.standardize import standardize_clip
 
@@ -120,6 +121,7 @@ def make_media_piece(
         MediaConfig.model_validate(config),
         load_face_detector,
         window,
+        load_face_viewer,
     )
     write_text(piece, json.dumps({"clip_id": row["clip_id"], **result}, sort_keys=True))
 

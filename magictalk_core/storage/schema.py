@@ -114,6 +114,15 @@ _MEASURED = (
     Column("native_width", _I32, "raw picture width, after rotation, in square pixels", "px", low=1, nullable=True),
     Column("native_height", _I32, "raw picture height, after rotation, in square pixels", "px", low=1, nullable=True),
     Column("native_rate", _I32, "raw audio sample rate", "Hz", low=1, nullable=True),
+    Column(
+        "turned_deg",
+        _I32,
+        "turn of the raw picture, clockwise, that its file does not ask for: faces stand upright only so",
+        "deg",
+        low=0,
+        high=270,
+        nullable=True,
+    ),
     Column("n_frames", _I32, "frames of the 25 fps clip", low=0, nullable=True),
     Column("duration_s", _F64, "length of the 25 fps clip", "s", low=0, nullable=True),
     Column("audio_offset_s", _F64, "start of the raw sound after the start of the raw picture", "s", nullable=True),
@@ -121,10 +130,17 @@ _MEASURED = (
     Column("loudest_dbfs", _F64, "level of the loudest 100 ms; -inf: digital silence", "dBFS", nullable=True),
     Column("face_share", _F64, "share of probed frames with the speaker's face", low=0, high=1, nullable=True),
     Column("second_face_share", _F64, "share with another face in the crop", low=0, high=1, nullable=True),
+    Column("other_speaker_share", _F64, "share in which somebody else is shown instead", low=0, high=1, nullable=True),
     Column("face_px", _F64, "median side of the face in the raw picture", "px", low=0, nullable=True),
     Column("sharpness", _F64, "median variance of the Laplacian of the face at 128 px", low=0, nullable=True),
     Column("yaw_deg", _F64, "median absolute turn of the head, from five face points", "deg", low=0, nullable=True),
+    Column("roll_deg", _F64, "median absolute tilt of the head, from the face points", "deg", low=0, nullable=True),
     Column("frozen_share", _F64, "share of probed frames equal to the one before", low=0, high=1, nullable=True),
+    Column("cut_score", _F64, "largest lasting step of the picture over those around it", low=0, nullable=True),
+    Column("fade_score", _F64, "how unlike the ends of the most fade-like stretch are", low=0, high=2, nullable=True),
+    Column("mesh_share", _F64, "share of nine frames of the crop with sure landmarks", low=0, high=1, nullable=True),
+    Column("lips_contrast", _F64, "median contrast of the lips to what is around them", low=0, nullable=True),
+    Column("outside_share", _F64, "median share of the face outside the raw picture", low=0, high=1, nullable=True),
     Column("signature", _STR, "fingerprint of sound and picture for near duplicates, hexadecimal", nullable=True),
 )
 """What standardizing finds out about a clip; the same columns in MEDIA and CLIPS."""
@@ -146,7 +162,7 @@ SOURCE = TableSpec(
 
 CLIPS = TableSpec(
     "clips",
-    2,
+    3,
     "one row per clip: labels, split, status and the reason of a rejection",
     (
         _CLIP_ID,
@@ -180,7 +196,7 @@ CLIPS = TableSpec(
 
 MEDIA = TableSpec(
     "media",
-    2,
+    3,
     "the standardized media of a shard, with the hash of every file",
     (
         _CLIP_ID,

@@ -1,0 +1,50 @@
+"""What the standardized frames say about how much of the face can be seen: numbers to store, no decisions.
+
+The mesh of a face and the look of its lips come from `faces.visible`, which is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from magictalk_core.media.crop import CropBox
+
+__all__ = ["FaceViewer", "VisibleFace", "visibility_scores"]
+
+
+@dataclass(frozen=True, eq=False)
+class VisibleFace:
+    """`points` (n, 2): the face's mesh in pixels of the picture, also where the picture does not show it;
+    `lips_contrast`: None where the face is too small to say."""
+
+    points: NDArray[np.float32]
+    lips_contrast: float | None
+
+
+FaceViewer = Callable[[NDArray[np.uint8]], VisibleFace | None]
+"""A picture uint8 (h, w, 3) to its face, None where no landmarks are sure."""
+
+
+def visibility_scores(
+    views: Sequence[VisibleFace | None], crop: CropBox, side: int, width: int, height: int
+) -> dict[str, float | None]:
+    """What the viewer found in standardized frames of `side` pixels, cut by `crop` out of pictures of `width` x
+    `height`: the share with landmarks, and as medians the contrast of the lips and the share of the mesh beyond the
+    picture's edge, None where no frame tells."""
+    faces = [face for face in views if face is not None]
+    contrasts = [face.lips_contrast for face in faces if face.lips_contrast is not None]
+    outside = [_outside(face.points, crop, side, width, height) for face in faces]
+    return {
+        "mesh_share": round(len(faces) / len(views), 4) if views else None,
+        "lips_contrast": round(float(np.median(contrasts)), 3) if contrasts else None,
+        "outside_share": round(float(np.median(outside)), 4) if outside else None,
+    }
+
+
+def _outside(points: NDArray[np.float32], crop: CropBox, side: int, width: int, height: int) -> float:
+    x, y = (points * (crop.size / side) + [crop.x, crop.y]).T
+    return float(np.mean((x < 0) | (y < 0) | (x >= width) | (y >= height)))
