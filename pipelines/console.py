@@ -31,13 +31,16 @@ _UNFOLDED = 100_000
 
 
 def show_facts(facts: Mapping[str, Any], as_json: bool) -> None:
-    """A single result, one fact a line. As JSON it is a list of one, as every other result is a list."""
+    """A single result, one fact a line, without those that have nothing to say. As JSON it is a list of one, as every
+    other result is a list."""
     if as_json:
         typer.echo(json.dumps([facts], indent=1, default=str))
         return
     width = max(map(len, facts), default=0)
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {'' if value is None else plain(str(value))}")
+        text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        if value is not None and text:
+            typer.echo(f"{name:<{width}}  {plain(text)}")
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
