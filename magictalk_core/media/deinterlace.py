@@ -136,5 +136,5 @@ class Deinterlacer:
                 self._surplus -= 1
                 continue
             timed, needed = self._waiting.popleft()
-            ready.append(Timed(timed.time_s, timed.duration_s, frame) if needed else timed)
+            ready.append(Timed.of(timed.time_s, timed.duration_s, frame) if needed else timed)
         return ready

@@ -21,11 +21,11 @@ def prepared_frames(container: Any, stream: Any, frames: Iterable[Timed[Any]]) -
     """The frames (PyAV) of a stream, prepared; their times are kept."""
     deinterlacer, mapper, squarer = Deinterlacer(), ToneMapper(), Squarer()
 
-    def finished(ready: Iterable[Timed[Any]]) -> Iterator[Timed[Any]]:
-        for timed in ready:
-            frame = squarer.apply(mapper.apply(timed.item), pixel_aspect(container, stream))
-            yield timed if frame is timed.item else Timed(timed.time_s, timed.duration_s, frame)
+    def prepared(timed: Timed[Any]) -> Timed[Any]:
+        # The aspect of the picture decoded last: to be asked before the next one is.
+        aspect = pixel_aspect(container, stream)
+        return Timed(timed.time_s, timed.duration_s, lambda: squarer.apply(mapper.apply(timed.item), aspect))
 
     for timed in frames:
-        yield from finished(deinterlacer.feed(timed))
-    yield from finished(deinterlacer.flush())
+        yield from map(prepared, deinterlacer.feed(timed))
+    yield from map(prepared, deinterlacer.flush())
