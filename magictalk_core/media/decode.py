@@ -72,7 +72,8 @@ def timed_frames(
 
     All are progressive, of ordinary range, in square pixels and of the first one's size (`media.prepared`).
     """
-    return prepared_frames(container, stream, _decoded_frames(container, stream, start_s, count))
+    count = count if count is not None else PacketCount()
+    return prepared_frames(container, stream, _decoded_frames(container, stream, start_s, count), count)
 
 
 def _decoded_frames(

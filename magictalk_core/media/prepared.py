@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from magictalk_core.media.container import PacketCount
 from magictalk_core.media.deinterlace import Deinterlacer
 from magictalk_core.media.square import Squarer, pixel_aspect
 from magictalk_core.media.timed import Timed
@@ -17,8 +18,10 @@ from magictalk_core.media.tone_map import ToneMapper
 __all__ = ["prepared_frames"]
 
 
-def prepared_frames(container: Any, stream: Any, frames: Iterable[Timed[Any]]) -> Iterator[Timed[Any]]:
-    """The frames (PyAV) of a stream, prepared; their times are kept."""
+def prepared_frames(
+    container: Any, stream: Any, frames: Iterable[Timed[Any]], count: PacketCount
+) -> Iterator[Timed[Any]]:
+    """The frames (PyAV) of a stream, prepared; their times are kept. `count` hears of those that were interlaced."""
     deinterlacer, mapper, squarer = Deinterlacer(), ToneMapper(), Squarer()
 
     def prepared(timed: Timed[Any]) -> Timed[Any]:
@@ -29,3 +32,4 @@ def prepared_frames(container: Any, stream: Any, frames: Iterable[Timed[Any]]) -
     for timed in frames:
         yield from map(prepared, deinterlacer.feed(timed))
     yield from map(prepared, deinterlacer.flush())
+    count.combed += deinterlacer.mended
