@@ -28,7 +28,7 @@ from magictalk_core.faces.tracker import Tracker, open_tracker
 from magictalk_core.media.completeness import told_missing
 from magictalk_core.media.container import PacketCount
 from magictalk_core.media.decode import read_frames
-from magictalk_core.media.probe import probe
+from magictalk_core.media.probe import INTERLACED, probe
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
 PLAIN = "base.mp4"
@@ -61,8 +61,9 @@ def extracted(path: Path) -> Answer:
     packets = PacketCount()
     table = extract_video(path, "odd", _tracker(), count=packets)
     jaw = np.array(table.column("jawOpen").to_pandas(), np.float64)
-    remarks = [*probe(path).remarks, *told_missing(path, len(jaw) / FRAME_RATE, packets)]
-    return Answer(jaw, "; ".join(remarks))
+    measured = (INTERLACED,) if packets.combed else ()
+    remarks = (*probe(path).remarks, *measured, *told_missing(path, len(jaw) / FRAME_RATE, packets))
+    return Answer(jaw, "; ".join(dict.fromkeys(remarks)))
 
 
 COLUMNS: dict[str, Callable[[Path], Answer]] = {"extract": extracted}

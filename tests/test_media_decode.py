@@ -20,7 +20,7 @@ from tests.media_fixtures import ffmpeg, make_clip, make_levels
 )
 def test_constant_rate_takes_the_nearest_frame(durations: list[float], fps: float) -> None:
     times = np.concatenate([[0.0], np.cumsum(durations)[:-1]])
-    items = [Timed(float(t), d, i) for i, (t, d) in enumerate(zip(times, durations, strict=True))]
+    items = [Timed.of(float(t), d, i) for i, (t, d) in enumerate(zip(times, durations, strict=True))]
     chosen = list(at_constant_rate(items, fps))
     assert abs(len(chosen) - sum(durations) * fps) <= 1
     for k, i in enumerate(chosen):
@@ -29,14 +29,14 @@ def test_constant_rate_takes_the_nearest_frame(durations: list[float], fps: floa
 
 @given(st.floats(0, 3), st.floats(0.2, 3))
 def test_a_cut_has_the_length_that_was_asked_for(start: float, length: float) -> None:
-    items = [Timed(i / 30, 1 / 30, i) for i in range(300)]
+    items = [Timed.of(i / 30, 1 / 30, i) for i in range(300)]
     chosen = list(at_constant_rate(items, 25, start, start + length))
     assert abs(len(chosen) - length * 25) <= 0.5 + 1e-6
     assert abs(chosen[0] / 30 - start) <= 1 / 60 + 1e-9
 
 
 def test_frames_that_go_back_in_time_are_left_out() -> None:
-    items = [Timed(t, 0.04, i) for i, t in enumerate([0.0, 0.04, 0.02, 0.08])]
+    items = [Timed.of(t, 0.04, i) for i, t in enumerate([0.0, 0.04, 0.02, 0.08])]
     assert list(at_constant_rate(items, 25)) == [0, 1, 3]
 
 

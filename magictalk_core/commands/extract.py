@@ -19,7 +19,7 @@ from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_
 from magictalk_core.media.completeness import told_missing
 from magictalk_core.media.container import PacketCount
 from magictalk_core.media.picture_folder import PictureFolder, find_pictures, names_pictures
-from magictalk_core.media.probe import probe
+from magictalk_core.media.probe import INTERLACED, probe
 from magictalk_core.portrait.picture import read_picture
 from magictalk_core.rig.curve_files import output_format, write_frames
 from magictalk_core.storage.outputs import must_be_writable
@@ -110,7 +110,9 @@ def _track(video: Path, tracker: str, fps: float | None, counter: Path, piece: P
     if isinstance(source, PictureFolder):
         remarks = list(source.remarks)
     else:
-        remarks = [*probe(source).remarks, *told_missing(source, len(table) / FRAME_RATE, packets)]
+        measured = (INTERLACED,) if packets.combed else ()
+        told = (*probe(source).remarks, *measured, *told_missing(source, len(table) / FRAME_RATE, packets))
+        remarks = list(dict.fromkeys(told))
     metadata = {"tracker": opened.id, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(opened.id)}
     metadata |= {TURNED: table.schema.metadata[TURNED.encode()].decode(), "remarks": "; ".join(remarks)}
     write_table(FRAMES, table, piece, metadata)

@@ -72,7 +72,8 @@ def timed_frames(
 
     All are progressive, of ordinary range, in square pixels and of the first one's size (`media.prepared`).
     """
-    return prepared_frames(container, stream, _decoded_frames(container, stream, start_s, count))
+    count = count if count is not None else PacketCount()
+    return prepared_frames(container, stream, _decoded_frames(container, stream, start_s, count), count)
 
 
 def _decoded_frames(
@@ -90,7 +91,7 @@ def _decoded_frames(
         if frame.pts is None:
             # Some AVI and raw streams carry no times at all: count at the nominal rate. Others leave them out before
             # time zero only: wait for the first time, and count back from it.
-            undated.append(Timed(expected, duration, frame))
+            undated.append(Timed.of(expected, duration, frame))
             expected += duration
             if expected > _UNDATED_S:
                 yield from undated
@@ -99,10 +100,10 @@ def _decoded_frames(
         if origin is None:
             origin = frame.pts * base
         time = frame.pts * base - origin
-        yield from (Timed(time - expected + early.time_s, early.duration_s, early.item) for early in undated)
+        yield from (Timed.of(time - expected + early.time_s, early.duration_s, early.item) for early in undated)
         undated = []
         expected = time + duration
-        yield Timed(time, duration, frame)
+        yield Timed.of(time, duration, frame)
     yield from undated
 
 

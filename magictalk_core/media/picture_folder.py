@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,16 @@ class PictureFolder:
         """The pictures as frames (PyAV), of the first one's size. Raises `MediaError` for what is no picture."""
         first, squarer = self.numbered[0][0], Squarer()
         for number, name in self.numbered:
-            try:
-                rgb = self.read(self.folder / name)
-            except UserError as error:
-                raise MediaError(Reason.UNREADABLE, f"`{name}`: {error}") from error
-            check_side(rgb.shape[1], rgb.shape[0], MAX_SIDE_PX)
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-            yield Timed((number - first) / self.fps, 1 / self.fps, squarer.apply(frame, Fraction(1)))
+            yield Timed((number - first) / self.fps, 1 / self.fps, partial(self._frame, name, squarer))
+
+    def _frame(self, name: str, squarer: Squarer) -> Any:
+        try:
+            rgb = self.read(self.folder / name)
+        except UserError as error:
+            raise MediaError(Reason.UNREADABLE, f"`{name}`: {error}") from error
+        check_side(rgb.shape[1], rgb.shape[0], MAX_SIDE_PX)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+        return squarer.apply(frame, Fraction(1))
 
 
 def names_pictures(path: Path) -> bool:

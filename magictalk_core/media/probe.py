@@ -22,7 +22,9 @@ from magictalk_core.media.streams import audio_stream, told_choice, told_early_s
 from magictalk_core.media.tone_map import high_range
 from magictalk_core.vocabulary.clips import Reason
 
-__all__ = ["MediaError", "MediaProbe", "probe"]
+__all__ = ["INTERLACED", "MediaError", "MediaProbe", "probe"]
+
+INTERLACED = "interlaced: made progressive"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _changes(frame: Any, aspect: Fraction) -> list[str]:
     if aspect != 1:
         changes.append(f"pixels of {aspect.numerator}:{aspect.denominator} made square")
     if is_interlaced(frame):
-        changes.append("interlaced: made progressive")
+        changes.append(INTERLACED)
     curve = high_range(frame.color_trc)
     if curve is not None:
         changes.append(f"high dynamic range ({curve}): brought to ordinary range")
