@@ -38,10 +38,10 @@ from magictalk_core.rig.rig import save_rig
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES, MOTION, SCORES, SPEECH
-from magictalk_core.training_set.assemble import corpus_tables
+from magictalk_core.training_set.assemble import assemble_training_set, corpus_tables
 from magictalk_core.training_set.build import Excluded, build_training_set
 from magictalk_core.training_set.dataset import TrainingSet
-from magictalk_core.training_set.sync_gate import ClipSync
+from magictalk_core.training_set.sync_gate import ClipSync, SpeakerJudge
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 from magictalk_core.work.manifest import build_manifest
 from magictalk_core.workspace import Workspace
@@ -237,6 +237,22 @@ def test_trackers_are_those_of_the_rows_whatever_auto_means_now(page: str) -> No
 
 def test_speech_features_are_those_that_were_packed(page: str) -> None:
     assert fact(page, "Speech features") == FEATURE
+
+
+def test_a_silent_clip_of_a_corpus_is_packed_for_its_style(finished: Workspace, tmp_path: Path) -> None:
+    home = Workspace(tmp_path / "home")
+    shutil.copytree(finished.home, home.home)
+    settings = PRESET.model_copy(update={"speech": PRESET.speech.model_copy(update={"feature": FEATURE})})
+
+    def no_judge(path: Path) -> SpeakerJudge:
+        raise AssertionError("no gate is asked for")
+
+    info = assemble_training_set(home, ["filmed", "made", "spare"], settings, no_judge)
+    packed = TrainingSet.open(home.training_set).index
+    assert set(packed["clip_id"][packed["use"] == "style"]) == {"filmed/s/dark"}
+    assert info.counts["clips_style_only"] == 1
+    use = training_use(TrainingSet.open(home.training_set), read_frame(CLIPS, home.clips_table("filmed")))
+    assert "filmed/s/dark" not in use.seconds, "nothing is learned from its silence"
 
 
 def test_without_a_test_clip_the_report_shows_what_there_is(finished: Workspace, tmp_path: Path) -> None:
