@@ -28,7 +28,7 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=OWNERS,
         kinds={"numpy", "parquet"},
-        code_version="1",
+        code_version="2",
         check_specs=[dg.AssetCheckSpec("splits_disjoint", asset="training_set", blocking=True)],
         description="Packed float32 arrays, index, normalisation and splits of every accepted clip.",
     )

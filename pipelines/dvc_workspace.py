@@ -118,7 +118,7 @@ def _asset_stages() -> dict[str, _Stage]:
             "training_set",
             ["manifests"],
             ["training_set"],
-            ["training_set", "quality.max_duplicate_distance", "speech.feature"],
+            ["training_set", "quality", "speech.feature"],
         ),
         **{f"models-{name}": _model_stage(name, family) for name, family in FAMILIES.items()},
         "generated": _Stage(

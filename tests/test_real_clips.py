@@ -22,7 +22,9 @@ from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.faces.detection import load_face_detector
 from magictalk_core.media.signature import signature_distance
 from magictalk_core.media.standardize import standardize_clip
+from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.presets.preset import Preset, load_preset
+from magictalk_core.training.run import current_model
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 from tests.media_fixtures import ffmpeg
@@ -122,6 +124,8 @@ def test_snapshot_model_and_two_comparison_videos_with_sound(finished: Workspace
     lock = yaml.safe_load((finished.home / "dvc.lock").read_text())
     assert lock["stages"]["dataset@real"]["outs"][0]["md5"] == read_manifest(finished.manifest("real")).digest
     assert list(finished.models("emodiff").glob("*/model/model.safetensors"))
+    # Nobody is angry or happy aloud in the clips that are learned from: the silent ones give these styles.
+    assert {"angry", "happy", "surprised"} <= set(StyleBank.load(current_model(finished.models("emodiff"))).emotions)
     videos = sorted(finished.videos.rglob("*.mp4"))
     assert len(videos) == 2
     for video in videos:

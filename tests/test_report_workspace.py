@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -24,6 +25,7 @@ from magictalk_core.corpora.registry import CorpusEntry, add_corpus, load_corpus
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation import clip_scores
 from magictalk_core.evaluation.clip_scores import write_summary
+from magictalk_core.evaluation.comparison import render_comparisons
 from magictalk_core.evaluation.generate import motion_rows
 from magictalk_core.evaluation.stand_ins import NONE, PartsUsed, stand_ins_text
 from magictalk_core.evaluation.table import score_clip, score_ground_truth
@@ -38,10 +40,10 @@ from magictalk_core.rig.rig import save_rig
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES, MOTION, SCORES, SPEECH
-from magictalk_core.training_set.assemble import corpus_tables
+from magictalk_core.training_set.assemble import assemble_training_set, corpus_tables
 from magictalk_core.training_set.build import Excluded, build_training_set
 from magictalk_core.training_set.dataset import TrainingSet
-from magictalk_core.training_set.sync_gate import ClipSync
+from magictalk_core.training_set.sync_gate import ClipSync, SpeakerJudge
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 from magictalk_core.work.manifest import build_manifest
 from magictalk_core.workspace import Workspace
@@ -239,6 +241,22 @@ def test_speech_features_are_those_that_were_packed(page: str) -> None:
     assert fact(page, "Speech features") == FEATURE
 
 
+def test_a_silent_clip_of_a_corpus_is_packed_for_its_style(finished: Workspace, tmp_path: Path) -> None:
+    home = Workspace(tmp_path / "home")
+    shutil.copytree(finished.home, home.home)
+    settings = PRESET.model_copy(update={"speech": PRESET.speech.model_copy(update={"feature": FEATURE})})
+
+    def no_judge(path: Path) -> SpeakerJudge:
+        raise AssertionError("no gate is asked for")
+
+    info = assemble_training_set(home, ["filmed", "made", "spare"], settings, no_judge)
+    packed = TrainingSet.open(home.training_set).index
+    assert set(packed["clip_id"][packed["use"] == "style"]) == {"filmed/s/dark"}
+    assert info.counts["clips_style_only"] == 1
+    use = training_use(TrainingSet.open(home.training_set), read_frame(CLIPS, home.clips_table("filmed")))
+    assert "filmed/s/dark" not in use.seconds, "nothing is learned from its silence"
+
+
 def test_without_a_test_clip_the_report_shows_what_there_is(finished: Workspace, tmp_path: Path) -> None:
     """Scores and videos that lie there are those of another selection of corpora."""
     home = Workspace(tmp_path / "home")
@@ -248,7 +266,9 @@ def test_without_a_test_clip_the_report_shows_what_there_is(finished: Workspace,
     assert ["used for training", "1", "0.1"] in rows(section(shown, "data"))
     shutil.rmtree(home.tables)
     assert assemble_report(home, ["made", "spare"], PRESET).path.read_text(encoding="utf-8") == shown
-    with pytest.raises(PermanentError, match=r"no scores at .*summary\.csv: type `magictalk run"):
+    with pytest.raises(
+        PermanentError, match=r"summary\.csv is not there: type `magictalk run --select tables/summary`"
+    ):
         assemble_report(home, ["filmed", "made", "spare"], PRESET)
 
 
@@ -367,3 +387,22 @@ def test_all_corpora_of_the_demo_are_marked_synthetic(workspace: Workspace, monk
     prepare_demo(workspace)
     for name in ("sample", "sample_hdtf", "sample_talkinghead1kh"):
         assert corpus_of(load_corpus(workspace, name)).is_synthetic
+
+
+@pytest.mark.parametrize(
+    ("lost", "asset", "make"),
+    [
+        ("scores/scores.parquet", "scores", lambda home: write_summary(home)),
+        ("refined/test/motion.parquet", "refined", lambda home: render_comparisons(home, ["filmed"], PRESET)),
+        ("rig/rig.npz", "rig", lambda home: assemble_report(home, ["filmed"], PRESET)),
+        ("tables/summary.csv", "tables/summary", lambda home: assemble_report(home, ["filmed"], PRESET)),
+    ],
+)
+def test_what_another_asset_makes_is_asked_for_in_one_line(
+    finished: Workspace, tmp_path: Path, lost: str, asset: str, make: Callable[[Workspace], object]
+) -> None:
+    home = Workspace(tmp_path / "home")
+    shutil.copytree(finished.home, home.home)
+    (home.home / lost).unlink()
+    with pytest.raises(PermanentError, match=rf"{lost} is not there: type `magictalk run --select {asset}`"):
+        make(home)

@@ -30,6 +30,7 @@ from magictalk_core.storage.schema import MOTION, SCORES
 from magictalk_core.training.run import current_model
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.needed import needed
 from magictalk_core.work.stamps import stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 
@@ -51,8 +52,11 @@ class ScoreTable:
 def score_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> ScoreTable:
     """Score every generated clip against its tracked motion."""
     path = workspace.scores / "scores.parquet"
-    motions = [folder / "motion.parquet" for folder in (workspace.generated("test"), workspace.refined("test"))]
-    rig_file, expert = workspace.rig / "rig.npz", current_model(workspace.models("sync_expert"))
+    motions = [
+        needed(workspace.generated("test") / "motion.parquet", "generated"),
+        needed(workspace.refined("test") / "motion.parquet", "refined"),
+    ]
+    rig_file, expert = needed(workspace.rig / "rig.npz", "rig"), current_model(workspace.models("sync_expert"))
     inputs = {
         "motion": [file_md5(motion) for motion in motions],
         "rig": file_md5(rig_file),
@@ -132,7 +136,7 @@ def mean_score(scores: Path, method: str, metric: str) -> float | None:
 def write_summary(workspace: Workspace) -> Path:
     """`tables/summary.csv`: mean, interval, n and stand-ins per method and metric."""
     path = workspace.tables / "summary.csv"
-    table = summary(read_frame(SCORES, workspace.scores / "scores.parquet"))
+    table = summary(read_frame(SCORES, needed(workspace.scores / "scores.parquet", "scores")))
     with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     return path

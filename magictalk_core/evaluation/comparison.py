@@ -35,6 +35,7 @@ from magictalk_core.storage.schema import MOTION
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE
+from magictalk_core.work.needed import needed
 from magictalk_core.work.stamps import output_md5, stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 
@@ -80,13 +81,13 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
     without a face for the portrait has no video but a reason.
     """
     out = workspace.videos / "comparison"
-    generated = workspace.refined("test") / "motion.parquet"
+    generated = needed(workspace.refined("test") / "motion.parquet", "refined")
     clips = _spread(test_clips(workspace, corpora, preset.evaluation.max_clips), preset.evaluation.max_videos)
     readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
     inputs: dict[str, Any] = {
         "version": COMPARISON_VERSION,
         "motion": file_md5(generated),
-        "rig": file_md5(workspace.rig / "rig.npz"),
+        "rig": file_md5(needed(workspace.rig / "rig.npz", "rig")),
         "media": {c: file_md5(readers[name].media(c)[0]) for name, c in clips},
         "size": preset.evaluation.video_size,
     }

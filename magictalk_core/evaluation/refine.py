@@ -17,6 +17,7 @@ from magictalk_core.storage.parquet import read_frame, table_metadata, write_tab
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.training.run import current_model
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.work.needed import needed
 from magictalk_core.work.stamps import stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 
@@ -30,6 +31,7 @@ MAGICTALK = "magictalk"
 def refine_test_motion(workspace: Workspace, corpora: Sequence[str]) -> GeneratedMotion:
     """A MOTION table of the method `magictalk`, or the finished one when motion and models are unchanged."""
     generated = workspace.generated("test")
+    needed(generated / "motion.parquet", "generated")
     path = workspace.refined("test") / "motion.parquet"
     audio2bs, residue = (current_model(workspace.models(name)) for name in ("audio2bs", "lip_residue"))
     inputs: dict[str, Any] = {

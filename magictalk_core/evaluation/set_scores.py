@@ -32,6 +32,7 @@ from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.emotions import SIGNATURES
 from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.needed import needed
 from magictalk_core.work.stamps import stamp_is_valid, write_stamp
 from magictalk_core.workspace import Workspace
 
@@ -202,7 +203,8 @@ def frechet_rows(judge: Judge, motion: pd.DataFrame) -> list[dict[str, Any]]:
 
 def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> SetScores:
     """Write `set_scores.parquet`, or return the finished one when models, data and settings are unchanged."""
-    path, generated = workspace.set_scores / "set_scores.parquet", workspace.generated("test") / "motion.parquet"
+    path = workspace.set_scores / "set_scores.parquet"
+    generated = needed(workspace.generated("test") / "motion.parquet", "generated")
     folders = {name: current_model(workspace.models(name)) for name in MODELS}
     inputs: dict[str, Any] = {
         "version": SET_SCORES_VERSION,

@@ -99,7 +99,10 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
     cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
     rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
     if not rows:
-        raise PermanentError(f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind")
+        raise PermanentError(
+            f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind; "
+            f"`magictalk corpus check {corpus}` names what lies there and is not taken"
+        )
     return _written(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from magictalk_core import __version__
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
-from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH
 from magictalk_core.evaluation.comparison import Comparison, read_comparisons
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, test_clips
@@ -38,6 +37,7 @@ from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.clips import Status
 from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.needed import needed
 from magictalk_core.workspace import Workspace
 
 __all__ = ["WrittenReport", "assemble_report"]
@@ -64,8 +64,11 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
     """
     clips = pd.concat([read_frame(CLIPS, workspace.clips_table(c)) for c in corpora], ignore_index=True)
     trained, data = current_run(workspace.models(FAMILY)), TrainingSet.open(workspace.training_set)
+    needed(workspace.rig / "rig.npz", "rig")
     is_scored = bool(test_clips(workspace, corpora))
-    summary = _summary(workspace) if is_scored else pd.DataFrame(columns=list(SUMMARY_COLUMNS))
+    summary = pd.DataFrame(columns=list(SUMMARY_COLUMNS))
+    if is_scored:
+        summary = pd.read_csv(needed(workspace.tables / "summary.csv", "tables/summary"))
     comparisons = read_comparisons(workspace.videos / "comparison") if is_scored else ()
     videos = _videos(workspace, clips, comparisons) if is_scored else []
     path = write_report(
@@ -89,13 +92,6 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
         },
     )
     return WrittenReport(path, file_md5(path))
-
-
-def _summary(workspace: Workspace) -> pd.DataFrame:
-    path = workspace.tables / "summary.csv"
-    if not path.is_file():
-        raise PermanentError(f"no scores at {path}: type `magictalk run --select tables/summary`, then this again")
-    return pd.read_csv(path)
 
 
 def _jaw(motion: NDArray[np.float32]) -> NDArray[np.float32]:

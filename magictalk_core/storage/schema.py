@@ -186,7 +186,7 @@ CLIPS = TableSpec(
         Column("box_width", _I32, "width of the corpus's own window", "px", low=1, nullable=True),
         Column("box_height", _I32, "height of the corpus's own window", "px", low=1, nullable=True),
         *_MEASURED,
-        _label("split", "train, val or test; disjoint by speaker", nullable=False),
+        _label("split", "train, val or test; disjoint by speaker, or by clip (docs/corpora.md)", nullable=False),
         _label("status", "ok, rejected or withdrawn", nullable=False),
         _label("reason", "reason code of a rejection"),
         Column("detail", _STR, "the reason in words, or what is unusual about an accepted clip's file", nullable=True),
