@@ -58,7 +58,9 @@ def _told_in_one_line(given: tuple[str, ...], verbose: bool) -> Iterator[None]:
         context: Any = getattr(error, "ctx", None)
         if context is None or error.message == context.get_help():
             raise  # not an error: the help of a command that was given nothing
-        typer.echo(f"magictalk: {_one_line(error.format_message())} See {context.command_path} --help", err=True)
+        typer.echo(
+            f"magictalk: {_one_line(error.format_message()).rstrip('.')}: see {context.command_path} --help", err=True
+        )
         raise typer.Exit(2) from error
     except Exception as error:
         known = _known(error, given)

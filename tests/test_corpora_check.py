@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +346,15 @@ def test_an_unknown_corpus_is_one_line_and_exit_code_2(workspace: Workspace) -> 
 def test_help_has_an_example() -> None:
     done = CliRunner().invoke(app, ["corpus", "check", "--help"])
     assert done.exit_code == 0 and "Example: magictalk corpus check" in done.stdout
+
+
+def test_where_a_file_reads_no_row_is_folded(
+    tmp_path: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = check(workspace, "mead", tmp_path)
+    print_check(replace(found, tables={"speakers": [{"speaker": "M003", "files": "long " * 60 + "end"}]}))
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "long long" in line]
+    assert row.rstrip().endswith("long end")
 
 
 def test_long_lists_are_cut_for_people(tmp_path: Path, workspace: Workspace) -> None:

@@ -63,6 +63,13 @@ def test_sound_from_a_file_and_the_same_bytes_twice(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.parametrize("shape", [(65, 64, 3), (64, 65, 3)])
+def test_odd_sides_are_refused_before_the_encoder_fails(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    with pytest.raises(PermanentError, match="takes even sides only"):
+        write_video(tmp_path / "v.mp4", [np.zeros(shape, np.uint8)], 25, None)
+    assert not list(tmp_path.iterdir())
+
+
 def test_tags_and_the_index_in_front(tmp_path: Path) -> None:
     path = tmp_path / "v.mp4"
     write_video(path, grey(10, 20), 25, None, metadata=provenance_metadata("emodiff", "happy", "c/s/1"))

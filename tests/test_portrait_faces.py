@@ -46,7 +46,7 @@ def test_the_number_chooses() -> None:
     first, second = find_face(_two_people(), 1), find_face(_two_people(), 2)
     assert first.landmarks[:, 0].min() > 384 > second.landmarks[:, 0].max()
     assert not [said for said in (*first.warnings, *second.warnings) if "--face" in said], "who chose knows"
-    with pytest.raises(UserError, match="^--face 3: the picture has 2, the largest is --face 1"):
+    with pytest.raises(UserError, match=r"^--face 3: the picture has 2, the largest is --face 1"):
         find_face(_two_people(), 3)
 
 

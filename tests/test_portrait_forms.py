@@ -71,8 +71,8 @@ def test_what_was_done_to_a_picture_comes_back_from_the_child(tmp_path: Path) ->
 def test_a_missing_picture_a_folder_and_a_name_too_long(tmp_path: Path) -> None:
     for path, says in (
         (tmp_path / "none.png", "no such picture"),
-        (tmp_path, "a folder, expected a picture"),
-        (tmp_path / ("x" * 300), "File name too long, expected a picture"),
+        (tmp_path, "a folder, expected one picture"),
+        (tmp_path / ("x" * 300), "File name too long, expected one picture"),
     ):
         with pytest.raises(UserError, match=says):
             picture_of(path)

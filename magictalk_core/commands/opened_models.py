@@ -50,7 +50,8 @@ def _readable(folder: Path, step: str) -> Iterator[None]:
     try:
         yield
     except PermanentError as error:
-        raise UserError(str(error)) from error
+        said = str(error)
+        raise UserError(said if "magictalk run" in said else f"{said}: make one with {step}") from error
     except _BROKEN as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"{folder}: the model cannot be read ({what}): make it again with {step}") from error

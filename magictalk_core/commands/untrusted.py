@@ -61,13 +61,13 @@ def must_be_file(path: Path, what: str) -> None:
     """Raise `UserError` where `path` is no file that can be read; `what` says what was expected."""
     try:
         if path.is_dir():
-            raise UserError(f"{path}: a folder, expected a {what}")
+            raise UserError(f"{path}: a folder, expected one {what}")
         if not path.is_file():
             raise UserError(f"{path}: no such {what}")
         with path.open("rb"):
             pass
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}, expected a {what}") from error
+        raise UserError(f"{path}: {error.strerror}, expected one {what}") from error
 
 
 def _write_sound(path: Path, sample_rate: int, own_clock: bool, piece: Path) -> None:
