@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import threading
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import cast
 
 from magictalk_core.commands.untrusted import made_apart
+from magictalk_core.config import QualityConfig
 from magictalk_core.errors import UserError
-from magictalk_core.faces.extract import BLENDSHAPES_VERSION, TURNED, extract_video
+from magictalk_core.faces.extract import BLENDSHAPES_VERSION, DOUBTED, TURNED, extract_video
 from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_weights, weight_files
+from magictalk_core.preparation.gates import GATES, decide
 from magictalk_core.rig.curve_files import output_format, write_frames
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
 from magictalk_core.storage.schema import FRAMES
@@ -34,13 +37,15 @@ _TRACKING_GB = 8.0
 
 @dataclass(frozen=True)
 class Extracted:
-    """What was written. `turned_deg`: clockwise, where the faces of a video stand upright only so."""
+    """What was written. `turned_deg`: clockwise, where the faces of a video stand upright only so; `doubt`: for which a
+    corpus would reject the clip, though every frame has its values."""
 
     output: str
     frames: int
     frames_with_face: int
     tracker: str
     turned_deg: int
+    doubt: str | None
 
 
 def extract_file(
@@ -68,10 +73,16 @@ def extract_file(
         made_apart(_track, video, tracker, counter, suffix=".parquet", **limits) as made,
     ):
         table, about = read_table(FRAMES, made), table_metadata(made)
-    metadata = {name: about[name] for name in ("tracker", "version", "weights", TURNED)}
+    metadata = {name: about[name] for name in ("tracker", "version", "weights", TURNED, DOUBTED)}
     write_frames(table, output, target, metadata)
     found = sum(table.column("face_found").to_pylist())
-    return Extracted(str(output), len(table), found, about["tracker"], int(about[TURNED]))
+    return Extracted(str(output), len(table), found, about["tracker"], int(about[TURNED]), _doubt(about[DOUBTED]))
+
+
+def _doubt(scores: str) -> str | None:
+    """What the gates of a corpus say to the scores in a table's metadata."""
+    rejection = decide({gate.score: None for gate in GATES} | json.loads(scores), QualityConfig())
+    return None if rejection is None else f"{rejection[0]}: {rejection[1]}"
 
 
 def _track(video: Path, tracker: str, counter: Path, piece: Path) -> None:
@@ -85,7 +96,7 @@ def _track(video: Path, tracker: str, counter: Path, piece: Path) -> None:
 
         table = extract_video(video, safe_name(video.stem), opened, threads, count)
     metadata = {"tracker": opened.id, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(opened.id)}
-    metadata[TURNED] = table.schema.metadata[TURNED.encode()].decode()
+    metadata |= {name: table.schema.metadata[name.encode()].decode() for name in (TURNED, DOUBTED)}
     write_table(FRAMES, table, piece, metadata)
 
 
