@@ -15,7 +15,7 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.faces.extract import extract_clip, extract_video, observe_video
 from magictalk_core.faces.observation import FaceObservation
 from magictalk_core.faces.tracker import Tracker, geometric_tracker, open_tracker
-from magictalk_core.faces.tracker_ids import tracker_id
+from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id
 from magictalk_core.media.encode import write_video
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import FRAMES
@@ -147,6 +147,18 @@ def test_the_bundle_on_litert_is_mediapipe_but_for_rounding(bundle: Path, name: 
         eyes = np.linalg.norm(a.landmarks[33, :2] - a.landmarks[263, :2])
         assert np.linalg.norm(a.landmarks[:, :2] - b.landmarks[:, :2], axis=1).mean() < 0.01 * eyes
         assert a.pose[:3] == pytest.approx(b.pose[:3], abs=1.0)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("choice", ["mediapipe", "litert"])
+def test_what_a_tracker_is_blind_to_is_null_and_all_else_is_not(bundle: Path, choice: TrackerChoice) -> None:
+    video = bundle / "samples" / "clips" / "mead_M030_angry_level3_silent.mp4"
+    tracker = open_tracker(choice)
+    seen = np.array([one.coefficients for one in islice(observe_video(video, tracker), 12)])
+    blind = set(BLIND_CHANNELS[tracker.id.split("/")[0]])
+    assert {"noseSneerLeft", "noseSneerRight", "cheekSquintLeft", "cheekSquintRight"} < blind
+    for name, values in zip(ARKIT_NAMES, seen.T, strict=True):
+        assert np.isnan(values).all() if name in blind else np.isfinite(values).all(), name
 
 
 @pytest.mark.shared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import threading
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import cast
 
 from magictalk_core.commands.untrusted import made_apart, must_be_file
+from magictalk_core.config import QualityConfig
 from magictalk_core.errors import UserError
-from magictalk_core.faces.extract import BLENDSHAPES_VERSION, TURNED, extract_video
+from magictalk_core.faces.extract import BLENDSHAPES_VERSION, DOUBTED, TURNED, extract_video
 from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice, tracker_id, tracker_weights, weight_files
 from magictalk_core.media.completeness import told_missing
@@ -21,6 +23,7 @@ from magictalk_core.media.container import PacketCount
 from magictalk_core.media.picture_folder import PictureFolder, find_pictures, names_pictures
 from magictalk_core.media.probe import INTERLACED, probe
 from magictalk_core.portrait.picture import read_picture
+from magictalk_core.preparation.gates import GATES, decide
 from magictalk_core.rig.curve_files import output_format, write_frames
 from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
@@ -41,15 +44,18 @@ _TRACKING_GB = 8.0
 
 @dataclass(frozen=True)
 class Extracted:
-    """What was written. `turned_deg`: clockwise, where the faces of a video stand upright only so."""
+    """What was written. `turned_deg`: clockwise, where the faces of a video stand upright only so; `doubt`: for which a
+    corpus would reject the clip, though every frame has its values."""
 
     output: str
     frames: int
     frames_with_face: int
     tracker: str
-    turned_deg: int = 0
+    turned_deg: int
     """How far the picture was turned, clockwise, so that the face stands upright."""
-    remarks: str | None = None
+    doubt: str | None
+    """Why a corpus would refuse the video."""
+    remarks: str | None
     """What is unusual about the file and how it was read, and what of it is missing."""
 
 
@@ -80,10 +86,17 @@ def extract_file(
         made_apart(_track, video, tracker, fps, counter, suffix=".parquet", **limits) as made,
     ):
         table, about = read_table(FRAMES, made), table_metadata(made)
-    metadata = {name: about[name] for name in ("tracker", "version", "weights", TURNED)}
+    metadata = {name: about[name] for name in ("tracker", "version", "weights", TURNED, DOUBTED)}
     write_frames(table, output, target, metadata)
     found = sum(table.column("face_found").to_pylist())
-    return Extracted(str(output), len(table), found, about["tracker"], int(about[TURNED]), about["remarks"] or None)
+    turned_deg, doubt = int(about[TURNED]), _doubt(about[DOUBTED])
+    return Extracted(str(output), len(table), found, about["tracker"], turned_deg, doubt, about["remarks"] or None)
+
+
+def _doubt(scores: str) -> str | None:
+    """What the gates of a corpus say to the scores in a table's metadata."""
+    rejection = decide({gate.score: None for gate in GATES} | json.loads(scores), QualityConfig())
+    return None if rejection is None else f"{rejection[0]}: {rejection[1]}"
 
 
 def _check_source(video: Path, fps: float | None) -> None:
@@ -114,7 +127,8 @@ def _track(video: Path, tracker: str, fps: float | None, counter: Path, piece: P
         told = (*probe(source).remarks, *measured, *told_missing(source, len(table) / FRAME_RATE, packets))
         remarks = list(dict.fromkeys(told))
     metadata = {"tracker": opened.id, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(opened.id)}
-    metadata |= {TURNED: table.schema.metadata[TURNED.encode()].decode(), "remarks": "; ".join(remarks)}
+    metadata |= {name: table.schema.metadata[name.encode()].decode() for name in (TURNED, DOUBTED)}
+    metadata["remarks"] = "; ".join(remarks)
     write_table(FRAMES, table, piece, metadata)
 
 

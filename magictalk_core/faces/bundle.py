@@ -35,7 +35,7 @@ from magictalk_core.faces.mesh import (
 )
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.faces.region import region_of_detection
-from magictalk_core.vocabulary.arkit import ARKIT_NAMES
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS
 
 __all__ = ["LandmarkerBundle", "with_poses"]
 
@@ -56,7 +56,8 @@ _SUBSET = np.array(
 _CATEGORIES = ("_neutral", *sorted(name for name in ARKIT_NAMES if name != "tongueOut"))
 """Outputs of the network: alphabetical, without `tongueOut`."""
 
-_ARKIT_POSITION = np.array([ARKIT_NAMES.index(name) for name in _CATEGORIES[1:]])
+_SEEN = [name for name in _CATEGORIES if name in ARKIT_NAMES and name not in BLIND_CHANNELS["litert-blendshapes"]]
+_CATEGORY, _ARKIT_POSITION = (np.array([names.index(name) for name in _SEEN]) for names in (_CATEGORIES, ARKIT_NAMES))
 
 
 class LandmarkerBundle:
@@ -90,10 +91,10 @@ class LandmarkerBundle:
         return FaceObservation(True, confidence, landmarks, self._coefficients(landmarks), NO_FACE.pose)
 
     def _coefficients(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(52,) in ARKIT_NAMES order; NaN for `tongueOut`."""
+        """(52,) in ARKIT_NAMES order; NaN for what the network is blind to."""
         scores = self._blendshapes.run(np.ascontiguousarray(landmarks[_SUBSET, :2]))[0].ravel()
         coefficients = np.full(len(ARKIT_NAMES), np.nan, np.float32)
-        coefficients[_ARKIT_POSITION] = np.clip(scores[1:], 0.0, 1.0)
+        coefficients[_ARKIT_POSITION] = np.clip(scores[_CATEGORY], 0.0, 1.0)
         return coefficients
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from magictalk_core.faces.detection import load_face_detector
 from magictalk_core.faces.observation import FaceObservation, in_whole_picture
 from magictalk_core.faces.tracker import Tracker, open_tracker
 from magictalk_core.faces.tracker_ids import TrackerChoice
+from magictalk_core.faces.visible import Visibility
 from magictalk_core.media.container import PacketCount
 from magictalk_core.media.picture_folder import PictureFolder
 from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures, standardized_pictures
@@ -22,10 +24,11 @@ from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["BLENDSHAPES_VERSION", "TURNED", "extract_clip", "extract_video", "frames_table", "observe_video"]
+__all__ = ["BLENDSHAPES_VERSION", "DOUBTED", "TURNED", "extract_clip", "extract_video", "frames_table", "observe_video"]
 
-TURNED = "turned_deg"
-"""Name, in a table's metadata, of the degrees clockwise by which the video was turned so that faces stand upright."""
+TURNED, DOUBTED = "turned_deg", "visibility"
+"""Names in a table's metadata: the degrees clockwise by which the video was turned so that faces stand upright; and the
+scores of the clip gates on how well the face is to be seen, as JSON."""
 
 BLENDSHAPES_VERSION = "3"
 """Bumped when the same video and tracker would give other rows."""
@@ -65,10 +68,11 @@ def observe_video(video: Path, tracker: Tracker, threads: int = 1) -> Iterator[F
     `threads` decode the video; the tracker has its own.
     """
     pictures = speaker_pictures(video, FRAME_RATE, load_face_detector, threads)
-    return (seen for _, seen in _observed(pictures, tracker))
+    return (in_whole_picture(seen, picture) for picture, seen in _observed(pictures, tracker))
 
 
 def _observed(pictures: Iterator[SpeakerPicture], tracker: Tracker) -> Iterator[tuple[SpeakerPicture, FaceObservation]]:
+    """What the tracker says of each picture, in its own pixels."""
     waiting: deque[SpeakerPicture] = deque()
 
     def pixels() -> Iterator[NDArray[np.uint8] | None]:
@@ -77,8 +81,7 @@ def _observed(pictures: Iterator[SpeakerPicture], tracker: Tracker) -> Iterator[
             yield picture.rgb
 
     for seen in tracker.track(pixels()):
-        picture = waiting.popleft()
-        yield picture, in_whole_picture(seen, picture)
+        yield waiting.popleft(), seen
 
 
 def extract_video(
@@ -92,21 +95,24 @@ def extract_video(
     """Track every frame of `video` at 25 frames per second; `progress` is called with the number of frames done, and
     `count` hears of the packets.
 
-    The table's metadata say under `TURNED` how the picture was turned.
+    The table's metadata say under `TURNED` how the picture was turned, and under `DOUBTED` what speaks against it.
     """
-    turned_deg = 0
+    turned_deg, visibility = 0, Visibility()
 
     def counted() -> Iterator[FaceObservation]:
         nonlocal turned_deg
         pictures = speaker_pictures(video, FRAME_RATE, load_face_detector, threads, count)
         for done, (picture, seen) in enumerate(_observed(pictures, tracker), start=1):
             turned_deg = picture.turned_deg
+            whole = in_whole_picture(seen, picture)
+            visibility.add(picture, seen, whole)
             if progress is not None:
                 progress(done)
-            yield seen
+            yield whole
 
     table = frames_table(clip_id, counted(), tracker.id)
-    return table.replace_schema_metadata({**(table.schema.metadata or {}), TURNED: str(turned_deg)})
+    notes = {TURNED: str(turned_deg), DOUBTED: json.dumps(visibility.scores())}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **notes})
 
 
 def extract_clip(video: Path, clip_id: str, tracker: str) -> pa.Table:

@@ -18,17 +18,17 @@ from magictalk_core.faces.head_pose import angles_of
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.faces.quiet_start import native_log_lines
 from magictalk_core.faces.tracker_ids import MEDIAPIPE_ID
-from magictalk_core.vocabulary.arkit import ARKIT_NAMES
+from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS
 from magictalk_core.weights.resolver import resolve
 
 __all__ = ["MediaPipeTracker"]
 
 _MAX_FACES = 3
-_POSITION = {name: i for i, name in enumerate(ARKIT_NAMES)}
+_POSITION = {name: i for i, name in enumerate(ARKIT_NAMES) if name not in BLIND_CHANNELS["mediapipe"]}
 
 
 class MediaPipeTracker:
-    """478 landmarks, 51 coefficients by name, head pose from the facial transformation matrix."""
+    """478 landmarks, the coefficients that it sees by name, head pose from the facial transformation matrix."""
 
     id = MEDIAPIPE_ID
 

@@ -20,8 +20,8 @@ __all__ = [
 
 TrackerChoice = Literal["auto", "mediapipe", "litert"]
 
-MEDIAPIPE_ID = "mediapipe/3"
-BLENDSHAPES_ID = "litert-blendshapes/2"
+MEDIAPIPE_ID = "mediapipe/4"
+BLENDSHAPES_ID = "litert-blendshapes/3"
 GEOMETRIC_ID = "litert-geometric/3"
 """The number counts changes of the values that a tracker gives for the same picture."""
 

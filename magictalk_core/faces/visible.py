@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 
 from magictalk_core.faces.face_mesh import load_face_mesh
 from magictalk_core.faces.mesh import LIPS_INNER, LIPS_OUTER
-from magictalk_core.media.visibility import FaceViewer, VisibleFace
+from magictalk_core.faces.observation import FaceObservation
+from magictalk_core.media.following import PROBE_EVERY
+from magictalk_core.media.speaker import SpeakerPicture
+from magictalk_core.media.visibility import FaceViewer, VisibleFace, share_outside
+from magictalk_core.vocabulary.arkit import POSE_NAMES
 
-__all__ = ["lips_contrast", "load_face_viewer"]
+__all__ = ["Visibility", "lips_contrast", "load_face_viewer"]
 
 _EYES_PX = 100
 _SIZE = (200, 220)
@@ -95,3 +99,30 @@ def load_face_viewer() -> FaceViewer:
         return VisibleFace(seen.landmarks[:, :2], lips_contrast(rgb, seen.landmarks))
 
     return view
+
+
+class Visibility:
+    """The scores of the clip gates on how well a face is to be seen, gathered while a video is tracked."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._contrasts: list[float] = []
+        self._outside: list[float] = []
+        self._rolls: list[float] = []
+
+    def add(self, picture: SpeakerPicture, seen: FaceObservation, whole: FaceObservation) -> None:
+        """One frame: as tracked, in pixels of what was cut out, and in pixels of the whole picture. Looks at one of
+        every `PROBE_EVERY` closely."""
+        self._frames += 1
+        if self._frames % PROBE_EVERY != 1 or picture.rgb is None or seen.landmarks is None or whole.landmarks is None:
+            return
+        contrast = lips_contrast(picture.rgb, seen.landmarks)
+        if contrast is not None:
+            self._contrasts.append(contrast)
+        self._outside.append(share_outside(whole.landmarks[:, :2], picture.width, picture.height))
+        self._rolls.append(abs(float(whole.pose[POSE_NAMES.index("head_roll_deg")])))
+
+    def scores(self) -> dict[str, float | None]:
+        """Medians by the names of the gates' scores; None where no frame tells."""
+        found = {"lips_contrast": self._contrasts, "outside_share": self._outside, "roll_deg": self._rolls}
+        return {name: round(float(np.median(values)), 4) if values else None for name, values in found.items()}

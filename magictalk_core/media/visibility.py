@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.media.crop import CropBox
 
-__all__ = ["FaceViewer", "VisibleFace", "visibility_scores"]
+__all__ = ["FaceViewer", "VisibleFace", "share_outside", "visibility_scores"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,9 @@ def visibility_scores(
     picture's edge, None where no frame tells."""
     faces = [face for face in views if face is not None]
     contrasts = [face.lips_contrast for face in faces if face.lips_contrast is not None]
-    outside = [_outside(face.points, crop, side, width, height) for face in faces]
+    corner = np.array([crop.x, crop.y], np.float32)
+    whole = [face.points * np.float32(crop.size / side) + corner for face in faces]
+    outside = [share_outside(points, width, height) for points in whole]
     return {
         "mesh_share": round(len(faces) / len(views), 4) if views else None,
         "lips_contrast": round(float(np.median(contrasts)), 3) if contrasts else None,
@@ -45,6 +47,7 @@ def visibility_scores(
     }
 
 
-def _outside(points: NDArray[np.float32], crop: CropBox, side: int, width: int, height: int) -> float:
-    x, y = (points * (crop.size / side) + [crop.x, crop.y]).T
+def share_outside(points: NDArray[np.float32], width: int, height: int) -> float:
+    """The share of points (n, 2) that lie beyond the edge of a picture."""
+    x, y = points.T
     return float(np.mean((x < 0) | (y < 0) | (x >= width) | (y >= height)))

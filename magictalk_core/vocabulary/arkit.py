@@ -65,9 +65,13 @@ POSE_NAMES: tuple[str, ...] = (
     "head_z_cm",
 )
 
+_MEDIAPIPE_BLIND = ("tongueOut", "cheekPuff", *_pair("cheekSquint", "noseSneer"))
+"""Not in its network, or below 0.002 in every frame of real people, disgust and anger included: `benchmarks/
+blind_channels.py` measures it."""
+
 BLIND_CHANNELS: dict[str, tuple[str, ...]] = {
-    "mediapipe": ("tongueOut", "cheekPuff"),
-    "litert-blendshapes": ("tongueOut", "cheekPuff"),
+    "mediapipe": _MEDIAPIPE_BLIND,
+    "litert-blendshapes": _MEDIAPIPE_BLIND,
     "litert-geometric": (
         "tongueOut",
         "cheekPuff",
@@ -77,7 +81,7 @@ BLIND_CHANNELS: dict[str, tuple[str, ...]] = {
         *_pair("cheekSquint", "noseSneer", "eyeLookIn", "eyeLookOut", "eyeLookUp"),
     ),
 }
-"""Channels that a tracker kind (the tracker id up to its first `/`) cannot see: null or near zero by construction."""
+"""Channels that a tracker kind (the tracker id up to its first `/`) cannot see: always null."""
 
 STATE_NAMES: tuple[str, ...] = tuple(n for n in ARKIT_NAMES if n != "tongueOut") + POSE_NAMES
 """EmoDiff's default state: 51 measurable coefficients and 6 head pose values (L_exp = 57)."""
