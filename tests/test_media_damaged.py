@@ -100,9 +100,11 @@ def with_offset(frames: int) -> Make:
 
 
 def size_changes(folder: Path) -> Path:
+    """One scene whose second half is larger."""
+    larger = "testsrc2=size=128x96:rate=25,trim=start=2,setpts=PTS-STARTPTS,scale=160:120"
     small, large = (
         clip("a.ts")(folder),
-        clip("b.ts", "-output_ts_offset", "2", video="testsrc2=size=160x120:rate=25")(folder),
+        clip("b.ts", "-output_ts_offset", "2", video=larger)(folder),
     )
     (folder / "c.ts").write_bytes(small.read_bytes() + large.read_bytes())
     return folder / "c.ts"
