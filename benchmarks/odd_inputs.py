@@ -3,9 +3,10 @@
     bash ../shared/cases/odd_videos.sh /tmp/odd CLIP
     python benchmarks/odd_inputs.py /tmp/odd [--forms tv.ts,mask.mp4]
 
-A cell holds the correlation and the mean absolute difference of `jawOpen` with the plain clip, over the frames that
-both show a face in, and how many of the form's frames do; or why there is nothing. Another command is another entry of
-COLUMNS: a function of a file that returns the jaw per frame, null without a face, with remarks.
+`extract` and `corpus`: the correlation and the mean absolute difference of `jawOpen` with the plain clip, over the
+frames that both show a face in, and how many of the form's frames do; or the reason why there is nothing, a gate's in a
+corpus. `animate` is driven by the form's sound: how many of its speech steps have the
+letter of the plain clip's, at the best shift.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -22,14 +23,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.errors import MagicTalkError
-from magictalk_core.faces.extract import extract_video
+from magictalk_core.commands.untrusted import sound_of
+from magictalk_core.config import MediaConfig, QualityConfig, SpeechConfig
+from magictalk_core.errors import MagicTalkError, UserError
+from magictalk_core.faces.detection import load_face_detector
+from magictalk_core.faces.extract import extract_clip, extract_video
 from magictalk_core.faces.tracker import Tracker, open_tracker
+from magictalk_core.faces.tracker_ids import tracker_id
+from magictalk_core.faces.visible import load_face_viewer
 from magictalk_core.media.completeness import told_missing
 from magictalk_core.media.container import PacketCount
 from magictalk_core.media.decode import read_frames
 from magictalk_core.media.probe import INTERLACED, probe
-from magictalk_core.vocabulary.rates import FRAME_RATE
+from magictalk_core.media.standardize import standardize_clip
+from magictalk_core.preparation.gates import decide
+from magictalk_core.speech.alignment import frame_count
+from magictalk_core.speech.features import speech_features
+from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
 PLAIN = "base.mp4"
 REFERENCES = {"anamorphic.mp4": "anamorphic_ref.mp4"}
@@ -41,13 +51,16 @@ RETIMED = frozenset(
 )
 """Forms that show the same pictures at other times, as all that begin with `fps_` do: compared picture by picture."""
 _MATCH_PX = 96
+_MAX_SHIFT = 60
+"""Steps of 20 ms."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command made of a file: `jaw` per frame, NaN without a face."""
+    """What a command made of a file: `jaw` per frame, NaN without a face, or the `letters` heard, 50 a second."""
 
-    jaw: NDArray[np.float64]
+    jaw: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    letters: NDArray[np.intp] | None = None
     remarks: str = ""
 
 
@@ -63,10 +76,34 @@ def extracted(path: Path) -> Answer:
     jaw = np.array(table.column("jawOpen").to_pandas(), np.float64)
     measured = (INTERLACED,) if packets.combed else ()
     remarks = (*probe(path).remarks, *measured, *told_missing(path, len(jaw) / FRAME_RATE, packets))
-    return Answer(jaw, "; ".join(dict.fromkeys(remarks)))
+    return Answer(jaw, remarks="; ".join(dict.fromkeys(remarks)))
 
 
-COLUMNS: dict[str, Callable[[Path], Answer]] = {"extract": extracted}
+def in_corpus(path: Path) -> Answer:
+    """What a corpus makes of the file: standardized, gated, tracked. Raises `UserError` with the reason of a
+    rejection."""
+    with tempfile.TemporaryDirectory(prefix="magictalk-") as folder:
+        row = standardize_clip(
+            path, None, None, None, Path(folder), "odd", MediaConfig(), load_face_detector, None, load_face_viewer
+        )
+        if row["status"] != "ok":
+            raise UserError(f"{row['reason']}: {row['detail']}")
+        rejection = decide(row, QualityConfig())
+        if rejection is not None:
+            raise UserError(f"{rejection[0]}: {rejection[1]}")
+        table = extract_clip(Path(folder) / row["video_path"], "odd", tracker_id("auto"))
+    return Answer(np.array(table.column("jawOpen").to_pandas(), np.float64), remarks=row["detail"] or "")
+
+
+def heard(path: Path) -> Answer:
+    """The letters that `magictalk animate --audio` hears."""
+    sound = sound_of(path, SAMPLE_RATE, own_clock=True)
+    frames = frame_count(len(sound.samples) / SAMPLE_RATE)
+    steps = speech_features(sound.samples, frames, SpeechConfig().feature).reshape(2 * frames, -1)
+    return Answer(letters=steps.argmax(axis=1), remarks="; ".join(sound.remarks))
+
+
+COLUMNS: dict[str, Callable[[Path], Answer]] = {"extract": extracted, "corpus": in_corpus, "animate": heard}
 
 
 @cache
@@ -82,6 +119,20 @@ def counterparts(path: Path, reference: Path, length: int) -> NDArray[np.intp]:
     theirs = _small_pictures(reference)
     found = [int(np.abs(theirs - picture).mean(axis=(1, 2, 3)).argmin()) for picture in _small_pictures(path)]
     return np.array(found[:length])
+
+
+def letters_cell(ours: NDArray[np.intp], theirs: NDArray[np.intp], remarks: str) -> str:
+    """At the shift that fits best: a form's sound may begin a little before or after its picture."""
+
+    def same(shift: int) -> float:
+        late, early = ours[max(0, shift) :], theirs[max(0, -shift) :]
+        n = min(len(late), len(early))
+        return float((late[:n] == early[:n]).mean()) if n else 0.0
+
+    shift = max(range(-_MAX_SHIFT, _MAX_SHIFT + 1), key=lambda steps: (same(steps), -abs(steps)))
+    moved = f", {20 * shift:+d} ms" if shift else ""
+    told = f"; {remarks}" if remarks else ""
+    return f"letters {same(shift):.0%} ({len(ours)} of {len(theirs)} steps{moved}){told}"
 
 
 def cell(answer: Answer, plain: Answer, pairs: NDArray[np.intp]) -> str:
@@ -117,6 +168,8 @@ def row(path: Path, made: Path) -> list[str]:
         answer, plain = ask(name, path), ask(name, reference)
         if isinstance(answer, str) or isinstance(plain, str):
             cells.append(answer if isinstance(answer, str) else f"no reference: {plain}")
+        elif answer.letters is not None and plain.letters is not None:
+            cells.append(letters_cell(answer.letters, plain.letters, answer.remarks))
         else:
             cells.append(cell(answer, plain, counterparts(path, reference, len(answer.jaw))))
     return cells
@@ -128,7 +181,7 @@ def ask(column: str, path: Path) -> Answer | str:
     try:
         return COLUMNS[column](path)
     except MagicTalkError as error:
-        return str(error)
+        return " ".join(str(error).replace(f"{path}: ", "").split())
 
 
 def main() -> None:
