@@ -24,7 +24,7 @@ from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["BLENDSHAPES_VERSION", "extract_clip", "extract_video", "frames_table", "observe_video"]
 
-BLENDSHAPES_VERSION = "2"
+BLENDSHAPES_VERSION = "3"
 """Bumped when the same video and tracker would give other rows."""
 
 
