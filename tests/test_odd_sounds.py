@@ -150,7 +150,7 @@ def test_the_default_track_wins_over_another_that_sounds(tmp_path: Path, plain: 
 @pytest.mark.parametrize("samples", [1, 100, 320, 639])
 def test_less_than_a_frame_of_sound_is_refused(samples: int, tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", voice(1.0)[1000 : 1000 + samples], RATE)
-    with pytest.raises(UserError, match=rf"a\.wav: {samples / 16:.1f} ms of sound, shorter than one frame of 40 ms"):
+    with pytest.raises(UserError, match=rf"a\.wav: holds {samples / 16:.0f} ms of sound, expected at least the 40 ms"):
         featurize_file(tmp_path / "a.wav", tmp_path / "a.npy", "logmel-29-1")
     assert not (tmp_path / "a.npy").exists()
 

@@ -39,13 +39,10 @@ def sound_of(path: Path, sample_rate: int, own_clock: bool = False) -> Sound:
         np.load(piece, allow_pickle=False) as made,
     ):
         sound = Sound(made["samples"], tuple(map(str, made["remarks"])))
-    if not len(sound.samples):
-        raise UserError(f"{path}: holds no sound")
-    if len(sound.samples) < sample_rate / FRAME_RATE:
-        milliseconds = 1000 * len(sound.samples) / sample_rate
+    if len(sound.samples) * FRAME_RATE < sample_rate:
         raise UserError(
-            f"{path}: {milliseconds:.1f} ms of sound, shorter than one frame of {1000 / FRAME_RATE:.0f} ms: "
-            "expected a longer recording"
+            f"{path}: holds {1000 * len(sound.samples) / sample_rate:.0f} ms of sound, expected at least the "
+            f"{1000 / FRAME_RATE:.0f} ms of one frame"
         )
     return sound
 
