@@ -97,7 +97,8 @@ def _fields(texts: Sequence[str]) -> tuple[_Fields, bool]:
 
 def _timecode_rate(fields: _Fields, fps: float | None) -> tuple[float, tuple[str, ...]]:
     """Frames per second that the timecode counts, and a remark where it does not tell."""
-    most = fields.parts.max()
+    # A frame that ends is written as the number of the next one, which there may not be.
+    most = fields.parts.max() - (1e-9 if fields.parts.max() % 1 == 0 and (fields.parts % 1).any() else 0.0)
     seconds, parts = np.diff(fields.seconds), np.diff(fields.parts)
     within, over = parts[seconds == 0], parts[seconds == 1]
     possible = [rate for rate in _RATES if rate > most] or [float(np.ceil(most + 1))]
