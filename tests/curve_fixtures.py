@@ -93,7 +93,10 @@ class Glb:
         raw = found.astype("<f4")
         if form != "f4":
             raw = np.round(found * np.iinfo(form).max).astype(f"<{form}")
-        accessor: dict[str, Any] = {"bufferView": self.view(raw, more.pop("stride", None)), "componentType": _COMPONENTS[form]}
+        accessor: dict[str, Any] = {
+            "bufferView": self.view(raw, more.pop("stride", None)),
+            "componentType": _COMPONENTS[form],
+        }
         accessor |= {"count": len(raw), "type": kind, **more}
         if form != "f4":
             accessor["normalized"] = True
