@@ -195,6 +195,9 @@ def test_suffixes_and_text(tmp_path: Path, name: str) -> None:
     path = animated(_keys(25)).write(tmp_path / name, text=name.endswith(".gltf"))
     (curves,) = read_curves(path, None)
     assert jaw_error(curves, glb_jaw) < 1e-6
+    made = convert_file(path, tmp_path / "O.CSV", form="livelink", clip=None, smooth=None, fps=None)
+    (back,) = read_curves(tmp_path / "O.CSV", None)
+    assert (made.format, made.frames) == ("livelink", 51) and jaw_error(back, glb_jaw) < 1e-6
 
 
 def test_a_text_file_with_its_bytes_beside_it(tmp_path: Path) -> None:

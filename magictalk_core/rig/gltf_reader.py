@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from magictalk_core.errors import UserError
 from magictalk_core.faces.head_pose import angles_of
-from magictalk_core.rig.curves import Curves, Findings, resampled, within_range
+from magictalk_core.rig.curves import MAX_FRAMES, Curves, Findings, resampled, within_range
 from magictalk_core.rig.gltf_arrays import read_array
-from magictalk_core.rig.gltf_document import MAX_FRAMES, Animation, Document, open_gltf
+from magictalk_core.rig.gltf_document import Animation, Document, open_gltf
 from magictalk_core.rig.gltf_keys import Keys, sample_keys, sample_turns
 from magictalk_core.rig.shape_names import match_shapes, named_few
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
