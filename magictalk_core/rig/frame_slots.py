@@ -22,8 +22,8 @@ _EXACT_S = 5e-4
 """Stamps within it are exact."""
 _STEADY = 0.98
 """Share of the rounding within which all stamps of a steady clock lie; a dropped frame moves them by a whole one."""
-_NEAR = 0.2
-"""Share of a frame by which a stamp may miss its frame, besides what it is rounded by."""
+_NEAR, _SHARP = 0.25, 0.1
+"""Share of a frame by which a stamp may miss its frame besides its rounding; and without doubt which frame it is."""
 _TELLING, _TELLING_SHARE = 0.02, 0.15
 """Frames, and share, by which stamps must lie nearer to a rate of 1000/1001 than to the whole one."""
 _ROUNDED, _MUCH = 0.01, 5.0
@@ -70,7 +70,7 @@ class _Fit:
     rate: float
     at: NDArray[np.int64]
     off: float
-    """Half of the range, in frames, in which nine of ten stamps lie around their frames."""
+    """As `_off` says."""
     rounding: float
     """Frames to which the stamps are rounded."""
 
@@ -133,17 +133,24 @@ def _at_usual_rate(times: NDArray[np.float64], quantum: float) -> Slots | None:
 
 def _fit(times: NDArray[np.float64], rate: float, rounding: float) -> _Fit | None:
     """The reading of stamps at `rate` in which they lie near their frames: every row the next frame, else every stamp
-    the nearest frame, else gaps where stamps are late. `rounding` in frames."""
+    the nearest frame, else, where they jitter, gaps where stamps are late. `rounding` in frames."""
     rows = np.arange(len(times))
     if (off := float(np.ptp(times * rate - rows))) <= max(_EXACT_S * rate, _STEADY * rounding):
         return _Fit(rate, rows, off / 2, rounding)
-    nearest = np.round((times - times[0]) * rate).astype(np.int64)
-    if (np.diff(nearest) <= 0).any():
+    places = (times - times[0]) * rate
+    nearest = np.round(places - np.median(places - np.round(places))).astype(np.int64)
+    nearest -= nearest[0]
+    if (np.diff(nearest) <= 0).any() or _off(places, nearest) > _SHARP:
         nearest = np.concatenate([[0], np.cumsum(_missing(times, 1 / rate) + 1)])
-    low, high = np.percentile(times * rate - nearest, (5, 95))
-    fit = _Fit(rate, nearest, float(high - low) / 2, rounding)
+    fit = _Fit(rate, nearest, _off(places, nearest), rounding)
     consecutive = np.median(np.diff(nearest)) == 1
     return fit if consecutive and fit.off <= _NEAR + rounding / 2 else None
+
+
+def _off(places: NDArray[np.float64], at: NDArray[np.int64]) -> float:
+    """Half of the range in which nine of ten stamps lie around their frames, in frames."""
+    low, high = np.percentile(places - at, (5, 95))
+    return float(high - low) / 2
 
 
 def _local_spacing(times: NDArray[np.float64]) -> float:

@@ -103,7 +103,8 @@ def _timecode_rate(fields: _Fields, fps: float | None) -> tuple[float, tuple[str
     within, over = parts[seconds == 0], parts[seconds == 1]
     possible = [rate for rate in _RATES if rate > most] or [float(np.ceil(most + 1))]
     if len(within) and len(over):
-        estimate = float(np.median(np.median(within) - over))
+        # A frame dropped where a second ends makes it seem shorter, nothing makes it seem longer.
+        estimate = float(np.percentile(np.median(within) - over, 75))
         return min(possible, key=lambda rate: abs(rate - estimate)), ()
     if fps is not None and round(fps) > most:
         return float(round(fps)), ()
