@@ -103,6 +103,14 @@ def test_names_wherever_they_stand(tmp_path: Path, where: str) -> None:
     assert np.isfinite(curves.coefficients).all() and jaw_error(curves, glb_jaw) < 1e-6
 
 
+def test_fewer_names_than_shapes(tmp_path: Path) -> None:
+    """Weights go by the number of shapes; those behind the last name are nobody's."""
+    glb = animated(_keys(25))
+    glb.document["meshes"][0]["extras"]["targetNames"] = list(ARKIT_NAMES[:20])
+    curves = read_gltf(glb.write(tmp_path / "a.glb"))
+    assert jaw_error(curves, glb_jaw) < 1e-6 and np.isfinite(curves.coefficients).any(axis=0).sum() == 20
+
+
 def test_an_animation_that_points_at_weights(tmp_path: Path) -> None:
     glb = animated(_keys(25))
     pointer = {"extensions": {"KHR_animation_pointer": {"pointer": "/meshes/0/weights"}}, "path": "pointer"}
@@ -187,6 +195,9 @@ def test_suffixes_and_text(tmp_path: Path, name: str) -> None:
     path = animated(_keys(25)).write(tmp_path / name, text=name.endswith(".gltf"))
     (curves,) = read_curves(path, None)
     assert jaw_error(curves, glb_jaw) < 1e-6
+    made = convert_file(path, tmp_path / "O.CSV", form="livelink", clip=None, smooth=None, fps=None)
+    (back,) = read_curves(tmp_path / "O.CSV", None)
+    assert (made.format, made.frames) == ("livelink", 51) and jaw_error(back, glb_jaw) < 1e-6
 
 
 def test_a_text_file_with_its_bytes_beside_it(tmp_path: Path) -> None:

@@ -72,6 +72,14 @@ def test_a_camera_of_29_97_under_60_is_told_from_30(tmp_path: Path) -> None:
     assert curves.fps == pytest.approx(29.97, abs=1e-4) and jaw_error(curves, take_jaw) < 1e-5
 
 
+def test_a_rate_that_a_timecode_cannot_say_is_written_at_the_nearest(tmp_path: Path) -> None:
+    times = np.arange(180) * 1001 / 60000
+    path = write_take(tmp_path / "a.csv", _rows(list(times), lambda t: label_exact(t, 60)))
+    made = convert_file(path, tmp_path / "o.csv", form="livelink", clip=None, smooth=None, fps=None)
+    (back,) = read_curves(tmp_path / "o.csv", None)
+    assert made.rate.startswith("59.9401") and back.fps == 60 and jaw_error(_at_25(back), take_jaw) < 1e-3
+
+
 def test_drop_frame_timecode_leaves_numbers_out_and_no_frames(tmp_path: Path) -> None:
     """10 s across a minute: 00:03:59;29 is followed by 00:04:00;02."""
 

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import UserError
-from magictalk_core.rig.curves import Curves, Findings, within_range
+from magictalk_core.rig.curves import MAX_FRAMES, Curves, Findings, within_range
 from magictalk_core.rig.frame_slots import Slots, StepBackError, find_slots
-from magictalk_core.rig.gltf_document import MAX_FRAMES
 from magictalk_core.rig.shape_names import match_shapes, named_few
 from magictalk_core.rig.table_columns import Columns, truths
 from magictalk_core.storage.schema import ARKIT

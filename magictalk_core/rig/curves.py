@@ -16,8 +16,12 @@ from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = [
-    "Curves", "Findings", "bridged", "curves_of_table", "resampled", "smoothed", "table_of_curves", "within_range",
+    "MAX_FRAMES", "Curves", "Findings", "bridged", "curves_of_table", "resampled", "smoothed", "table_of_curves",
+    "within_range",
 ]  # fmt: skip
+
+MAX_FRAMES = 1_000_000
+"""Of one clip: eleven hours at 25 frames per second, 230 MB."""
 
 _ORDER = 2
 _CUBIC = 3

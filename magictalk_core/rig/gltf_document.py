@@ -17,12 +17,10 @@ from urllib.parse import unquote
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from magictalk_core.rig.curves import MAX_FRAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["MAX_FRAMES", "Accessor", "Animation", "Channel", "Document", "Mesh", "Sampler", "SparsePart", "open_gltf"]
-
-MAX_FRAMES = 1_000_000
-"""Eleven hours at 25 frames per second: 230 MB of curves."""
+__all__ = ["Accessor", "Animation", "Channel", "Document", "Mesh", "Sampler", "SparsePart", "open_gltf"]
 
 _MAGIC = b"glTF"
 _HEADER = struct.Struct("<4sIIII")

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from magictalk_core.errors import UserError
 from magictalk_core.faces.head_pose import angles_of
-from magictalk_core.rig.curves import Curves, Findings, resampled, within_range
+from magictalk_core.rig.curves import MAX_FRAMES, Curves, Findings, resampled, within_range
 from magictalk_core.rig.gltf_arrays import read_array
-from magictalk_core.rig.gltf_document import MAX_FRAMES, Animation, Document, open_gltf
+from magictalk_core.rig.gltf_document import Animation, Document, open_gltf
 from magictalk_core.rig.gltf_keys import Keys, sample_keys, sample_turns
 from magictalk_core.rig.shape_names import match_shapes, named_few
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
@@ -39,18 +39,17 @@ class _File:
     def array(self, index: int) -> NDArray[np.float32]:
         return read_array(self.document, self.buffers, index)
 
-    def keys(self, animation: Animation, sampler_index: int, width: int | None = None) -> Keys:
-        """Keys of a sampler; `width` values each, for weights as many as there are."""
+    def keys(self, animation: Animation, sampler_index: int, width: int) -> Keys:
+        """Keys of a sampler, `width` values each."""
         sampler = animation.samplers[sampler_index]
         times = self.array(sampler.input)[:, 0].astype(np.float64)
         if not len(times) or not (np.isfinite(times) & (times >= 0)).all():
             raise ValueError("expected keys from 0 s on")
         values = self.array(sampler.output)
         tangents = _TANGENTS if sampler.interpolation == "CUBICSPLINE" else 1
-        wide = width or values.size // (len(times) * tangents)
-        if not wide or values.size != wide * len(times) * tangents:
-            raise ValueError(f"{len(times)} keys with {values.size} values")
-        shape = (len(times), _TANGENTS, wide) if tangents > 1 else (len(times), wide)
+        if not width or values.size != width * len(times) * tangents:
+            raise ValueError(f"{len(times)} keys with {values.size} values, expected {width * tangents} each")
+        shape = (len(times), _TANGENTS, width) if tangents > 1 else (len(times), width)
         return Keys(times, values.reshape(shape), sampler.interpolation)
 
 
@@ -64,6 +63,8 @@ class _Take:
     node: int | None
     names: tuple[str, ...]
     shapes: dict[str, int]
+    targets: int
+    """How many shapes the mesh has: as many weights a key holds, whether all are named or not."""
 
 
 def read_gltf(path: Path, fps: float | None = None) -> Curves:
@@ -102,7 +103,9 @@ def _takes(document: Document) -> list[_Take]:
             mesh, node = document.meshes[moved[0]], moved[1]
             names = document.shape_names(mesh)
             label = mesh.name or f"mesh {moved[0]}"
-            found.append(_Take(animation, channel.sampler, label, node, names, match_shapes(names)))
+            targets = max((len(primitive.targets) for primitive in mesh.primitives), default=0) or len(names)
+            shapes = {shape: at for shape, at in match_shapes(names).items() if at < targets}
+            found.append(_Take(animation, channel.sampler, label, node, names, shapes, targets))
     return found
 
 
@@ -129,7 +132,7 @@ def _chosen(file: _File) -> tuple[_Take, list[str]]:
 
 def _moving(file: _File, take: _Take) -> int:
     """How many of a take's ARKit shapes move."""
-    weights = file.keys(take.animation, take.sampler, len(take.names)).plain[:, list(take.shapes.values())]
+    weights = file.keys(take.animation, take.sampler, take.targets).plain[:, list(take.shapes.values())]
     return int((np.ptp(weights, axis=0) > _STILL).sum())
 
 
@@ -145,7 +148,7 @@ def _own_curves(file: _File, take: _Take, name: str) -> Curves:
     """A file of `write_gltf`: a key for every frame with a face, and no other."""
     notes = take.animation.notes()
     rate = float(notes.fps)
-    keys = file.keys(take.animation, take.sampler, len(take.names))
+    keys = file.keys(take.animation, take.sampler, take.targets)
     at = np.round(keys.times * rate).astype(int)
     n = max(notes.frames, _frames(float(keys.times[-1]), rate), int(at[-1]) + 1)
     coefficients = np.full((n, len(ARKIT_NAMES)), np.nan, np.float32)
@@ -166,7 +169,7 @@ def _own_curves(file: _File, take: _Take, name: str) -> Curves:
 
 
 def _foreign_curves(file: _File, take: _Take, name: str, rate: float, left_out: list[str]) -> Curves:
-    keys = file.keys(take.animation, take.sampler, len(take.names))
+    keys = file.keys(take.animation, take.sampler, take.targets)
     first, last = float(keys.times[0]), float(keys.times[-1])
     times = np.arange(_frames(last, rate)) / rate
     weights = sample_keys(replace(keys, values=keys.values[..., list(take.shapes.values())]), times)

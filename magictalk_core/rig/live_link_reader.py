@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import UserError
-from magictalk_core.rig.curves import Curves, Findings, within_range
+from magictalk_core.rig.curves import MAX_FRAMES, Curves, Findings, within_range
 from magictalk_core.rig.frame_slots import Slots, StepBackError, find_slots, slots_at
-from magictalk_core.rig.gltf_document import MAX_FRAMES
 from magictalk_core.rig.shape_names import match_shapes, missing_shapes, named_few
 from magictalk_core.rig.text_table import TextTable, cell_number, read_text_table
 from magictalk_core.rig.timecodes import StampError, Stamps, read_stamps

@@ -30,7 +30,7 @@ def _words(name: str) -> tuple[list[str], list[bool]]:
     for part in _PART.findall(name):
         found = [word.lower() for word in _WORD.findall(part)]
         words += [_SIDES.get(word, word) for word in found]
-        begins += [i == 0 for i in range(len(found))]
+        begins += [i == 0 or found[i - 1].isdigit() for i in range(len(found))]
     return words, begins
 
 

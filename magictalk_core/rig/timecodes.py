@@ -97,12 +97,14 @@ def _fields(texts: Sequence[str]) -> tuple[_Fields, bool]:
 
 def _timecode_rate(fields: _Fields, fps: float | None) -> tuple[float, tuple[str, ...]]:
     """Frames per second that the timecode counts, and a remark where it does not tell."""
-    most = fields.parts.max()
+    # A frame that ends is written as the number of the next one, which there may not be.
+    most = fields.parts.max() - (1e-9 if fields.parts.max() % 1 == 0 and (fields.parts % 1).any() else 0.0)
     seconds, parts = np.diff(fields.seconds), np.diff(fields.parts)
     within, over = parts[seconds == 0], parts[seconds == 1]
     possible = [rate for rate in _RATES if rate > most] or [float(np.ceil(most + 1))]
     if len(within) and len(over):
-        estimate = float(np.median(np.median(within) - over))
+        # A frame dropped where a second ends makes it seem shorter, nothing makes it seem longer.
+        estimate = float(np.percentile(np.median(within) - over, 75))
         return min(possible, key=lambda rate: abs(rate - estimate)), ()
     if fps is not None and round(fps) > most:
         return float(round(fps)), ()

@@ -15,7 +15,7 @@ _HEAD = """\
 Generated from `magictalk_core/storage/schema.py` by `python -m magictalk_core.storage.schema_page`; a test holds them
 equal. Parquet, zstd, plain values, sorted by the key: pandas, polars, DuckDB, Spark and fastparquet read it. Every file
 carries `magictalk.table` and `magictalk.schema_version` in its metadata, and the extractor's id and version where there
-is one. A reader refuses another version; only `magictalk convert` also takes `frames` tables that another program wrote.
+is one. A reader refuses another version; only `magictalk convert` also takes `frames` tables of another program.
 """
 
 
