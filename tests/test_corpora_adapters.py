@@ -280,6 +280,21 @@ def test_accents_are_compared_whatever_their_form(written: Form, stored: Form, t
     assert clip.speaker == "eve" and clip.path == Path(video)
 
 
+def test_a_speaker_is_one_however_her_accents_are_typed(tmp_path: Path) -> None:
+    forms = [unicodedata.normalize(form, "Zoé") for form in ("NFC", "NFD")]
+    text = f"path,speaker\na/one.mp4,{forms[0]}\na/two.mov,{forms[1]}\n"
+    found = {clip.source: clip.speaker for clip in folder.find_clips(folder_corpus(tmp_path, text), PATHS)}
+    assert found["a/one"] == found["a/two"] == forms[0]
+
+
+@pytest.mark.parametrize("begin", [b"PK\x03\x04\x14\0\x06\0", bytes.fromhex("d0cf11e0a1b11ae1")])
+def test_a_workbook_is_no_labels_file(tmp_path: Path, begin: bytes) -> None:
+    corpus = folder_corpus(tmp_path, "path\n")
+    (tmp_path / "labels.csv").write_bytes(begin + bytes(100))
+    with pytest.raises(UserError, match="is a workbook of a spreadsheet program: save it as"):
+        folder.find_clips(corpus, PATHS)
+
+
 def test_two_names_that_differ_in_the_form_of_accents_alone_are_told_apart(tmp_path: Path) -> None:
     both = [unicodedata.normalize(form, "é.mp4") for form in ("NFC", "NFD")]
     text = f"path,speaker\n{both[0]},composed\n{both[1]},decomposed\n"

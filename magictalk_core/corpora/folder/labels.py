@@ -28,6 +28,8 @@ COLUMNS = ("path", "speaker", "emotion", "level", "split", "licence")
 _SEPARATORS = (",", ";", "\t", "|")
 _UNKNOWN = frozenset(("", "nan", "n/a", "na", "null"))
 """What a spreadsheet or a data frame writes where a number or a choice is not known."""
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How .xlsx, .ods and .xls begin."""
 _LEVEL = re.compile(r"(?:level[ _]?)?([123])(?:[.,]0+)?")
 
 
@@ -103,8 +105,12 @@ def read_labels(file: Path, listed: set[str], root: Path) -> LabelsFile:
     Raises `UserError` for unknown columns, and with every line for unknown values; also where no row names a video.
     """
     try:
-        text = decoded(file.read_bytes())
-        rows = list(_rows(text))
+        raw = file.read_bytes()
+        if raw.startswith(_WORKBOOKS):
+            raise UserError(
+                f"{file} is a workbook of a spreadsheet program: save it as `CSV UTF-8`, and name that file"
+            )
+        rows = list(_rows(decoded(raw)))
     except OSError as error:
         raise UserError(f"cannot read the labels file {file}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -203,7 +209,8 @@ def _cells(header: list[str], cells: list[str]) -> dict[str, str]:
 def _labels(line: int, row: Mapping[str, str]) -> Labels:
     return Labels(
         line,
-        row.get("speaker") or None,
+        # One person, however the accents of the name are typed: else she is in two splits.
+        _composed(row.get("speaker", "")) or None,
         _emotion(row.get("emotion", "")),
         _level(row.get("level", "")),
         _split(row.get("split", "")),
