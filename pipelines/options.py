@@ -43,5 +43,8 @@ def workspace_of(home: Path | None) -> Workspace:
 def workspace_to_write(home: Path | None) -> Workspace:
     """As `workspace_of`, of a command that writes into it: one that cannot be written to is refused before the work."""
     workspace = workspace_of(home)
-    must_take_files(workspace.home, f"--home {workspace.home}")
+    try:
+        must_take_files(workspace.home, f"--home {workspace.home}")
+    except UserError as error:
+        raise UserError(f"{error} with --home or $MAGICTALK_HOME") from error
     return workspace

@@ -236,6 +236,11 @@ def test_a_sound_that_is_none(
     _refused(line(audio=audio) if command == "animate" else spoken, says)
 
 
+def test_silence_is_said(line: Callable[..., list[str]], tmp_path: Path) -> None:
+    done = runner.invoke(app, line(audio=_sound(tmp_path / "b.wav", 0.1, level=0.0)))
+    assert done.exit_code == 0 and "b.wav: nothing but silence: the mouth will hardly move" in done.stderr
+
+
 def test_a_sound_cut_in_the_middle_is_as_long_as_what_is_there(line: Callable[..., list[str]], tmp_path: Path) -> None:
     path = _sound(tmp_path / "b.wav", 0.8)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

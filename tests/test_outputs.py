@@ -169,6 +169,7 @@ def test_a_workspace_that_cannot_be_written_to(words: list[str], tmp_path: Path)
     for home in ("/proc/home", str(tmp_path / "file" / "home")):
         done = runner.invoke(app, [*words, "--home", home])
         assert done.exit_code == 2 and _line(done).startswith(f"magictalk: --home {home}: ")
+        assert _line(done).endswith(" with --home or $MAGICTALK_HOME")
 
 
 def test_without_a_cache_that_can_be_written_to_its_variable_is_named(

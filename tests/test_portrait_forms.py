@@ -40,6 +40,16 @@ def test_the_face_is_where_it_is_in_the_plain_picture(name: str, tmp_path: Path)
     assert bool(seen.remarks) == bool(says)
 
 
+def test_a_damaged_tiff_is_refused_without_other_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    SAME_FACE["rgb_float.tif"][0](tmp_path / "a.tif")
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    content[10:200] = bytes(range(190))
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(UserError, match=r"^(not readable as a picture|a TIFF with axes) "):
+        read_picture(tmp_path / "a.tif")
+    assert not caplog.messages
+
+
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_picture_is_refused_with_the_cause(name: str, tmp_path: Path) -> None:
     form, says = DAMAGED[name]

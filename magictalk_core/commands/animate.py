@@ -36,6 +36,9 @@ __all__ = ["MAX_SEED", "Animated", "animate_file"]
 MAX_SEED = 2**63 - 1
 """The largest that every random number generator takes."""
 
+_SILENT = 0.001
+"""Largest sample of a sound in which nobody can be heard, 60 dB below full scale."""
+
 _logger = logging.getLogger("magictalk.animate")
 
 
@@ -88,6 +91,8 @@ def animate_file(
     even = size + size % 2
     if even != size:
         warnings.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
+    if float(np.abs(samples).max()) < _SILENT:
+        warnings.append(f"{audio}: nothing but silence: the mouth will hardly move")
     for warning in warnings:
         _logger.warning("%s", warning)
     frames = max(1, round(len(samples) / SAMPLE_RATE * FRAME_RATE))

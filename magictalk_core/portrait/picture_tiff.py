@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import BinaryIO
 
 import numpy as np
@@ -30,6 +31,8 @@ def open_deep_tiff(file: BinaryIO) -> tuple[Image.Image, str | None]:
     # Imported here: it is needed for few files, and takes a tenth of a second.
     import tifffile
 
+    # What it complains about while it reads is in its exception, or does not matter.
+    logging.getLogger("tifffile").disabled = True
     file.seek(0)
     with tifffile.TiffFile(file) as opened:
         page = opened.pages.first
@@ -39,7 +42,7 @@ def open_deep_tiff(file: BinaryIO) -> tuple[Image.Image, str | None]:
         if page.axes == "SYX":
             values = np.moveaxis(values, 0, -1)
         elif page.axes not in ("YX", "YXS"):
-            raise UserError(f"a TIFF with axes {page.axes}, expected a still picture: save it as PNG")
+            raise UserError(f"a TIFF with axes {page.axes or 'of nothing'}, expected a still picture: save it as PNG")
         orientation = page.tags.get(_ORIENTATION)
         inverted = page.photometric == _WHITE_IS_ZERO
     if values.ndim == 3 and values.shape[2] not in (1, 3, 4):
