@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,17 @@ from face_fixtures import astronaut, mirrored, need_embedded_weights, turned
 from media_fixtures import mark_rotation
 from numpy.typing import NDArray
 
+from magictalk_core.commands.extract import extract_file
 from magictalk_core.config import MediaConfig, QualityConfig
 from magictalk_core.faces.detection import FaceDetector, load_face_detector
-from magictalk_core.faces.extract import TURNED, extract_video
+from magictalk_core.faces.extract import DOUBTED, TURNED, extract_video
 from magictalk_core.faces.tracker import Tracker, geometric_tracker
 from magictalk_core.media.crop import Window, follow_speaker
 from magictalk_core.media.encode import write_video
 from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures
 from magictalk_core.media.standardize import standardize_clip
 from magictalk_core.preparation.gates import decide
+from magictalk_core.storage.parquet import table_metadata
 from magictalk_core.vocabulary.clips import Reason
 from tests.media_fixtures import FakeBox
 
@@ -158,3 +161,18 @@ def test_both_follow_the_same_of_two_people(tmp_path: Path, detector: FaceDetect
     row, pictures = _both(_video(tmp_path / "v.mp4", frames), detector)
     assert row["face_share"] == 1.0 and row["crop_x"] < 100
     assert all(p.crop is not None and p.crop.x < 100 for p in pictures)
+
+
+def test_extract_says_that_it_turned_and_what_it_doubts(tmp_path: Path) -> None:
+    need_embedded_weights()
+    covered = []
+    for picture in _nodding():
+        cv2.rectangle(picture, (78, 122), (178, 186), (25, 25, 25), -1)
+        covered.append(np.rot90(picture))
+    made = extract_file(_video(tmp_path / "v.mp4", covered), tmp_path / "v.parquet", "litert")
+    assert made.turned_deg == 90 and made.frames_with_face == made.frames
+    assert made.doubt is not None and made.doubt.startswith("occluded: lips differ by")
+    about = table_metadata(tmp_path / "v.parquet")
+    assert about[TURNED] == "90" and json.loads(about[DOUBTED])["lips_contrast"] < 8
+    plain = extract_file(_video(tmp_path / "p.mp4", _nodding(5)), tmp_path / "p.csv", "litert")
+    assert (plain.turned_deg, plain.doubt) == (0, None)

@@ -31,11 +31,11 @@ _OPENING_BYTES = 600_000_000
 _SURE_UPRIGHT = 0.9
 """Score from which an upright face needs no comparison: of 126 frames of ../shared/samples turned by right angles, no
 face reached it that was not upright."""
-_MAX_ROLL_DEG = 45.0
 _TURN_MARGIN = 0.05
-"""By how much a turned picture's faces must score better, on average: in those clips 0.05 to 0.3, upright by itself."""
+"""By how much more the faces must speak for a turn, on average."""
 _TURN_SCORE = 0.75
-"""Least average for a turn: upright faces have 0.8 and more, half a face upside down up to 0.72."""
+"""Least average of the surest face that speaks for a turn: true ones have 0.8 and more, half a face that passes for one
+upside down up to 0.72."""
 _SURE = 0.7
 _LOOK_AGAIN = 2.5
 
@@ -113,22 +113,31 @@ def _opening(probes: Sequence[Any], detector: Detector, window: Window | None) -
 
 
 def _upright_turn(pictures: Sequence[tuple[Rgb, float]], lying: Sequence[Sequence[ScaledBox]], look: Detector) -> int:
-    """The turn under which most of the pictures show the surest upright face; as it lies where that is not clear."""
-    scores = {degrees: 0.0 for degrees in RIGHT_ANGLES}
+    """The turn that makes the faces of most pictures stand upright; as they lie where that is not clear."""
+    votes, surest = ({degrees: 0.0 for degrees in RIGHT_ANGLES} for _ in range(2))
     for (rgb, _), seen in zip(pictures, lying, strict=True):
-        as_it_lies = _upright_score(seen)
-        scores[0] += as_it_lies
-        for degrees in RIGHT_ANGLES[1:]:
-            # A sure one leaves nothing to look for: the others get what does not count against them, nor for them.
-            sure = as_it_lies >= _SURE_UPRIGHT
-            scores[degrees] += 0.0 if sure else _upright_score(_faces(look, _turned(rgb, degrees), 1.0))
-    best = max(RIGHT_ANGLES, key=lambda degrees: scores[degrees])
-    clear = scores[best] > max(_TURN_SCORE * len(pictures), scores[0] + _TURN_MARGIN * len(pictures))
+        for degrees, score in _votes(rgb, seen, look).items():
+            votes[degrees] += sum(score)
+            surest[degrees] += max(score)
+    best = max(RIGHT_ANGLES, key=lambda degrees: votes[degrees])
+    count = len(pictures)
+    clear = surest[best] > _TURN_SCORE * count and votes[best] > votes[0] + _TURN_MARGIN * count
     return best if clear else 0
 
 
-def _upright_score(faces: Sequence[ScaledBox]) -> float:
-    return max((face.score for face in faces if abs(face.roll_deg) <= _MAX_ROLL_DEG), default=0.0)
+def _votes(rgb: Rgb, seen: Sequence[ScaledBox], look: Detector) -> dict[int, list[float]]:
+    """Scores for every turn, from the surest face of the picture under each: its tilt says what else to turn."""
+    votes: dict[int, list[float]] = defaultdict(list)
+    for degrees in RIGHT_ANGLES:
+        faces = seen if degrees == 0 else _faces(look, _turned(rgb, degrees), 1.0)
+        face = max(faces, key=lambda one: one.score, default=None)
+        if face is None:
+            continue
+        more = 90 * round(face.roll_deg / 90)
+        votes[(degrees + more) % 360].append(face.score)
+        if degrees == more == 0 and face.score >= _SURE_UPRIGHT:
+            break  # leaves nothing to look for
+    return votes
 
 
 # --- from probe to probe -------------------------------------------------------------------------------------------
