@@ -171,6 +171,21 @@ def test_a_picture_that_starts_late_costs_animate_nothing(tmp_path: Path, plain:
     assert np.abs(beside.samples - theirs[RATE // 2 :]).max() < 0.001
 
 
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
+def test_a_streamed_wav_of_unknown_length_is_whole(size: int, plain: Path, tmp_path: Path) -> None:
+    data = bytearray(plain.read_bytes())
+    at = data.find(b"data")
+    data[4:8] = data[at + 4 : at + 8] = size.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(data)
+    found = read_sound(tmp_path / "a.wav")
+    assert found.remarks == () and len(found.samples) == len(read_audio(plain))
+
+
+def test_a_wav_that_breaks_off_is_told(plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.wav").write_bytes(plain.read_bytes()[: 44 + RATE])
+    assert read_sound(tmp_path / "cut.wav").remarks == ("the sound stops at 0.50 s of 1.50 s: the rest is missing",)
+
+
 def test_a_sound_that_breaks_off_is_told(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", voice(3.0), RATE)
     ffmpeg("-i", tmp_path / "a.wav", "-c:a", "flac", tmp_path / "a.flac")
