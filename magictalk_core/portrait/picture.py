@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from magictalk_core.errors import UserError
+from magictalk_core.portrait.picture_colours import to_srgb
 from magictalk_core.portrait.picture_formats import FORMATS, refusal, without_comments
 from magictalk_core.portrait.picture_tiff import is_tiff, open_deep_tiff
 from magictalk_core.portrait.picture_values import deep_values, is_deep, to_eight_bits
@@ -137,9 +138,13 @@ def _reduced(image: Image.Image, remarks: list[str]) -> Image.Image:
         values, remark = to_eight_bits(deep_values(image))
         remarks += [remark] if remark else []
         plain: Image.Image = Image.fromarray(values)
+    elif image.mode == "CMYK":
+        plain = image
     else:
         plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    small = plain.reduce(left) if left > 1 else plain
+        plain.info = image.info
+    small, remark = to_srgb(plain.reduce(left) if left > 1 else plain)
+    remarks += [remark] if remark else []
     if small.size != (width, height):
         remarks.append(f"{width}x{height} pixels, reduced to {small.width}x{small.height}")
     return small
