@@ -6,6 +6,7 @@ many.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Iterator
@@ -100,6 +101,9 @@ def _opened(file: BinaryIO, remarks: list[str]) -> Image.Image:
 @contextmanager
 def _own_limits() -> Iterator[list[warnings.WarningMessage]]:
     """Without Pillow's bound on pixels, which knows no reduction; yields its warnings, which nobody else would read."""
+    for decoder in ("PIL", "tifffile"):
+        # What they complain of is in their exceptions, or does not matter.
+        logging.getLogger(decoder).setLevel(logging.CRITICAL)
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
