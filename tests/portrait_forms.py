@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from tests.face_fixtures import astronaut
 
@@ -89,6 +89,21 @@ def _turned(orientation: int) -> Form:
         plain().transpose(_UNDO[orientation]).save(path, exif=exif, quality=95)
 
     return write
+
+
+def _swapping_profile() -> bytes:
+    """A profile in which what is stored as red is blue: sRGB with two names exchanged."""
+    content = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    content = content.replace(b"rXYZ", b"????", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"????", b"bXYZ", 1)
+    return content.replace("sRGB".encode("utf-16-be"), "Swap".encode("utf-16-be")).replace(b"sRGB", b"Swap")
+
+
+def _swapped(mode: str = "RGB") -> Form:
+    picture = Image.fromarray(np.ascontiguousarray(_rgb()[..., ::-1])).convert(mode)
+    return lambda path: picture.save(path, icc_profile=_swapping_profile(), **_BEST.get(path.suffix, {}))
+
+
+_BEST: dict[str, dict[str, object]] = {".jpg": {"quality": 95, "subsampling": 0}, ".webp": {"lossless": True}}
 
 
 def _broken_exif(path: Path) -> None:
@@ -178,6 +193,9 @@ SAME_FACE: dict[str, tuple[Form, str]] = {
     "comment.png": (_with_chunk(b"zTXt", lambda: b"workflow\0\0" + zlib.compress(b"{} " * 30_000_000, 1)), _WHOLE),
     "profile.png": (_with_chunk(b"iCCP", lambda: b"p\0\0" + zlib.compress(np.random.default_rng(0).bytes(1_600_000))),
                     _WHOLE),
+    **{f"profile.{suffix}": (_swapped(), _WHOLE) for suffix in ("jpg", "webp", "tif")},
+    "own_colours.png": (_swapped("RGBA"), _WHOLE),
+    "profile_damaged.jpg": (saved(plain, quality=95, icc_profile=b"not a profile" * 20), "colour profile is damaged"),
     "81_megapixels.jpg": (_large(9_000, quality=60), "9000x9000 pixels, reduced to 4500x4500"),
     "65_megapixels.tif": (_large(8_050, "L"), "8050x8050 pixels, reduced to 4025x4025"),
 }  # fmt: skip

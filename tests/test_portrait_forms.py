@@ -50,6 +50,14 @@ def test_a_damaged_tiff_is_refused_without_other_words(tmp_path: Path, caplog: p
     assert not caplog.messages
 
 
+@pytest.mark.parametrize("name", ["profile.jpg", "profile.webp", "profile.tif", "own_colours.png"])
+def test_colours_are_those_of_the_profile(name: str, tmp_path: Path) -> None:
+    """What is stored as red is blue in this profile."""
+    SAME_FACE[name][0](tmp_path / name)
+    seen = read_picture(tmp_path / name).rgb.astype(int)
+    assert np.abs(seen - np.asarray(plain())).mean() < 3.0
+
+
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_picture_is_refused_with_the_cause(name: str, tmp_path: Path) -> None:
     form, says = DAMAGED[name]

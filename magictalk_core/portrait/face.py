@@ -95,15 +95,14 @@ class _View:
 
 def _upright(mesh: FaceMesh, rgb: NDArray[np.uint8]) -> tuple[_View, int]:
     """The view in which the largest face stands upright, and the quarter turns to the left that lead there."""
-    given = _View.of(mesh, rgb)
-    if given.stands:
-        return given, 0
-    turned = {turns: _View.of(mesh, np.ascontiguousarray(np.rot90(rgb, turns))) for turns in _TURNS}
-    standing = {turns: view for turns, view in turned.items() if view.stands and view.score > given.score}
-    if not standing:
-        return given, 0
-    best = max(standing, key=lambda turns: standing[turns].score)
-    return standing[best], best
+    best, best_turns = _View.of(mesh, rgb), 0
+    if best.stands:
+        return best, 0
+    for turns in _TURNS:
+        view = _View.of(mesh, np.ascontiguousarray(np.rot90(rgb, turns)))
+        if view.stands and view.score > best.score:
+            best, best_turns = view, turns
+    return best, best_turns
 
 
 def _disagreement(box: FaceBox, face: MeshResult) -> float:

@@ -6,6 +6,7 @@ many.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from magictalk_core.errors import UserError
+from magictalk_core.portrait.picture_colours import to_srgb
 from magictalk_core.portrait.picture_formats import FORMATS, refusal, without_comments
 from magictalk_core.portrait.picture_tiff import is_tiff, open_deep_tiff
 from magictalk_core.portrait.picture_values import deep_values, is_deep, to_eight_bits
@@ -99,6 +101,9 @@ def _opened(file: BinaryIO, remarks: list[str]) -> Image.Image:
 @contextmanager
 def _own_limits() -> Iterator[list[warnings.WarningMessage]]:
     """Without Pillow's bound on pixels, which knows no reduction; yields its warnings, which nobody else would read."""
+    for decoder in ("PIL", "tifffile"):
+        # What they complain of is in their exceptions, or does not matter.
+        logging.getLogger(decoder).setLevel(logging.CRITICAL)
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
@@ -137,9 +142,13 @@ def _reduced(image: Image.Image, remarks: list[str]) -> Image.Image:
         values, remark = to_eight_bits(deep_values(image))
         remarks += [remark] if remark else []
         plain: Image.Image = Image.fromarray(values)
+    elif image.mode == "CMYK":
+        plain = image
     else:
         plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    small = plain.reduce(left) if left > 1 else plain
+        plain.info = image.info
+    small, remark = to_srgb(plain.reduce(left) if left > 1 else plain)
+    remarks += [remark] if remark else []
     if small.size != (width, height):
         remarks.append(f"{width}x{height} pixels, reduced to {small.width}x{small.height}")
     return small

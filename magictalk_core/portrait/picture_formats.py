@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shlex
 import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,9 +17,12 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM
 """What Pillow may try. Others hand the file to programs beside it: EPS is run by Ghostscript."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_COMMENTS = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
+_COMMENTS = {b"tEXt", b"zTXt", b"iTXt"}
+_PROFILE = b"iCCP"
 _TURNING_COMMENTS = (b"Raw profile type exif", b"Raw profile type APP1", b"XML:com.adobe.xmp")
 _SMALL_COMMENT = 16_384
+_LARGEST_PROFILE = 1_000_000
+"""Unpacked; Pillow gives up at 2^20 bytes."""
 
 _FOREIGN_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _BEGINNINGS = (
@@ -40,7 +44,7 @@ _DRAWN = ("EPS", "PDF", "SVG")
 
 
 def without_comments(file: BinaryIO) -> BinaryIO:
-    """The file, or of a PNG a copy in memory without its texts and colour profile.
+    """The file, or of a PNG a copy in memory without its texts and without a huge colour profile.
 
     Pillow unpacks them before the picture and gives up at a megabyte, which prompts of picture generators and camera
     profiles exceed. A small text that may hold the EXIF orientation stays.
@@ -55,9 +59,22 @@ def without_comments(file: BinaryIO) -> BinaryIO:
         body = file.read(length + 4)
         if kind in _COMMENTS and not (length < _SMALL_COMMENT and body.startswith(_TURNING_COMMENTS)):
             continue
+        if kind == _PROFILE and _is_huge(body):
+            continue
         kept.write(head + body)
     kept.seek(0)
     return kept
+
+
+def _is_huge(profile: bytes) -> bool:
+    """Whether the profile of this chunk (name, 0, method, zlib stream, checksum) is larger than any in use."""
+    packed = profile.partition(b"\0")[2][1:-4]
+    unpacked = zlib.decompressobj()
+    try:
+        unpacked.decompress(packed, _LARGEST_PROFILE)
+    except zlib.error:
+        return False  # Pillow leaves it out itself
+    return bool(unpacked.unconsumed_tail)
 
 
 def refusal(file: BinaryIO, path: Path, error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import BinaryIO
 
 import numpy as np
@@ -31,8 +30,6 @@ def open_deep_tiff(file: BinaryIO) -> tuple[Image.Image, str | None]:
     # Imported here: it is needed for few files, and takes a tenth of a second.
     import tifffile
 
-    # What it complains about while it reads is in its exception, or does not matter.
-    logging.getLogger("tifffile").disabled = True
     file.seek(0)
     with tifffile.TiffFile(file) as opened:
         page = opened.pages.first
