@@ -163,6 +163,20 @@ def test_both_follow_the_same_of_two_people(tmp_path: Path, detector: FaceDetect
     assert all(p.crop is not None and p.crop.x < 100 for p in pictures)
 
 
+def test_a_speaker_who_gives_way_to_another_is_told(tmp_path: Path, detector: FaceDetector) -> None:
+    frames = []
+    for i in range(60):
+        scene = np.full((360, 640, 3), 90, np.uint8)
+        left, right = (astronaut(), 20) if i < 40 else (mirrored(astronaut()), 370)
+        scene[60:316, right : right + 256] = left
+        frames.append(scene)
+    row, pictures = _both(_video(tmp_path / "v.mp4", frames), detector)
+    assert row["other_speaker_share"] == pytest.approx(1 / 3) and row["face_share"] == pytest.approx(2 / 3)
+    verdict = decide(row | {"cut_score": None, "fade_score": None}, QualityConfig())
+    assert verdict is not None and verdict[0] == Reason.SEVERAL_SPEAKERS
+    assert [p.crop is not None and p.crop.x > 250 for p in pictures] == [False] * 40 + [True] * 20
+
+
 def test_extract_says_that_it_turned_and_what_it_doubts(tmp_path: Path) -> None:
     need_embedded_weights()
     covered = []

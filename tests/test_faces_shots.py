@@ -77,6 +77,22 @@ def test_a_clip_is_one_shot(tmp_path: Path, scene: str) -> None:
     assert found == expected, row
 
 
+def _beside(heads: list[Picture], slides: list[int]) -> list[Picture]:
+    """Speaker to the right of a slide that is light or dark, or a cut of everything."""
+    scenes = [np.full((300, 720, 3), level, np.uint8) for level in slides]
+    for scene, head in zip(scenes, heads, strict=True):
+        scene[60:120, 40:300] = 255 - scene[0, 0]
+        scene[22:278, 440:696] = head
+    return scenes
+
+
+def test_slides_beside_the_speaker_may_change(tmp_path: Path) -> None:
+    row, found = _judged(tmp_path, _beside(A, [220] * 30 + [40] * 30))
+    assert found is None, row
+    row, found = _judged(tmp_path, _beside(A[:30] + B[:30], [220] * 60))
+    assert found == Reason.SCENE_CUT, row
+
+
 def test_movement_is_neither_cut_nor_fade() -> None:
     """An edge that runs through the picture, slowly and fast, and light that changes."""
     edge = np.arange(32)[None, :] + np.zeros((32, 1))

@@ -6,7 +6,7 @@ whose frames take more than `KEEP_BYTES` is decoded a second time instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class Scan:
     """What the first pass found. `kept` is None where the frames took too much memory. `turned_deg`: clockwise, as the
     picture stands upright. `sightings`: the faces of every fifth frame, in pixels of the upright picture of `width` x
     `height`; `grays`: the luma of these frames, small, and `gray_scale` the factor from its pixels to the picture's.
-    `shots`: the scores of `shots`."""
+    `shots`: how the picture changes."""
 
     n_frames: int
     kept: Sequence[Any] | None
@@ -69,7 +69,7 @@ class Scan:
     gray_scale: float
     width: int
     height: int
-    shots: Mapping[str, float]
+    shots: ShotWatch
 
 
 @dataclass
@@ -159,7 +159,7 @@ def scan_clip(cut: Cut, detector: Detector, sound_s: float, max_frames: int) -> 
     grays = probes.grays()
     scale = width / grays[-1].shape[1]
     seen = (probes.turned_deg, probes.sightings, grays, scale, width, height)
-    return Scan(n, store.frames, *seen, shots.scores())
+    return Scan(n, store.frames, *seen, shots)
 
 
 def _small_enough(frames: Iterator[Any], max_side: int) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Whether a clip is one shot: cuts and fades to another picture, as numbers to store.
+"""Whether a clip is one shot: cuts and fades to another picture around the speaker, as numbers to store.
 
 A talking head changes its picture little from frame to frame and never all at once. A cut is a step far above what the
 picture does just before and after it; a fade is a stretch whose frames are mixtures of its two ends, which no movement
@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.media.container import scaler
+from magictalk_core.media.container import orientation, scaler, turn
+from magictalk_core.media.crop import CropBox
 
 __all__ = ["ShotWatch", "cut_score", "fade_score"]
 
-_SIDE = 32
+_KEPT_SIDE, _SIDE = 64, 32
+_BLOCK, _OVERLAP = 2000, 40
+"""Frames that are compared at a time, and how many of the next: more than the longest fade, and little memory."""
 _FLAT_LEVELS = 4.0
 """Standard deviation of luma, of 255, below which a picture shows nothing: black before the first scene is no shot."""
 _NEAR, _FLASH = 8, 4
@@ -29,7 +33,7 @@ Tiny = NDArray[np.float32]
 
 
 class ShotWatch:
-    """Keeps every frame as 32 x 32 luma; a frame shown twice counts once."""
+    """Keeps every frame as 64 x 64 luma, in the shape it is shown in; a frame shown twice counts once."""
 
     def __init__(self) -> None:
         self._last: Any = None
@@ -40,16 +44,34 @@ class ShotWatch:
             return
         self._last = frame
         small: Any = scaler("shots").reformat(
-            frame, width=_SIDE, height=_SIDE, format="gray", interpolation="AREA", threads=1
+            frame, width=_KEPT_SIDE, height=_KEPT_SIDE, format="gray", interpolation="AREA", threads=1
         )
-        tiny = small.to_ndarray()
-        if tiny.std() >= _FLAT_LEVELS:
-            self._tiny.append(tiny)
+        self._tiny.append(turn(small.to_ndarray()[..., None], orientation(frame))[..., 0])
 
-    def scores(self) -> dict[str, float]:
-        """`cut_score` and `fade_score` of all frames so far."""
-        frames = np.array(self._tiny, np.float32).reshape(len(self._tiny), _SIDE * _SIDE)
-        return {"cut_score": round(cut_score(frames), 3), "fade_score": round(fade_score(frames), 4)}
+    def scores(self, crop: CropBox, width: int, height: int, turned_deg: int) -> dict[str, float]:
+        """`cut_score` and `fade_score` of what is within the crop, given in the upright picture of `width` x `height`:
+        slides beside a speaker may change."""
+        x0, x1 = (_kept(at, width) for at in (crop.x, crop.x + crop.size))
+        y0, y1 = (_kept(at, height) for at in (crop.y, crop.y + crop.size))
+        part = (slice(min(y0, _KEPT_SIDE - 2), max(y1, y0 + 2)), slice(min(x0, _KEPT_SIDE - 2), max(x1, x0 + 2)))
+        cut = fade = 0.0
+        for first in range(0, len(self._tiny), _BLOCK):
+            block = self._tiny[first : first + _BLOCK + _OVERLAP]
+            frames = _shown([np.rot90(tiny, -turned_deg // 90)[part] for tiny in block])
+            cut, fade = max(cut, cut_score(frames)), max(fade, fade_score(frames))
+        return {"cut_score": round(cut, 3), "fade_score": round(fade, 4)}
+
+
+def _kept(at: int, side: int) -> int:
+    """A place in the picture on the grid that is kept."""
+    return min(_KEPT_SIDE, max(0, round(at * _KEPT_SIDE / side)))
+
+
+def _shown(tiny: list[NDArray[np.uint8]]) -> Tiny:
+    """(n, pixels) of those that show something, all at one size."""
+    size = (_SIDE, _SIDE)
+    seen = [cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in tiny if one.std() >= _FLAT_LEVELS]
+    return np.array(seen, np.float32).reshape(len(seen), _SIDE * _SIDE)
 
 
 def cut_score(frames: Tiny) -> float:

@@ -113,7 +113,7 @@ def _scan(
     """Frames and crop of the clip; fills in what they say about it."""
     scan = scan_clip(cut, detector, own_samples / SAMPLE_RATE, round(config.max_decoded_s * FRAME_RATE))
     row.update(n_frames=scan.n_frames, duration_s=scan.n_frames / FRAME_RATE)
-    row.update(turned_deg=scan.turned_deg, **scan.shots)
+    row["turned_deg"] = scan.turned_deg
     if scan.turned_deg % 180:
         row.update(native_width=row["native_height"], native_height=row["native_width"])
     speaker = main_person(scan.sightings)
@@ -126,6 +126,7 @@ def _scan(
     else:
         crop = window_crop(cut.window, scan.width, scan.height)
     row.update(crop_x=crop.x, crop_y=crop.y, crop_size=crop.size)
+    row.update(scan.shots.scores(crop, scan.width, scan.height, scan.turned_deg))
     row.update(face_scores(speaker, scan.sightings, crop))
     row["frozen_share"] = frozen_share(scan.grays, _region(faces, scan))
     return scan, crop

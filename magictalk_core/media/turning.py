@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import av
 
 from magictalk_core.media.container import orientation
-from magictalk_core.media.timed import Timed
 
-__all__ = ["RIGHT_ANGLES", "FrameTurner", "turned_frames"]
+__all__ = ["RIGHT_ANGLES", "FrameTurner"]
 
 RIGHT_ANGLES = (0, 90, 180, 270)
 """Degrees clockwise by which a picture may be turned to stand upright."""
@@ -41,13 +39,6 @@ class FrameTurner:
         _, source, sink = self._graph
         source.push(frame)
         return sink.pull()
-
-
-def turned_frames(frames: Iterator[Timed[Any]], degrees: int) -> Iterator[Timed[Any]]:
-    """Dated frames, each turned."""
-    turner = FrameTurner(degrees)
-    for one in frames:
-        yield Timed(one.time_s, one.duration_s, turner(one.item))
 
 
 def _is_mirrored(frame: Any) -> bool:
