@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from magictalk_core.faces.extract import extract_video
 from magictalk_core.faces.tracker import Tracker, open_tracker
 from magictalk_core.media.picture_folder import find_pictures
-from magictalk_core.portrait.picture import read_picture
+from magictalk_core.portrait.picture import read_pixels
 from tests.media_fixtures import ffmpeg
 
 FINE = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "12", "-pix_fmt", "yuv420p")
@@ -90,4 +90,4 @@ def test_a_folder_of_pictures_is_tracked_like_the_video(
     plain: Path, plain_jaw: NDArray[np.float64], tracker: Tracker, tmp_path: Path
 ) -> None:
     ffmpeg("-i", plain, tmp_path / "%05d.png")
-    assert_same(jaw(find_pictures(tmp_path, 25, read_picture), tracker), plain_jaw)
+    assert_same(jaw(find_pictures(tmp_path, 25, read_pixels), tracker), plain_jaw)

@@ -15,7 +15,7 @@ from magictalk_core.media.container import MediaError
 from magictalk_core.media.decode import at_constant_rate, open_frames
 from magictalk_core.media.picture_folder import find_pictures, names_pictures
 from magictalk_core.media.speaker import speaker_pictures
-from magictalk_core.portrait.picture import read_picture
+from magictalk_core.portrait.picture import read_pixels
 from magictalk_core.storage.parquet import read_table
 from magictalk_core.storage.schema import FRAMES
 from tests.media_fixtures import FakeDetector
@@ -27,7 +27,7 @@ def save(folder: Path, name: str, level: int, size: tuple[int, int] = (64, 48)) 
 
 
 def levels(path: Path, fps: float = 25.0) -> list[int]:
-    with open_frames(find_pictures(path, fps, read_picture)) as timed:
+    with open_frames(find_pictures(path, fps, read_pixels)) as timed:
         return [int(frame.to_ndarray(format="rgb24").mean()) for frame in at_constant_rate(timed, 25.0)]
 
 
@@ -47,7 +47,7 @@ def test_the_rate_and_missing_numbers_decide_the_times(tmp_path: Path) -> None:
     # Of numbers 4 to 6 the nearest picture is shown; 7 and 8 keep their times.
     assert levels(tmp_path / "a") == [10, 20, 30, 30, 30, 70, 70, 80]
     assert levels(tmp_path / "a" / "%05d.png", 12.5) == [10] * 2 + [20] * 2 + [30] * 5 + [70] * 5 + [80] * 2
-    found = find_pictures(tmp_path / "a", 25, read_picture)
+    found = find_pictures(tmp_path / "a", 25, read_pixels)
     assert found.remarks == ("3 numbers between 1 and 8 have no picture",)
 
 
@@ -56,14 +56,14 @@ def test_a_pattern_chooses_among_several_series(tmp_path: Path) -> None:
         save(tmp_path / "a", f"left_{k}.png", 10)
         save(tmp_path / "a", f"right_{k}.png", 200)
     with pytest.raises(UserError, match=r"several series of pictures: left_%d\.png \(3\), right_%d\.png \(3\)"):
-        find_pictures(tmp_path / "a", 25, read_picture)
+        find_pictures(tmp_path / "a", 25, read_pixels)
     assert levels(tmp_path / "a" / "right_%d.png") == [200] * 3
 
 
 def test_pictures_of_several_sizes_are_shown_at_the_first_size(tmp_path: Path) -> None:
     save(tmp_path / "a", "1.png", 100)
     save(tmp_path / "a", "2.png", 200, (128, 96))
-    shown = list(speaker_pictures(find_pictures(tmp_path / "a", 25, read_picture), 25, FakeDetector))
+    shown = list(speaker_pictures(find_pictures(tmp_path / "a", 25, read_pixels), 25, FakeDetector))
     assert [picture.rgb.shape for picture in shown if picture.rgb is not None] == [(48, 64, 3)] * 2
     assert [int(picture.rgb.mean()) for picture in shown if picture.rgb is not None] == [100, 200]
 
@@ -73,9 +73,9 @@ def test_nothing_outside_of_the_folder_is_opened(tmp_path: Path) -> None:
     save(tmp_path / "a", "1.png", 10)
     (tmp_path / "a" / "2.png").symlink_to(tmp_path / "other" / "secret.png")
     with pytest.raises(UserError, match=r"2\.png: leads out of the folder"):
-        find_pictures(tmp_path / "a", 25, read_picture)
+        find_pictures(tmp_path / "a", 25, read_pixels)
     with pytest.raises(UserError, match="no numbered picture"):
-        find_pictures(tmp_path / "other", 25, read_picture)
+        find_pictures(tmp_path / "other", 25, read_pixels)
 
 
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from magictalk_core.media.completeness import told_missing
 from magictalk_core.media.container import PacketCount
 from magictalk_core.media.picture_folder import PictureFolder, find_pictures, names_pictures
 from magictalk_core.media.probe import INTERLACED, probe
-from magictalk_core.portrait.picture import read_picture
+from magictalk_core.portrait.picture import read_pixels
 from magictalk_core.preparation.gates import GATES, decide
 from magictalk_core.rig.curve_files import output_format, write_frames
 from magictalk_core.storage.outputs import must_be_writable
@@ -111,7 +111,7 @@ def _check_source(video: Path, fps: float | None) -> None:
 
 def _track(video: Path, tracker: str, fps: float | None, counter: Path, piece: Path) -> None:
     """The child's work: all that opens the video."""
-    source = video if fps is None else find_pictures(video, fps, lambda path: read_picture(path).rgb)
+    source = video if fps is None else find_pictures(video, fps, read_pixels)
     threads, packets = default_workers(), PacketCount()
     opened = open_tracker(cast(TrackerChoice, tracker), threads)
     with counter.open("r+b", buffering=0) as file:

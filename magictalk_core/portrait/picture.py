@@ -25,7 +25,7 @@ from magictalk_core.portrait.picture_formats import FORMATS, refusal, without_co
 from magictalk_core.portrait.picture_tiff import is_tiff, open_deep_tiff
 from magictalk_core.portrait.picture_values import deep_values, is_deep, to_eight_bits
 
-__all__ = ["MAX_PIXELS", "MOST_READ", "Picture", "read_picture"]
+__all__ = ["MAX_PIXELS", "MOST_READ", "Picture", "read_picture", "read_pixels"]
 
 MAX_PIXELS = 64_000_000
 """A larger picture is reduced to half its side, a third and so on, until it has no more."""
@@ -54,6 +54,11 @@ class Picture:
 
     rgb: NDArray[np.uint8]
     remarks: tuple[str, ...]
+
+
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """The pixels of `read_picture` alone."""
+    return read_picture(path).rgb
 
 
 def read_picture(path: Path) -> Picture:
