@@ -137,6 +137,8 @@ def test_a_small_head_above_hands_is_the_speaker_for_both(tmp_path: Path, detect
     row, pictures = _both(video, detector)
     assert row["face_share"] == 1.0 and row["second_face_share"] == 0.0
     assert row["crop_y"] + row["crop_size"] < 330, "the head, not torso and hands"
+    assert row["sharpness"] > 30, "as sharp as it is in the whole picture"
+    assert decide(row, QualityConfig(min_duration_s=0.5)) is None
     assert all(p.crop is not None and p.crop.y + p.crop.size < 330 for p in pictures)
 
 

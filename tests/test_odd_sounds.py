@@ -12,11 +12,14 @@ from magictalk_core.commands.speech import featurize_file
 from magictalk_core.commands.untrusted import sound_of
 from magictalk_core.config import MediaConfig
 from magictalk_core.errors import UserError
+from magictalk_core.media import sound
 from magictalk_core.media.audio import write_wav
+from magictalk_core.media.container import MediaError
 from magictalk_core.media.decode import read_audio
 from magictalk_core.media.probe import probe
 from magictalk_core.media.sound import read_sound
 from magictalk_core.media.standardize import standardize_clip
+from magictalk_core.vocabulary.clips import Reason
 from tests.media_fixtures import FakeDetector, ffmpeg, make_clip
 
 RATE = 16_000
@@ -196,3 +199,16 @@ def test_a_sound_that_breaks_off_is_told(tmp_path: Path) -> None:
     assert told.startswith("the sound stops at ") and told.endswith(" s of 3.00 s: the rest is missing")
     made = featurize_file(tmp_path / "cut.flac", tmp_path / "a.npy", "logmel-29-1")
     assert made.remarks == told
+
+
+def test_hours_of_sound_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the header where it is to be trusted, else as soon as there is too much."""
+    monkeypatch.setattr(sound, "_MAX_AUDIO_S", 2.0)
+    made = {name: tmp_path / name for name in ("a.flac", "a.mp3")}
+    for path in made.values():
+        ffmpeg("-f", "lavfi", "-t", "5", "-i", "sine=frequency=300:sample_rate=16000", path)
+    for path in made.values():
+        with pytest.raises(MediaError, match="more than 2 s of sound") as refused:
+            read_sound(path)
+        assert refused.value.reason == Reason.TOO_LONG
+    assert len(read_sound(made["a.mp3"], end_s=1.0).samples) == 16_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +30,19 @@ sure face: BlazeFace short range misses faces below about a fifth of the picture
 pixels would only be enlarged and is not searched."""
 
 
+_CLOSER_LOOKS, _CLOSER_SCALE = 3, 2.0
+"""How many unsure faces of the whole picture are looked at again, and in how many times their side."""
+
 _PLACES = [0, 2, 3, 4, 5, 6, 7]
 """Of the eight pairs that the network gives for a face, those that are places: the centre and six points. The other
 one is its size."""
 
 Candidates = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Overlapping detections: (n, 8, 2) centre, size and six points in pixels, and their scores (n,)."""
+
+
+def _is_sure(candidates: Candidates) -> bool:
+    return bool((candidates[1] >= _SURE).any())
 
 
 def _anchors(side: int) -> NDArray[np.float32]:
@@ -69,22 +78,45 @@ class FaceDetector:
 
     def detect(self, rgb: NDArray[np.uint8]) -> list[FaceBox]:
         """Faces of the picture (h, w, 3 or more, of which three are read), best first."""
-        height, width = rgb.shape[:2]
-        found = [self._candidates(rgb, 0, 0)]
-        for share in () if self._as_mediapipe else _TILE_SHARES:
-            if any((scores >= _SURE).any() for _, scores in found):
+        whole = self._candidates(rgb, 0, 0)
+        if self._as_mediapipe or _is_sure(whole):
+            return _suppress(*whole)
+        found = [whole]
+        for look in (self._closer, self._tiles):
+            for candidates in look(rgb, whole):
+                found.append(candidates)
+            if any(map(_is_sure, found)):
                 break
-            side = int(share * min(height, width))
-            if side < self._model.side:
-                break
-            step = max(1, side // 2)
-            for y in range(0, height - side + 1, step):
-                for x in range(0, width - side + 1, step):
-                    found.append(self._candidates(rgb[y : y + side, x : x + side], x, y))
         boxes = _suppress(np.concatenate([v for v, _ in found]), np.concatenate([s for _, s in found]))
         # What the closer look leaves unsure, beside a sure face, is none.
-        least = _SURE if len(found) > 1 and boxes and boxes[0].score >= _SURE else 0.0
+        least = _SURE if boxes and boxes[0].score >= _SURE else 0.0
         return [box for box in boxes if box.score >= least]
+
+    def _closer(self, rgb: NDArray[np.uint8], whole: Candidates) -> Iterator[Candidates]:
+        """Around what may be faces in the whole picture: a face is surer there, cloth and hands are not."""
+        for box in _suppress(*whole)[:_CLOSER_LOOKS]:
+            side = round(_CLOSER_SCALE * max(box.width, box.height))
+            x = max(0, round(box.x + (box.width - side) / 2))
+            y = max(0, round(box.y + (box.height - side) / 2))
+            part = rgb[y : y + side, x : x + side]
+            if min(part.shape[:2]) > 1:
+                yield self._candidates(part, x, y)
+
+    def _tiles(self, rgb: NDArray[np.uint8], _: Candidates) -> Iterator[Candidates]:
+        """In ever smaller squares, until one size of them shows a sure face."""
+        height, width = rgb.shape[:2]
+        for share in _TILE_SHARES:
+            side = int(share * min(height, width))
+            if side < self._model.side:
+                return
+            step, sure = max(1, side // 2), False
+            for y in range(0, height - side + 1, step):
+                for x in range(0, width - side + 1, step):
+                    candidates = self._candidates(rgb[y : y + side, x : x + side], x, y)
+                    sure = sure or _is_sure(candidates)
+                    yield candidates
+            if sure:
+                return
 
     def _candidates(self, rgb: NDArray[np.uint8], left: int, top: int) -> Candidates:
         """Detect in one region of the picture; coordinates of the whole."""

@@ -7,7 +7,7 @@ whose frames take more than `KEEP_BYTES` is decoded a second time instead.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ from magictalk_core.media.container import (
     declared_duration,
     open_media,
     reading,
+    to_rgb,
 )
 from magictalk_core.media.crop import CropBox, Window
 from magictalk_core.media.decode import at_constant_rate, timed_frames
 from magictalk_core.media.following import PROBE_EVERY, Detector, Follower, Opening, opened, probe_picture
 from magictalk_core.media.picture import CropReader, Sighting, upright_size
-from magictalk_core.media.scores import luma
+from magictalk_core.media.scores import SHARPNESS_SIDE, luma, sharpness
 from magictalk_core.media.shots import ShotWatch
 from magictalk_core.media.streams import video_stream
 from magictalk_core.media.turning import FrameTurner
@@ -112,7 +113,17 @@ class _Probes:
             self.follower = Follower(self.detector, opening, self.window)
             self.turned_deg = opening.turned_deg
         upright = np.ascontiguousarray(np.rot90(rgb, -self.turned_deg // 90))
-        self.sightings.append(self.follower.look(upright, scale))
+        self.sightings.append(self._measured(self.follower.look(upright, scale), frame, scale))
+
+    def _measured(self, sighting: Sighting, frame: Any, scale: float) -> Sighting:
+        """With the sharpness of a small face as in the whole picture: shrunk, a sharp one looks blurred."""
+        face = sighting.face
+        if face is None or scale == 1.0 or max(face.width, face.height) >= SHARPNESS_SIDE * scale:
+            return sighting
+        gray = np.rot90(luma(to_rgb(frame)), -self.turned_deg // 90)
+        measured = replace(face, sharpness=sharpness(gray, face))
+        faces = tuple(measured if one is face else one for one in sighting.faces)
+        return replace(sighting, face=measured, faces=faces)
 
     def _keep_luma(self, rgb: NDArray[np.uint8]) -> None:
         gray = luma(rgb)

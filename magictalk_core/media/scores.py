@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from magictalk_core.media.crop import Box, CropBox
 from magictalk_core.media.picture import ScaledBox, Sighting
 
-__all__ = ["face_scores", "frozen_share", "luma", "roll_deg", "sharpness", "yaw_deg"]
+__all__ = ["SHARPNESS_SIDE", "face_scores", "frozen_share", "luma", "roll_deg", "sharpness", "yaw_deg"]
 
-_FACE_SIDE = 128
+SHARPNESS_SIDE = 128
+"""Side, in pixels, that a face is scaled to before its sharpness is measured."""
 _SAME_LEVELS = 0.25
 """Mean absolute difference of luma, of 255, below which two frames show the same picture. A frozen picture, encoded
 again at crf 38, stays below 0.07; the quietest pair in the 22 clips of ../shared/samples differs by 0.75."""
@@ -34,8 +35,8 @@ def sharpness(gray: NDArray[np.uint8], box: Box) -> float:
     face = gray[top : min(height, int(box.y + box.height)), left : min(width, int(box.x + box.width))]
     if min(face.shape) < 2:
         return 0.0
-    method = cv2.INTER_AREA if max(face.shape) > _FACE_SIDE else cv2.INTER_LINEAR
-    small = cv2.resize(face, (_FACE_SIDE, _FACE_SIDE), interpolation=method)
+    method = cv2.INTER_AREA if max(face.shape) > SHARPNESS_SIDE else cv2.INTER_LINEAR
+    small = cv2.resize(face, (SHARPNESS_SIDE, SHARPNESS_SIDE), interpolation=method)
     return float(cv2.Laplacian(small, cv2.CV_32F).var())
 
 

@@ -79,7 +79,9 @@ def _mono(
         origin = stream_start(stream if video is None else video)
         if start > SEEK_FROM_S:
             seek_before(container, stream, start)
-        frames = decode_packets(container, stream)
+        if end_s is None and container.format.name in _TRUE_LENGTH:
+            _check_length(declared_duration(container, stream)[0], start)
+        frames = _bounded(decode_packets(container, stream))
         begin = partial(Stretch, sample_rate=sample_rate, pick=pick, levels=levels)
         pieces = list(_stretches(frames, origin, end_s, begin))
         if not pieces:
@@ -89,9 +91,22 @@ def _mono(
             told += told_early_sound(stream_start(stream) - origin)
             told += _told_missing(path, container, stream, end - pieces[0][0])
     end = end if end_s is None else min(end, end_s)
-    if end - start > _MAX_AUDIO_S:
-        raise MediaError(Reason.TOO_LONG, f"audio of {end - start:.0f} s, expected at most {_MAX_AUDIO_S:.0f} s")
+    _check_length(end, start)
     return _place(pieces, sample_rate, start, max(0, round((end - start) * sample_rate))), told
+
+
+def _check_length(end_s: float, start_s: float) -> None:
+    if end_s - start_s > _MAX_AUDIO_S:
+        raise MediaError(Reason.TOO_LONG, f"more than {_MAX_AUDIO_S:.0f} s of sound: cut it into parts")
+
+
+def _bounded(frames: Iterable[Any]) -> Iterator[Any]:
+    """The frames, as long as they are not too many, whatever the header says."""
+    seconds = 0.0
+    for frame in frames:
+        seconds += frame.samples / frame.sample_rate
+        _check_length(seconds, 0.0)
+        yield frame
 
 
 def _place(
