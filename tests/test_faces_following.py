@@ -133,7 +133,7 @@ def _half_body(head: Picture, at: int) -> Picture:
 
 
 def test_a_small_head_above_hands_is_the_speaker_for_both(tmp_path: Path, detector: FaceDetector) -> None:
-    video = _video(tmp_path / "v.mp4", [_half_body(head, i) for i, head in enumerate(_nodding(20, 130))])
+    video = _video(tmp_path / "v.mp4", [_half_body(head, i) for i, head in enumerate(_nodding(20, 150))])
     row, pictures = _both(video, detector)
     assert row["face_share"] == 1.0 and row["second_face_share"] == 0.0
     assert row["crop_y"] + row["crop_size"] < 330, "the head, not torso and hands"

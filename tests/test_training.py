@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.emodiff.task import DenoisingWindows, EmoDiffTask
 from magictalk_core.models.families import family_named
+from magictalk_core.storage.schema import CLIPS
 from magictalk_core.training.fit import average_decay, learning_rate
 from magictalk_core.training.run import current_run, finished_run, run_digest, train
 from magictalk_core.training.tracking import MemoryTracker
@@ -187,7 +189,8 @@ def test_a_clip_without_a_voice_gives_its_style_and_no_speech(tmp_path: Path) ->
 
 
 def test_a_rejected_clip_serves_as_style_only_where_nothing_but_the_voice_is_wrong() -> None:
-    good = {"status": "rejected", "reason": "no_audio", "split": "train", "n_frames": 50, "duration_s": 2.0}
+    good: dict[str, Any] = dict.fromkeys(CLIPS.names)
+    good |= {"status": "rejected", "reason": "no_audio", "split": "train", "n_frames": 50, "duration_s": 2.0}
     good |= {"loudest_dbfs": None, "audio_excess_s": None, "face_share": 1.0, "second_face_share": 0.0}
     good |= {"face_px": 200.0, "sharpness": 50.0, "yaw_deg": 5.0, "frozen_share": 0.0}
     rows = {
@@ -200,7 +203,7 @@ def test_a_rejected_clip_serves_as_style_only_where_nothing_but_the_voice_is_wro
         "not decoded": good | {"n_frames": None},
         "withdrawn": good | {"status": "withdrawn"},
     }
-    found = style_clips(({"clip_id": name} | row for name, row in rows.items()), QualityConfig())
+    found = style_clips((row | {"clip_id": name} for name, row in rows.items()), QualityConfig())
     assert found == {"mute", "silent"}
 
 
