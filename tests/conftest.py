@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.workspace import Workspace
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -24,20 +27,23 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     return Workspace(tmp_path / "home")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the suite, a file stays in one, and so do all that need the finished chain."""
-    for item in items:
-        group = "tiny_chain" if "tiny_chain" in getattr(item, "fixturenames", ()) else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The development material beside the checkout; absent elsewhere."""
     if not (SHARED / "samples").is_dir():
         pytest.skip(f"needs the real clips and weights of {SHARED}, which this machine does not have")
     return SHARED
+
+
+@contextmanager
+def _made_once(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that all processes of the suite share; the block fills it where `made` is not in it yet."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    with one_at_a_time(folder / "lock"):
+        yield folder
+        (folder / "made").touch()
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +55,10 @@ def tiny_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from magictalk_core.sample_corpus.build import build_sample_corpus
 
     need_embedded_weights()
-    root = tmp_path_factory.mktemp("tiny") / "raw"
-    build_sample_corpus(root, workers=2, only=TINY_CLIPS)
-    return root
+    with _made_once("tiny", tmp_path_factory) as folder:
+        if not (folder / "made").exists():
+            build_sample_corpus(folder / "raw", workers=2, only=TINY_CLIPS)
+    return folder / "raw"
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +66,7 @@ def tiny_chain(tiny_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Work
     """A workspace after one run of the whole graph with `chain_fixtures.tiny_preset`; to be copied, not changed."""
     from chain_fixtures import new_workspace, run_graph, tiny_preset
 
-    workspace = new_workspace(tmp_path_factory.mktemp("chain") / "home", tiny_raw)
-    run_graph(workspace, tiny_preset())
-    return workspace
+    with _made_once("chain", tmp_path_factory) as folder:
+        if not (folder / "made").exists():
+            run_graph(new_workspace(folder / "home", tiny_raw), tiny_preset())
+    return Workspace(folder / "home")
