@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +14,7 @@ import yaml
 from magictalk_core.config import StrictModel
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.presets.preset import Preset, load_preset
+from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.workspace import Workspace
 from pipelines.run import RunReport, run
 
@@ -51,9 +53,15 @@ def new_workspace(home: Path, raw: Path, kind: str = "sample") -> Workspace:
     return workspace
 
 
+def unshared(workspace: Workspace) -> AbstractContextManager[None]:
+    """While it lasts, no other process of the suite copies the workspace or runs in it."""
+    return one_at_a_time(workspace.home.parent / "lock")
+
+
 def copy_of(workspace: Workspace, home: Path) -> Workspace:
     """The same workspace elsewhere; times stay."""
-    shutil.copytree(workspace.home, home)
+    with unshared(workspace):
+        shutil.copytree(workspace.home, home)
     return Workspace(home)
 
 
