@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.media.container import MediaError, orientation, scaler, to_rgb, turn
 from magictalk_core.media.crop import Box, CropBox, apply_crop
+from magictalk_core.media.frame_filter import FrameFilter, shape_of
 from magictalk_core.media.square import upright_size
 from magictalk_core.vocabulary.clips import Reason
 
@@ -73,7 +74,7 @@ class CropReader:
     square, yuv420p, BT.601, limited range."""
 
     def __init__(self, first: Any, crop: CropBox, size: int) -> None:
-        self._shape = (first.width, first.height, first.format.name)
+        self._shape = shape_of(first)
         self._orientation = orientation(first)
         self._size = size
         width, height = upright_size(first)
@@ -85,7 +86,8 @@ class CropReader:
         self._to_size, self._to_coded = VideoReformatter(), VideoReformatter()
         if self._fast:
             # Even in the coded picture too, which a turned picture of odd size would upset.
-            self._graph = _crop_graph(first, x - x % 2, y - y % 2, crop.size)
+            corner = {"x": str(x - x % 2), "y": str(y - y % 2)}
+            self._cut = FrameFilter(first, [("crop", {"w": str(crop.size), "h": str(crop.size), **corner})])
 
     def read(self, frame: Any) -> Any:
         """The crop as `av.VideoFrame`."""
@@ -104,15 +106,15 @@ class CropReader:
         return turn(np.asarray(small.to_ndarray(), np.uint8), self._orientation)
 
     def _is_inside(self, frame: Any) -> bool:
-        if (frame.width, frame.height, frame.format.name) != self._shape:
+        if shape_of(frame) != self._shape:
             raise MediaError(Reason.UNREADABLE, "the picture size changes within the clip")
         return self._fast
 
     def _scaled(self, frame: Any, form: dict[str, Any]) -> Any:
-        _, source, sink = self._graph
-        source.push(frame)
         method = "AREA" if self._crop.size >= self._size else "BICUBIC"
-        return self._to_size.reformat(sink.pull(), width=self._size, height=self._size, interpolation=method, **form)
+        return self._to_size.reformat(
+            self._cut.one(frame), width=self._size, height=self._size, interpolation=method, **form
+        )
 
 
 def _turned(frame: Any, turned: tuple[bool, bool, bool]) -> Any:
@@ -134,16 +136,3 @@ def _coded_corner(crop: CropBox, turned: tuple[bool, bool, bool], width: int, he
     x = upright_width - crop.x - crop.size if flip_x else crop.x
     y = upright_height - crop.y - crop.size if flip_y else crop.y
     return (y, x) if transpose else (x, y)
-
-
-def _crop_graph(frame: Any, x: int, y: int, size: int) -> tuple[Any, Any, Any]:
-    """A filter that crops without copying: its graph, which must be kept alive, and its two ends."""
-    graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or av.time_base
-    )
-    crop, sink = graph.add("crop", f"{size}:{size}:{x}:{y}"), graph.add("buffersink")
-    source.link_to(crop)
-    crop.link_to(sink)
-    graph.configure()
-    return graph, source, sink

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import av
-
 from magictalk_core.media.container import orientation
+from magictalk_core.media.frame_filter import FrameFilter, Shape, shape_of
 
 __all__ = ["RIGHT_ANGLES", "FrameTurner"]
 
 RIGHT_ANGLES = (0, 90, 180, 270)
 """Degrees clockwise by which a picture may be turned to stand upright."""
 
-_FILTERS = {
-    90: (("transpose", "clock"),),
-    180: (("hflip", None), ("vflip", None)),
-    270: (("transpose", "cclock"),),
+_FILTERS: dict[int, list[tuple[str, dict[str, str]]]] = {
+    90: [("transpose", {"dir": "clock"})],
+    180: [("hflip", {}), ("vflip", {})],
+    270: [("transpose", {"dir": "cclock"})],
 }
 
 
@@ -25,39 +24,20 @@ class FrameTurner:
 
     def __init__(self, degrees: int) -> None:
         self._degrees = degrees
-        self._shape: tuple[Any, ...] | None = None
-        self._graph: Any = None
+        self._key: tuple[Shape, int] | None = None
+        self._filter: FrameFilter | None = None
 
     def __call__(self, frame: Any) -> Any:
         if self._degrees == 0:
             return frame
         # A mirrored picture is mirrored after it is turned here, which reverses the turn.
         degrees = 360 - self._degrees if _is_mirrored(frame) else self._degrees
-        shape = (frame.width, frame.height, frame.format.name, degrees)
-        if shape != self._shape:
-            self._shape, self._graph = shape, _turn_graph(frame, degrees)
-        _, source, sink = self._graph
-        source.push(frame)
-        return sink.pull()
+        key = (shape_of(frame), degrees)
+        if self._filter is None or key != self._key:
+            self._key, self._filter = key, FrameFilter(frame, _FILTERS[degrees])
+        return self._filter.one(frame)
 
 
 def _is_mirrored(frame: Any) -> bool:
     transpose, flip_x, flip_y = orientation(frame)
     return transpose ^ flip_x ^ flip_y
-
-
-def _turn_graph(frame: Any, degrees: int) -> tuple[Any, Any, Any]:
-    """The filters that turn, their graph, which must be kept alive, first."""
-    graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or av.time_base
-    )
-    last = source
-    for name, option in _FILTERS[degrees]:
-        step = graph.add(name, option) if option else graph.add(name)
-        last.link_to(step)
-        last = step
-    sink = graph.add("buffersink")
-    last.link_to(sink)
-    graph.configure()
-    return graph, source, sink

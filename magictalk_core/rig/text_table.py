@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magictalk_core.errors import UserError
+from magictalk_core.storage.text import decoded
 
 __all__ = ["TextTable", "cell_number", "read_text_table"]
 
 _DELIMITERS = (",", ";", "\t", "|")
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _UNKNOWN = frozenset({"", "nan", "null", "none", "na", "n/a", "#n/a", "-"})
 """Cells that say that there is no value, in lower case."""
 
@@ -56,14 +56,12 @@ def read_text_table(path: Path) -> TextTable:
 
 
 def _text(path: Path) -> str:
-    content = path.read_bytes()
-    encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
-    if encoding == "utf-8" and b"\0" in content[:2]:
-        encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
     try:
-        return content.decode(encoding)
+        return decoded(path.read_bytes())
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: no text in {encoding} at byte {error.start}: save it as CSV in UTF-8") from error
+        raise UserError(
+            f"{path}: no text in {error.encoding} at byte {error.start}: save it as CSV in UTF-8"
+        ) from error
 
 
 def _fitted(path: Path, line: int, row: list[str], header: list[str]) -> list[str]:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from magictalk_core.corpora.findings import Problem
-from magictalk_core.corpora.folder.text import decoded
 from magictalk_core.errors import UserError
+from magictalk_core.storage.text import decoded
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.emotions import EMOTIONS, emotion_named
 
