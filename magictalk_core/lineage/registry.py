@@ -17,7 +17,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["Registry"]
 
-_NO_OUTPUTS = frozenset({"cache", "corpora", "dagster", "logs", "mlflow", "provenance"})
+_NO_OUTPUTS = frozenset({"cache", "corpora", "dagster", "logs", "mlflow", "provenance", "raw"})
 """Folders of the workspace that are not walked: no record lies in them, or only at known places."""
 
 
