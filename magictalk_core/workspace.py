@@ -31,7 +31,7 @@ class Workspace:
         cache/<step>/                       results per clip, by content
         manifests/<name>.json               digest and files of each dataset
         preset.yaml                         all settings of the newest run
-        arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
+        arkit_dataset/ training_set/ models/ releases/ rig/ generated/ refined/ scores/ tables/ videos/ report/
         dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
     """
 
@@ -111,6 +111,10 @@ class Workspace:
 
     def models(self, family: str) -> Path:
         return self.home / "models" / family
+
+    def releases(self, family: str) -> Path:
+        """What was decided about the models of a family, and its champion."""
+        return self.home / "releases" / family
 
     def recipes(self, model: str) -> Path:
         """Where a model that the package ships is made again."""

@@ -8,6 +8,7 @@ from assets.corpus import build_corpus_assets
 from assets.evaluation import build_evaluation_assets
 from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
 from assets.recipes import deepspeech_small
+from assets.release import build_release_assets
 from magictalk_core.workspace import Workspace
 from pipelines.jobs import build_jobs, build_schedules
 from pipelines.resources import build_resources
@@ -23,6 +24,7 @@ def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Def
         build_arkit_dataset_asset(corpora),
         build_training_set_asset(corpora),
         *build_model_assets(),
+        *build_release_assets(corpora),
         *build_evaluation_assets(corpora),
         deepspeech_small,
     ]
