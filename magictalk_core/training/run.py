@@ -30,6 +30,8 @@ from magictalk_core.training.family import ModelFamily
 from magictalk_core.training.in_use import RunsInUse, point_newest, runs_in_use
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.work.provenance import Input, input_of
+from magictalk_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from magictalk_core.training.fit import Fitted, Progress
@@ -42,6 +44,7 @@ __all__ = [
     "current_run",
     "finished_run",
     "finished_runs",
+    "model_input",
     "newest_run",
     "run_digest",
     "run_named",
@@ -242,3 +245,8 @@ def _in_use(out: Path) -> RunsInUse:
             f"no trained model in {out}: type `magictalk run --select models/{out.name}` or `magictalk demo`"
         )
     return found
+
+
+def model_input(workspace: Workspace, folder: Path) -> Input:
+    """A model folder as the input of other work."""
+    return input_of(workspace.home, "model", folder)
