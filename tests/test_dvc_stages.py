@@ -31,6 +31,7 @@ from chain_fixtures import (
 
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.presets.preset import Preset
+from magictalk_core.release.families import RELEASED
 from magictalk_core.workspace import Workspace
 from pipelines.dvc_workspace import prepare_dvc_workspace, stage_params
 
@@ -114,18 +115,27 @@ def test_exactly_the_stages_run_that_a_change_concerns(tmp_path: Path, magictalk
     prepare_dvc_workspace(workspace, str(preset_file(workspace, tiny_preset())), [CORPUS])
     dataset, models = {f"dataset@{CORPUS}"}, {"models-emodiff", "models-audio2bs"}
     models |= {"models-sync_expert", "models-lip_residue"}
+    releases = {f"release-{family}" for family in RELEASED}
     follows = {"refined", "scores", "tables-summary", "videos-comparison", "report"}
 
-    assert reproduced(workspace, "report") == LOOKING | dataset | models | {"training_set", "generated"} | follows
+    assert (
+        reproduced(workspace, "report")
+        == LOOKING | dataset | models | releases | {"training_set", "generated"} | follows
+    )
     os.utime(raw / "one.mp4", ns=(1, 1))
     edit(workspace, "speech_recipe.seed", 2)
     assert reproduced(workspace, "report") == LOOKING, "a file was touched, and a setting edited that nothing reads"
     edit(workspace, "emodiff.sampling.guidance", 0.5)
-    assert reproduced(workspace, "report") == LOOKING | {"generated"} | follows, "no model"
+    assert reproduced(workspace, "report") == LOOKING | releases | {"generated"} | follows, "no model"
     edit(workspace, "evaluation.video_size", 32)
     assert reproduced(workspace, "report") == LOOKING | {"videos-comparison", "report"}
     (raw / "one.mp4").write_bytes(b"other")
-    assert reproduced(workspace, "generated") == LOOKING | dataset | {"training_set", "models-emodiff", "generated"}
+    assert reproduced(workspace, "generated") == LOOKING | dataset | {
+        "training_set",
+        "models-emodiff",
+        "release-emodiff",
+        "generated",
+    }
     (raw / "two.mp4").write_bytes(b"2")
     assert reproduced(workspace, *dataset) == LOOKING | dataset, "a file is new"
     edit(workspace, "quality.min_sharpness", 5.0)
@@ -179,7 +189,7 @@ def test_dvc_repro_on_real_clips(tiny_raw: Path, tmp_path: Path, magictalk: Call
     shutil.copytree(tiny_raw, raw)
     workspace = new_workspace(tmp_path / "home", raw)
     run_graph(workspace, tiny_preset(), "+generated +sample/snapshot")
-    chain = {f"dataset@{CORPUS}", "training_set", "models-emodiff", "generated"}
+    chain = {f"dataset@{CORPUS}", "training_set", "models-emodiff", "release-emodiff", "generated"}
     assert reproduced(workspace, "generated") == LOOKING | (chain - {f"dataset@{CORPUS}"}), "known to nobody yet"
     assert reproduced(workspace, "generated") == LOOKING
 
@@ -192,7 +202,7 @@ def test_dvc_repro_on_real_clips(tiny_raw: Path, tmp_path: Path, magictalk: Call
     assert without(written_since(before, workspace.home), BOOKKEEPING, DERIVED) == set(), "nothing was decoded"
 
     edit(workspace, "emodiff.sampling.guidance", 0.25)
-    assert reproduced(workspace, "generated") == LOOKING | {"generated"}
+    assert reproduced(workspace, "generated") == LOOKING | {"release-emodiff", "generated"}
     video.write_bytes(video.read_bytes() + b"\0" * 64)
     assert reproduced(workspace, "generated") == LOOKING | chain
     assert other.is_file()

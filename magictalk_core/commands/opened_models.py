@@ -12,6 +12,7 @@ from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.lip_residue.model import LipRefiner
+from magictalk_core.training.in_use import runs_in_use
 from magictalk_core.training.run import current_model
 from magictalk_core.workspace import Workspace
 
@@ -32,7 +33,7 @@ def open_emodiff(workspace: Workspace, folder: Path | None) -> tuple[EmoDiffMode
 
 def open_refiner(workspace: Workspace) -> LipRefiner:
     """The workspace's lip models. Raises `UserError`."""
-    missing = [name for name in _LIP_MODELS if not (workspace.models(name) / "current.json").is_file()]
+    missing = [name for name in _LIP_MODELS if runs_in_use(workspace.models(name)) is None]
     step = f'`magictalk run --home {workspace.home} --select "+models/lip_residue"`'
     if missing:
         raise UserError(

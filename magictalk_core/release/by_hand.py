@@ -55,7 +55,7 @@ def _row(releases: FamilyReleases, version: ModelVersion) -> VersionRow:
         version.run,
         (releases.out / version.run / "result.json").is_file(),
         made,
-        version.reason.splitlines()[0].replace("**", "") if version.reason else "",
+        version.reason,
     )
 
 
@@ -83,7 +83,7 @@ def promote(workspace: Workspace, family: str, number: int, reason: str) -> Deci
             raise UserError(f"version {number} of {family} is in use already")
         champion = releases.put_in_use(registry, found, before)
         decision = releases.record("promoted_by_hand", reason.strip(), champion, before, champion)
-        registry.note(family, number, decision.markdown(), {"release.decision": decision.action})
+        registry.note(family, number, decision.action, decision.reason, decision.markdown())
         return decision
 
 
@@ -99,5 +99,5 @@ def roll_back(workspace: Workspace, family: str, reason: str) -> Decision:
             raise UserError(f"{family} has no previous champion to go back to: see `magictalk release list`")
         champion = releases.put_in_use(registry, previous, before)
         decision = releases.record("rolled_back", reason.strip(), before, before, champion)
-        registry.note(family, before.version, decision.markdown(), {"release.decision": decision.action})
+        registry.note(family, before.version, decision.action, decision.reason, decision.markdown())
         return decision

@@ -129,7 +129,7 @@ def release_newest(
         decision = question.decide(as_released(version), champion)
         if decision.is_in_use:
             releases.put_in_use(registry, version, champion)
-        registry.note(family, version.number, decision.markdown(), {"release.decision": decision.action})
+        registry.note(family, version.number, decision.action, decision.reason, decision.markdown())
         logger.info("release of %s: %s: %s", family, decision.action, decision.reason)
         return releases.book.add(decision.model_copy(update={"dagster_run": (tags or {}).get("dagster.run_id", "")}))
 

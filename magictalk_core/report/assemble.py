@@ -23,6 +23,7 @@ from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.stand_ins import PORTRAIT, described, trackers_of
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.coefficients import channel_correlation
+from magictalk_core.models.lip_residue.model import audio2bs_md5
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.report.funnel import funnel
@@ -45,7 +46,6 @@ __all__ = ["WrittenReport", "assemble_report"]
 FAMILY = EMODIFF
 """Whose training the page shows."""
 
-LIP_MODELS = ("audio2bs", "lip_residue")
 """Who gives the mouth of the main method."""
 
 
@@ -158,7 +158,8 @@ def _provenance(
     trained: TrainedModel,
     data: TrainingSet,
 ) -> Provenance:
-    lips = {name: current_run(workspace.models(name)).weights_md5 for name in LIP_MODELS}
+    residue = current_run(workspace.models("lip_residue"))
+    lips = {"audio2bs": audio2bs_md5(residue.path), "lip_residue": residue.weights_md5}
     return Provenance(
         corpora=tuple(_source(workspace, corpus, clips, data) for corpus in corpora),
         feature_id=data.info["feature_id"],

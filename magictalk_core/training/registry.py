@@ -26,10 +26,14 @@ __all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS", "ModelRegistry", "ModelVersion"
 logger = logging.getLogger("magictalk.release")
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+DECISION, REASON = "release.decision", "release.reason"
+"""Tags of a version: what was decided about it last, and why."""
 
 _RECORDS = ("result.json", "curves.csv", "preset.yaml")
 """What of a run directory goes with its model, so that the run can be had again without the checkpoints."""
 _RUN = "run"
+_LONGEST_TAG = 5000
+"""Characters that MLflow takes; the whole reason is in the description."""
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's codes for an unknown name, and for an unknown alias of a known name."""
 
@@ -126,11 +130,11 @@ class ModelRegistry:
         with self._answering() as client:
             client.set_registered_model_alias(registered_name(family), alias, str(number))
 
-    def note(self, family: str, number: int, reason: str, tags: Mapping[str, str]) -> None:
-        """Say in the version's description, Markdown, why it was or was not promoted."""
+    def note(self, family: str, number: int, decision: str, reason: str, page: str) -> None:
+        """Say of a version what was decided about it and why; `page` is the same as Markdown, with the numbers."""
         with self._answering() as client:
-            client.update_model_version(registered_name(family), str(number), reason)
-            for key, value in tags.items():
+            client.update_model_version(registered_name(family), str(number), page)
+            for key, value in ((DECISION, decision), (REASON, reason[:_LONGEST_TAG])):
                 client.set_model_version_tag(registered_name(family), str(number), key, value)
 
     def fetch(self, version: ModelVersion, out: Path) -> None:
@@ -183,5 +187,5 @@ def _version(family: str, found: Any, aliases: Mapping[str, int] | None = None) 
         found.run_id or "",
         tuple(names),
         int(found.creation_timestamp),
-        found.description or "",
+        found.tags.get(REASON, ""),
     )

@@ -5,14 +5,14 @@ different work never collides, and finished work is returned without training; t
 
 ::
 
-    <out>/<digest>/preset.yaml  curves.csv  mlflow_run.json  step-XXXXXXXX/  model/  result.json
-    <out>/current.json          which run is the newest, and which one is the champion: `training.in_use`
+    <out>/<digest>/preset.yaml  curves.csv  curves.svg  mlflow_run.json  step-XXXXXXXX/  samples/  model/  result.json
+    <out>/newest.json  <out>/current.json   which run is the newest, which one is the champion: `training.in_use`
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +21,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from magictalk_core.config import FamilySettings, StrictModel
+from magictalk_core.config import DataSettings, FamilySettings, StrictModel
 from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_text
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.training.family import ModelFamily
 from magictalk_core.training.in_use import RunsInUse, point_newest, runs_in_use
+from magictalk_core.training.journal import RunNote
 from magictalk_core.training.tracking import RunTracker
-from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.training_set.dataset import TrainingSet, training_set_input
 from magictalk_core.work.provenance import Input, input_of
 from magictalk_core.workspace import Workspace
 
@@ -51,6 +52,9 @@ __all__ = [
     "run_with_weights",
     "train",
 ]
+
+CurvePlot = Callable[[Path, Path], None]
+"""(curves.csv, picture to write)."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,13 @@ def train(
     tags: Mapping[str, str] | None = None,
     progress: Progress = lambda step, steps, loss, left: None,
     render: SampleRenderer | None = None,
+    plot: CurvePlot | None = None,
 ) -> TrainedModel:
     """Train `family`, or return the finished run of the same work. Bit for bit repeatable on one kind of machine.
 
     `preset` has the family's section; it is laid beside the run as a whole. The models that a family learns from are
-    the newest ones of the folders beside `out`. `render` makes a video of what the model makes while it is trained.
+    the newest ones of the folders beside `out`. `render` makes a video of what the model makes while it is trained,
+    `plot` a picture of the curves.
     """
     from magictalk_core.training.fit import fit
     from magictalk_core.training.processes import Processes
@@ -129,14 +135,15 @@ def train(
     with lock:
         if not processes.agreed((run / "result.json").is_file()):
             task = family.build(settings, data.learned(), models)
-            run_id = ""
             if processes.is_first:
                 write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
-                run_id = _open_tracking(run, family, settings, data, tracker, tags or {})
-            sampler = None if render is None else Sampler(task, render, family.name, tracker)
+                _open_tracking(run, family, preset, data, tracker, tags or {})
+            sampler = None if render is None else Sampler(task, render, family.name, tracker, run / "samples")
             fitted = fit(task, settings.training, run, tracker, progress, processes, sampler)
             if processes.is_first:
-                _finish(family, task, data, run, fitted, tracker, run_id)
+                if sampler is not None and settings.training.sample_every:
+                    sampler.log(fitted.weights, fitted.state.step)
+                _finish(family, task, data, run, fitted, tracker, plot)
         if processes.is_first:
             point_newest(out, run.name)
         # The others read what the first has written.
@@ -147,26 +154,37 @@ def train(
 def _open_tracking(
     run: Path,
     family: ModelFamily,
-    settings: FamilySettings,
+    preset: StrictModel,
     data: TrainingSet,
     tracker: RunTracker,
     tags: Mapping[str, str],
-) -> str:
-    """Start the tracked run, or go on with the one that this directory began."""
-    note = run / "mlflow_run.json"
-    known = json.loads(note.read_text(encoding="utf-8"))["run_id"] if note.is_file() else None
-    run_id = tracker.start(f"magictalk/{family.name}", run.name[:12], known)
-    if run_id:
-        write_text(note, json.dumps({"run_id": run_id}))
+) -> None:
+    """Start the tracked run, or go on with the one that this directory began, and say what is trained on what."""
+    tracker.start(f"magictalk/{family.name}", run.name[:12], run)
     tracker.tags({"code_version": family.version, "config_digest": run.name, **tags})
-    if known is None or run_id != known:
-        values = settings.model_dump(mode="json").items()
-        tracker.params({f"{part}.{name}": value for part, section in values for name, value in section.items()})
-        tracker.params({"feature_id": data.info["feature_id"], "tracker_kind": data.info["tracker_kind"]})
-        tracker.artifact(run / "preset.yaml")
-        for corpus, digest in data.info["corpora"].items():
-            tracker.dataset(corpus, digest)
-    return run_id
+    tracker.params({**_flat(family.settings_of(preset)), **_flat_data_settings(preset)})
+    tracker.params({"feature_id": data.info["feature_id"], "tracker_kind": data.info["tracker_kind"]})
+    tracker.artifact(run / "preset.yaml")
+    for corpus, digest in data.info["corpora"].items():
+        tracker.dataset(corpus, digest)
+    # The same string as in `dvc.lock` and in the record of the training set.
+    tracker.dataset("training_set", training_set_input(data.path.parent, data.path).md5)
+
+
+def _flat(settings: StrictModel, prefix: str = "") -> dict[str, Any]:
+    """Dotted name -> value of every setting."""
+    found: dict[str, Any] = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, StrictModel) else {f"{prefix}{name}": value}
+    return found
+
+
+def _flat_data_settings(preset: StrictModel) -> dict[str, Any]:
+    """The sections of the resolved preset that data and training set depend on, and its name."""
+    sections = {name: getattr(preset, name) for name in DataSettings.model_fields}
+    found = {name: value for section, part in sections.items() for name, value in _flat(part, f"{section}.").items()}
+    return {"preset": getattr(preset, "name", ""), **found}
 
 
 def _finish(
@@ -176,7 +194,7 @@ def _finish(
     run: Path,
     fitted: Fitted,
     tracker: RunTracker,
-    run_id: str,
+    plot: CurvePlot | None,
 ) -> None:
     """Write the model, the curves and, last of all, the result."""
     from magictalk_core.training.model_folder import write_model_folder
@@ -197,7 +215,10 @@ def _finish(
     md5 = file_md5(run / "model" / "model.safetensors")
     tracker.tags({"weights_md5": md5})
     tracker.artifact(run / "curves.csv")
-    tracker.finish()
+    if plot is not None:
+        plot(run / "curves.csv", run / "curves.svg")
+        tracker.artifact(run / "curves.svg")
+    run_id = tracker.finish()
     result: dict[str, Any] = {"weights_md5": md5, "run_id": run_id, "metrics": metrics, "measured": fitted.measured}
     write_text(run / "result.json", json.dumps(result, indent=1))
 
@@ -209,7 +230,10 @@ def run_named(out: Path, name: str) -> TrainedModel:
         raise UserError(f"no finished training at {run}: type `magictalk run --select models/{out.name}`")
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     numbers = result["metrics"], run / "curves.csv", result["measured"]
-    return TrainedModel(run / "model", result["weights_md5"], result["run_id"], *numbers)
+    # A store that was down when the training ended has given its id since.
+    note = RunNote.read(run)
+    run_id = (note.run_id if note else "") or result["run_id"]
+    return TrainedModel(run / "model", result["weights_md5"], run_id, *numbers)
 
 
 def finished_runs(out: Path) -> dict[str, TrainedModel]:

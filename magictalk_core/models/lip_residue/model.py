@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +22,19 @@ from magictalk_core.training.run import run_with_weights
 from magictalk_core.training_set.channels import columns_of
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES
 
-__all__ = ["LipRefiner", "RefinedMouth", "audio2bs_of"]
+__all__ = ["LipRefiner", "RefinedMouth", "audio2bs_md5", "audio2bs_of"]
 
 Motion = NDArray[np.float32]
 
 
+def audio2bs_md5(residue: Path) -> str:
+    """md5 of the weights of the Audio2BS that the residue generator at `residue` was trained on."""
+    return str(json.loads((residue / "config.json").read_text(encoding="utf-8"))["audio2bs"])
+
+
 def audio2bs_of(residue: Path, runs: Path) -> Path:
     """The model folder, among the `runs` of Audio2BS, that the residue generator at `residue` was trained on."""
-    wanted = str(ModelFolder.open(residue, ("lip_residue",)).config["audio2bs"])
+    wanted = audio2bs_md5(residue)
     found = run_with_weights(runs, wanted)
     if found is None:
         raise PermanentError(
