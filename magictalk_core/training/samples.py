@@ -36,7 +36,7 @@ class MakesMotion(Protocol):
 
 @dataclass(frozen=True)
 class Sampler:
-    """Renders what the weights of a step make into `folder`, for the tracker too; a task that makes no motion logs none."""
+    """Renders what the weights of a step make into `folder`, and tells the tracker; no motion, no sample."""
 
     task: TrainingTask
     render: SampleRenderer
