@@ -12,6 +12,7 @@ from magictalk_core import __version__
 from magictalk_core.workspace import Workspace
 from pipelines.cli_corpus import corpus_app
 from pipelines.cli_files import files_app
+from pipelines.cli_ui import ui
 from pipelines.cli_weights import weights_app
 from pipelines.console import set_up_logging
 from pipelines.one_line import OneLineErrors
@@ -105,6 +106,7 @@ def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json
         typer.echo(json.dumps(asdict(report), indent=1))
 
 
+app.command()(ui)
 app.add_typer(files_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(weights_app, name="weights")

@@ -9,8 +9,10 @@ from assets.evaluation import build_evaluation_assets
 from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
 from assets.recipes import deepspeech_small
 from magictalk_core.workspace import Workspace
+from pipelines.home import prepare_home
 from pipelines.jobs import build_jobs, build_schedules
-from pipelines.resources import build_resources
+from pipelines.register import register_corpus
+from pipelines.resources import build_resources, preset_from_environment
 
 
 def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Definitions:
@@ -29,7 +31,7 @@ def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Def
     jobs = build_jobs(corpora)
     return dg.Definitions(
         assets=assets,
-        jobs=list(jobs.values()),
+        jobs=[*jobs.values(), register_corpus],
         schedules=build_schedules(jobs),
         resources=build_resources(workspace, preset),
     )
@@ -37,5 +39,7 @@ def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Def
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What `dagster dev -w workspace.yaml` loads: the workspace of `$MAGICTALK_HOME`."""
-    return build_definitions(Workspace.from_environment())
+    """What Dagster loads: the workspace of `$MAGICTALK_HOME`, made ready for what a job will need of it."""
+    workspace = Workspace.from_environment()
+    prepare_home(workspace, preset_from_environment())
+    return build_definitions(workspace)

@@ -27,11 +27,12 @@ from magictalk_core.presets.resolved import write_resolved_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
-from pipelines.dvc_workspace import prepare_dvc_workspace
 from pipelines.failures import failure_of
 from pipelines.held_out import without_what_needs_test_clips
+from pipelines.home import prepare_home
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import INDEX, RECORD_STAGES
+from pipelines.retention import forget_superseded_runs
 
 __all__ = ["AssetOutcome", "RunReport", "quiet_libraries", "run"]
 
@@ -176,11 +177,12 @@ def run(
             "`magictalk corpus add NAME --kind folder --root DIR`, or `magictalk demo`"
         )
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
-        prepare_dvc_workspace(workspace, preset, corpora)
+        prepare_home(workspace, preset)
         # One look at the preset for the whole run: a file that is edited meanwhile counts in the next one.
         runner = _Runner(workspace, str(write_resolved_preset(workspace, preset)), on_asset)
         end_dead_runs(runner.instance)
         _bring_up_to_date(runner, corpora, _select(runner, selection), selection)
+        forget_superseded_runs(runner.instance)
     runner.report.seconds = time.monotonic() - start
     return runner.report
 
