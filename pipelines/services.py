@@ -59,10 +59,10 @@ def _free_port(wanted: int, taken: set[int]) -> int:
 def services_of(workspace: Workspace, port: int, mlflow_port: int) -> list[Service]:
     """Dagster's webserver and daemon, and MLflow where its records lie in this workspace."""
     port = _free_port(port, set())
+    code = str(workspace.dagster / "workspace.yaml")
     dagster = Service(
         "Dagster",
-        [sys.executable, "-m", "dagster", "dev", "-w", str(workspace.dagster / "workspace.yaml"), "-h", HOST]
-        + ["-p", str(port)],
+        [sys.executable, "-m", "dagster", "dev", "-w", code, "-h", HOST, "-p", str(port)],
         f"http://{HOST}:{port}",
         f"http://{HOST}:{port}/server_info",
         workspace.logs / "ui-dagster.log",
@@ -70,11 +70,23 @@ def services_of(workspace: Workspace, port: int, mlflow_port: int) -> list[Servi
     if not workspace.mlflow_uri.startswith("sqlite:"):
         return [dagster]
     mlflow_port = _free_port(mlflow_port, {port})
+    stores = ["--backend-store-uri", workspace.mlflow_uri]
+    stores += ["--artifacts-destination", str(workspace.mlflow / "artifacts")]
     mlflow = Service(
         "MLflow",
-        [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", workspace.mlflow_uri]
-        + ["--artifacts-destination", str(workspace.mlflow / "artifacts"), "--host", HOST]
-        + ["--port", str(mlflow_port), "--workers", "1"],
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            *stores,
+            "--host",
+            HOST,
+            "--port",
+            str(mlflow_port),
+            "--workers",
+            "1",
+        ],
         f"http://{HOST}:{mlflow_port}",
         f"http://{HOST}:{mlflow_port}/health",
         workspace.logs / "ui-mlflow.log",

@@ -22,6 +22,7 @@ from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import digest_of
 from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.work.clip_steps import is_incomplete
+from magictalk_core.work.provenance import record_path
 from magictalk_core.workspace import Workspace
 
 __all__ = ["KnownShards"]
@@ -76,7 +77,8 @@ class KnownShards:
         RememberedHashes(self.workspace.file_hashes).note(
             {self.workspace.shard_table(self.corpus, table, shard): md5 for table, md5 in md5s.items()}
         )
-        record = {"work": self.work[shard], "media": self._media(shard), "tables": dict(md5s)}
+        record: dict[str, Any] = {"work": self.work[shard], "media": self._media(shard), "tables": dict(md5s)}
+        record["recorded"] = self._recorded(shard)
         write_text(self._record(shard), json.dumps(record, indent=1))
 
     def _record(self, shard: str) -> Path:
@@ -92,8 +94,13 @@ class KnownShards:
             and set(record["tables"]) == set(self.tables)
             and all(file.is_file() for file in self._files(shard).values())
             and record["media"] == self._media(shard)
+            and record["recorded"] == self._recorded(shard)
         )
         return record if is_current else None
+
+    def _recorded(self, shard: str) -> list[str]:
+        """Tables that have their provenance record: a lost one is written anew."""
+        return [table for table, file in self._files(shard).items() if record_path(file).is_file()]
 
     def _files(self, shard: str) -> dict[str, Path]:
         return {table: self.workspace.shard_table(self.corpus, table, shard) for table in self.tables}

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TypeVar
 
 from magictalk_core.errors import MachineError, MagicTalkError
@@ -71,7 +72,8 @@ def side_by_side(
         running: dict[Future[Result], Unit] = {}
         try:
             for unit in waiting:
-                running[pool.submit(run, unit)] = unit
+                # Of the caller's context a thread sees a copy: in which run of Dagster it works stands there.
+                running[pool.submit(copy_context().run, run, unit)] = unit
                 if len(running) == threads:
                     yield from _finished(running)
             while running:
