@@ -34,7 +34,9 @@ def ui(
     prepare_home(workspace, preset_from_environment())
     prepare_records(workspace)
     services = services_of(workspace, port, mlflow_port)
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    # Also where whoever started us told us to ignore Ctrl-C, as a shell does with its background jobs.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _as_ctrl_c)
     try:
         with running(
             services, environment_of(workspace), lambda one: typer.echo(f"{one.name:<8} {one.address}")

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 """Nobody else on the network may start jobs here: neither program asks for a password."""
 
 _START_S = 180.0
-_STOP_S = 20.0
+_STOP_S = 10.0
 _LOOK_AGAIN_S = 0.5
 _LINES_OF_LOG = 5
 
@@ -112,51 +112,48 @@ def running(
 
     Raises `PermanentError` with the end of the log of one that does not start.
     """
-    with ExitStack() as stack:
-        started = {service.name: stack.enter_context(_process(service, environment)) for service in services}
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for service in services:
+            started[service.name] = _start(service, environment)
         for service in services:
             _wait_until_it_answers(service, started[service.name])
             on_ready(service)
         yield started
+    finally:
+        _stop([process.pid for process in started.values()])
+        for process in started.values():
+            process.wait()
 
 
-@contextmanager
-def _process(service: Service, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _start(service: Service, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     service.log.parent.mkdir(parents=True, exist_ok=True)
     with service.log.open("wb") as log:
         # A group of its own: Ctrl-C is for us, who stop it in order with everything that it started.
-        process = subprocess.Popen(
-            list(service.command), env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        yield process
-    finally:
-        _stop(process)
+        return subprocess.Popen(list(service.command), env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(groups: Sequence[int]) -> None:
+    """Ask all groups to end, more firmly each time; returns when no process of theirs is left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            return
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            continue
-    _wait_for_group(process.pid)
-
-
-def _wait_for_group(group: int) -> None:
-    """Children of a server end after it; what is left of them is killed."""
-    end = time.monotonic() + _STOP_S
-    try:
-        while time.monotonic() < end:
-            os.killpg(group, 0)
+        left = [group for group in groups if _signalled(group, number)]
+        end = time.monotonic() + _STOP_S
+        while left and time.monotonic() < end:
             time.sleep(0.1)
-        os.killpg(group, signal.SIGKILL)
+            left = [group for group in left if _signalled(group, 0)]
+        if not left:
+            return
+
+
+def _signalled(group: int, number: int) -> bool:
+    """Whether somebody of the group is there to hear it; whoever has ended is no longer waited for."""
+    with suppress(ChildProcessError):
+        os.waitpid(group, os.WNOHANG)
+    try:
+        os.killpg(group, number)
     except ProcessLookupError:
-        return
+        return False
+    return True
 
 
 def _wait_until_it_answers(service: Service, process: subprocess.Popen[bytes]) -> None:
