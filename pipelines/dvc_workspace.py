@@ -53,8 +53,8 @@ DVC_IGNORE = """\
 .*.provenance.json
 **/models/*/preset.yaml
 """
-"""Locks name a process, records a time, and the settings that a family was last asked with lie beside each of its runs
-as well: with any of them, a model would differ after every look at it."""
+"""Locks name a process, provenance records say when something was made, and the settings that a family was last asked
+with lie beside each of its runs as well: with any of them, a model would differ after every look at it."""
 
 _SETTINGS = "preset.yaml"
 _CORPUS = "corpora/${item}"
@@ -271,7 +271,7 @@ def record_results(workspace: Workspace, made: Iterable[str]) -> None:
 
 _LINKS = '"hardlink,copy"'
 _COPYING = '"reflink,hardlink,copy"'
-"""Of earlier releases: without reflinks in the file system DVC takes a copy for one, and every table lies there twice."""
+"""Of earlier releases: without reflinks in the file system DVC takes a copy for one, and every table is there twice."""
 
 _DVC_CONFIG = f"""\
 [core]
