@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.keys import GROUP, OWNERS, SHARD_STAGES, corpus_key, dvc_stage, shard_partitions
+from assets.keys import GROUP, OWNERS, SHARD_STAGES, corpus_key, shard_partitions
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer, writing
 from assets.records import DATA_VERSION_TAG
@@ -157,11 +157,11 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         deps=[corpus_key(corpus, "manifest")],
         group_name=GROUP,
         owners=OWNERS,
-        kinds={"dvc"},
+        kinds={"dvc", "git"},
         pool="dvc",
-        code_version="1",
+        code_version="2",
         check_specs=[dg.AssetCheckSpec("equals_manifest", asset=corpus_key(corpus, "snapshot"), blocking=True)],
-        description="The dataset directory recorded in `dvc.lock`; must be the manifest's digest.",
+        description="The dataset in DVC's cache, its digest in `dvc.lock`, committed to Git; must be the manifest's.",
     )
     @retried_when_transient
     @one_writer(f"{corpus}/snapshot", dataset_of=corpus)
@@ -171,11 +171,12 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         timer = Timer()
         expected = read_manifest(store.workspace.manifest(corpus)).digest
         with writing(store.workspace, "dvc"):
-            locked = dvc.commit(dvc_stage(corpus))
+            locked = dvc.keep(corpus)
+            commit = dvc.commit(f"snapshot {corpus}: {locked}") if locked == expected else None
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),
             metadata=materialization(store.workspace.dataset(corpus), locked, timer)
-            | {"dvc.path": f"{dvc.root}/dvc.lock"},
+            | {"dvc.path": f"{dvc.root}/dvc.lock", "snapshot": commit or "as before"},
             check_results=[
                 dg.AssetCheckResult(
                     passed=locked == expected,

@@ -1,10 +1,10 @@
-"""Names that the assets of a corpus share: keys, partitions, owners, the stage of DVC."""
+"""Names that the assets of a corpus share: keys, partitions, owners."""
 
 from __future__ import annotations
 
 import dagster as dg
 
-__all__ = ["GROUP", "OWNERS", "SHARD_STAGES", "corpus_key", "dvc_stage", "shard_partitions"]
+__all__ = ["GROUP", "OWNERS", "SHARD_STAGES", "corpus_key", "shard_partitions"]
 
 GROUP = "corpora"
 OWNERS = ["team:magictalk"]
@@ -18,8 +18,3 @@ def shard_partitions(corpus: str) -> dg.DynamicPartitionsDefinition:
 
 def corpus_key(corpus: str, name: str) -> dg.AssetKey:
     return dg.AssetKey([corpus, name])
-
-
-def dvc_stage(corpus: str) -> str:
-    """The stage of `dvc.yaml` that owns the dataset directory of `corpus`."""
-    return f"dataset@{corpus}"

@@ -15,7 +15,7 @@ from pipelines.register import register_corpus
 from pipelines.resources import build_resources, preset_from_environment
 
 
-def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Definitions:
+def build_definitions(workspace: Workspace) -> dg.Definitions:
     """Assets of every registered corpus, and everything made from them together."""
     from magictalk_core.corpora.registry import list_corpora
 
@@ -33,7 +33,7 @@ def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Def
         assets=assets,
         jobs=[*jobs.values(), register_corpus],
         schedules=build_schedules(jobs),
-        resources=build_resources(workspace, preset),
+        resources=build_resources(workspace),
     )
 
 
