@@ -27,11 +27,10 @@ def ui(
     """
     # Imported here: Dagster takes seconds, and `magictalk --help` must not.
     from pipelines.home import prepare_home, prepare_records
-    from pipelines.resources import preset_from_environment
     from pipelines.services import environment_of, running, services_of, wait_until_one_ends
 
     workspace = workspace_to_write(home)
-    prepare_home(workspace, preset_from_environment())
+    prepare_home(workspace)
     prepare_records(workspace)
     services = services_of(workspace, port, mlflow_port)
     # Also where whoever started us told us to ignore Ctrl-C, as a shell does with its background jobs.

@@ -12,7 +12,7 @@ from magictalk_core.workspace import Workspace
 from pipelines.home import prepare_home
 from pipelines.jobs import build_jobs, build_schedules
 from pipelines.register import register_corpus
-from pipelines.resources import build_resources, preset_from_environment
+from pipelines.resources import build_resources
 
 
 def build_definitions(workspace: Workspace) -> dg.Definitions:
@@ -41,5 +41,5 @@ def build_definitions(workspace: Workspace) -> dg.Definitions:
 def defs() -> dg.Definitions:
     """What Dagster loads: the workspace of `$MAGICTALK_HOME`, made ready for what a job will need of it."""
     workspace = Workspace.from_environment()
-    prepare_home(workspace, preset_from_environment())
+    prepare_home(workspace)
     return build_definitions(workspace)

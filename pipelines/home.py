@@ -7,19 +7,21 @@ it starts anything, and the definitions whenever Dagster loads them, so that a c
 from __future__ import annotations
 
 from magictalk_core.corpora.registry import list_corpora
+from magictalk_core.presets.of_workspace import preset_of
 from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.workspace import Workspace
-from pipelines.dvc_workspace import prepare_dvc_workspace
+from pipelines.dvc_workspace import prepare_repository
 from pipelines.instance import write_instance_files
 
 __all__ = ["prepare_home", "prepare_records"]
 
 
-def prepare_home(workspace: Workspace, preset: str) -> None:
-    """Dagster's settings and the repository with a stage for every registered corpus. Processes may call it at once."""
+def prepare_home(workspace: Workspace) -> None:
+    """Dagster's settings, a preset and the repository with a stage for every registered corpus. Processes may call it at once."""
     with one_at_a_time(workspace.lock("home")):
         write_instance_files(workspace)
-        prepare_dvc_workspace(workspace, preset, [entry.name for entry in list_corpora(workspace)])
+        preset_of(workspace)
+        prepare_repository(workspace, [entry.name for entry in list_corpora(workspace)])
 
 
 def prepare_records(workspace: Workspace) -> None:
