@@ -11,9 +11,11 @@ from typing import Any
 
 import dagster as dg
 
+from assets.columns import of_clips, of_index
 from assets.keys import GROUP, OWNERS, SHARD_STAGES, corpus_key, shard_partitions
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer, writing
+from assets.pictures import picture_of_file
 from assets.records import DATA_VERSION_TAG
 from assets.resources import DvcRepository, Settings, Store
 from assets.retries import retried_when_transient
@@ -90,6 +92,7 @@ def _index(corpus: str) -> dg.AssetsDefinition:
                 timer,
                 spec=CLIPS,
                 rows=result.clips,
+                columns=of_index(corpus),
                 clips=result.clips,
                 clips_rejected=result.rejected,
                 shards=len(result.shards),
@@ -116,10 +119,11 @@ def _clips(corpus: str) -> dg.AssetsDefinition:
 
         timer = Timer()
         result = write_clips(store.workspace, corpus, settings.load().quality)
-        counts = {"clips": result.clips, "clips_rejected": result.rejected}
+        counts: dict[str, Any] = {"clips": result.clips, "clips_rejected": result.rejected}
+        about: dict[str, Any] = {"spec": CLIPS, "rows": result.clips, "columns": of_clips(corpus), "in_dvc": True}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=materialization(result.path, result.md5, timer, spec=CLIPS, rows=result.clips, **counts),
+            metadata=materialization(result.path, result.md5, timer, **about, **counts),
         )
 
     return clips
@@ -145,7 +149,7 @@ def _manifest(corpus: str) -> dg.AssetsDefinition:
         path = store.workspace.manifest(corpus)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.digest),
-            metadata=materialization(path, result.digest, timer, files=len(result.entries)),
+            metadata=materialization(path, result.digest, timer, in_dvc=True, files=len(result.entries)),
         )
 
     return manifest
@@ -175,8 +179,8 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
             commit = dvc.commit(f"snapshot {corpus}: {locked}") if locked == expected else None
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),
-            metadata=materialization(store.workspace.dataset(corpus), locked, timer)
-            | {"dvc.path": f"{dvc.root}/dvc.lock", "snapshot": commit or "as before"},
+            metadata=materialization(store.workspace.dataset(corpus), locked, timer, in_dvc=True)
+            | {"dvc.path": dg.MetadataValue.path(f"{dvc.root}/dvc.lock"), "snapshot": commit or "as before"},
             check_results=[
                 dg.AssetCheckResult(
                     passed=locked == expected,
@@ -207,10 +211,12 @@ def _card(corpus: str) -> dg.AssetsDefinition:
         timer = Timer()
         result = write_card(store.workspace, corpus)
         text = (result.path / "README.md").read_text(encoding="utf-8")
+        funnel = picture_of_file(result.path / "funnel.svg", "what became of the clips")
         counts = {"clips": result.clips, "clips_accepted": result.accepted, "hours": round(result.hours, 3)}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=materialization(result.path, result.md5, timer, card=dg.MetadataValue.md(text)) | counts,
+            metadata=materialization(result.path, result.md5, timer, card=dg.MetadataValue.md(text), funnel=funnel)
+            | counts,
         )
 
     return card

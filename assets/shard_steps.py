@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from assets.columns import of_shard_table
 from assets.metadata import Timer, materialization
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.schema import FRAMES, MEDIA, SPEECH, TableSpec
@@ -85,9 +86,13 @@ class ShardWork:
     workers: int = 0
 
 
-def _result(step: Any, timer: Timer, spec: TableSpec, checks: tuple[Check, ...], **more: Any) -> StepResult:
+def _result(
+    work: ShardWork, step: Any, timer: Timer, spec: TableSpec, checks: tuple[Check, ...], **more: Any
+) -> StepResult:
     counts = {"clips": step.clips, "clips_computed": step.computed, "clips_rejected": step.rejected}
-    metadata = materialization(step.path, step.md5, timer, spec=spec, rows=step.rows, **counts, **more)
+    columns = of_shard_table(work.corpus, step.path.parent.name)
+    about = {"spec": spec, "rows": step.rows, "columns": columns, "in_dvc": True}
+    metadata = materialization(step.path, step.md5, timer, **about, **counts, **more)
     return StepResult(step.md5, step.clips, step.computed, metadata, checks)
 
 
@@ -101,7 +106,7 @@ def media_step(work: ShardWork) -> StepResult:
     accepted = step.clips - step.rejected
     facts = {"accepted": accepted, "clips": step.clips}
     check = Check("some_clips_accepted", accepted > 0, False, "at least one clip of the shard is accepted", facts)
-    return _result(step, timer, MEDIA, (check,))
+    return _result(work, step, timer, MEDIA, (check,))
 
 
 def blendshapes_step(work: ShardWork) -> StepResult:
@@ -109,7 +114,7 @@ def blendshapes_step(work: ShardWork) -> StepResult:
 
     timer = Timer()
     step = blendshapes_shard(work.workspace, work.corpus, work.shard, work.preset, work.workers)
-    return _result(step, timer, FRAMES, (_frames_match_media(work, "blendshapes", "video_path"),))
+    return _result(work, step, timer, FRAMES, (_frames_match_media(work, "blendshapes", "video_path"),))
 
 
 def speech_step(work: ShardWork) -> StepResult:
@@ -118,7 +123,7 @@ def speech_step(work: ShardWork) -> StepResult:
     timer = Timer()
     step = speech_shard(work.workspace, work.corpus, work.shard, work.preset, work.workers)
     checks = (_frames_match_media(work, "speech", "audio_path"), _speech_in_range(work), _silence_is_blank(work))
-    return _result(step, timer, SPEECH, checks, feature_id=work.preset.speech.feature)
+    return _result(work, step, timer, SPEECH, checks, feature_id=work.preset.speech.feature)
 
 
 STEPS: Mapping[str, Callable[[ShardWork], StepResult]] = {

@@ -178,7 +178,9 @@ class _Sweep:
             for shard, md5s in self.unchanged.items():
                 if known.get(shard) != md5s[stage]:
                     path = self.workspace.shard_table(self.corpus, stage, shard)
-                    metadata = materialization(path, md5s[stage], Timer(), spec=_SPECS[stage], rows=row_count(path))
+                    metadata = materialization(
+                        path, md5s[stage], Timer(), spec=_SPECS[stage], rows=row_count(path), in_dvc=True
+                    )
                     yield self._materialization(stage, shard, md5s[stage], metadata)
 
     def work(self) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:

@@ -8,6 +8,7 @@ from assets.corpus import build_corpus_assets
 from assets.evaluation import build_evaluation_assets
 from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
 from assets.recipes import deepspeech_small
+from assets.story import with_story
 from magictalk_core.workspace import Workspace
 from pipelines.home import prepare_home
 from pipelines.jobs import build_jobs, build_schedules
@@ -30,7 +31,7 @@ def build_definitions(workspace: Workspace) -> dg.Definitions:
     ]
     jobs = build_jobs(corpora)
     return dg.Definitions(
-        assets=assets,
+        assets=with_story(assets, corpora),
         jobs=[*jobs.values(), register_corpus],
         schedules=build_schedules(jobs),
         resources=build_resources(workspace),

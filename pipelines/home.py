@@ -17,7 +17,10 @@ __all__ = ["prepare_home", "prepare_records"]
 
 
 def prepare_home(workspace: Workspace) -> None:
-    """Dagster's settings, a preset and the repository with a stage for every registered corpus. Processes may call it at once."""
+    """Dagster's settings, a preset, and the repository with a stage for every registered corpus.
+
+    Several processes may call it at once.
+    """
     with one_at_a_time(workspace.lock("home")):
         write_instance_files(workspace)
         preset_of(workspace)
