@@ -16,6 +16,8 @@ from assets.columns import of_shard_table
 from assets.metadata import Timer, materialization
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.schema import FRAMES, MEDIA, SPEECH, TableSpec
+from magictalk_core.work.isolation import map_isolated
+from magictalk_core.work.mapper import TaskMapper
 from magictalk_core.workspace import Workspace
 
 __all__ = ["STEPS", "Check", "ShardWork", "StepResult"]
@@ -84,6 +86,7 @@ class ShardWork:
     index: pd.DataFrame
     preset: Preset
     workers: int = 0
+    mapper: TaskMapper = map_isolated
 
 
 def _result(
@@ -102,7 +105,8 @@ def media_step(work: ShardWork) -> StepResult:
 
     timer = Timer()
     root = load_corpus(work.workspace, work.corpus).root
-    step = media_shard(work.workspace, work.corpus, root, work.shard, work.index, work.preset, work.workers)
+    how: dict[str, Any] = {"workers": work.workers, "mapper": work.mapper}
+    step = media_shard(work.workspace, work.corpus, root, work.shard, work.index, work.preset, **how)
     accepted = step.clips - step.rejected
     facts = {"accepted": accepted, "clips": step.clips}
     check = Check("some_clips_accepted", accepted > 0, False, "at least one clip of the shard is accepted", facts)
@@ -113,7 +117,9 @@ def blendshapes_step(work: ShardWork) -> StepResult:
     from magictalk_core.preparation.shards import blendshapes_shard
 
     timer = Timer()
-    step = blendshapes_shard(work.workspace, work.corpus, work.shard, work.preset, work.workers)
+    step = blendshapes_shard(
+        work.workspace, work.corpus, work.shard, work.preset, workers=work.workers, mapper=work.mapper
+    )
     return _result(work, step, timer, FRAMES, (_frames_match_media(work, "blendshapes", "video_path"),))
 
 
@@ -121,7 +127,7 @@ def speech_step(work: ShardWork) -> StepResult:
     from magictalk_core.preparation.shards import speech_shard
 
     timer = Timer()
-    step = speech_shard(work.workspace, work.corpus, work.shard, work.preset, work.workers)
+    step = speech_shard(work.workspace, work.corpus, work.shard, work.preset, workers=work.workers, mapper=work.mapper)
     checks = (_frames_match_media(work, "speech", "audio_path"), _speech_in_range(work), _silence_is_blank(work))
     return _result(work, step, timer, SPEECH, checks, feature_id=work.preset.speech.feature)
 

@@ -17,10 +17,11 @@ import dagster as dg
 from pydantic import Field
 
 from assets.keys import GROUP, OWNERS, SHARD_STAGES, corpus_key, shard_partitions
+from assets.machines import SHARD
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer, writing_shard
 from assets.records import DATA_VERSION_TAG, recorded_versions
-from assets.resources import Settings, Store
+from assets.resources import ClipWorkers, Settings, Store
 from assets.retries import retried_when_transient
 from assets.shard_steps import STEPS, ShardWork, StepResult
 from magictalk_core.errors import MagicTalkError, PermanentError, TransientError, UserError
@@ -29,6 +30,7 @@ from magictalk_core.storage.hashes import directory_md5
 from magictalk_core.storage.parquet import row_count
 from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.storage.schema import FRAMES, MEDIA, SPEECH
+from magictalk_core.work.isolation import map_isolated
 from magictalk_core.work.side_by_side import Processors, side_by_side
 from magictalk_core.workspace import Workspace
 
@@ -80,6 +82,7 @@ def _one_shard(corpus: str, stage: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds=kinds,
         pool="cpu_heavy",
+        op_tags=SHARD.op_tags(),
         code_version="1",
         check_specs=[
             dg.AssetCheckSpec(name, asset=key, blocking=blocking, partitions_def=partitions)
@@ -88,13 +91,16 @@ def _one_shard(corpus: str, stage: str) -> dg.AssetsDefinition:
         description=about,
     )
     @retried_when_transient
-    def one_shard(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
+    def one_shard(
+        context: dg.AssetExecutionContext, store: Store, settings: Settings, clip_workers: ClipWorkers
+    ) -> dg.MaterializeResult:
         from magictalk_core.preparation.listing import read_index
 
         shard = context.partition_key
         index = read_index(store.workspace, corpus, shard)
         with writing_shard(store.workspace, corpus, shard):
-            step = STEPS[stage](ShardWork(store.workspace, corpus, shard, index, settings.load()))
+            how = (clip_workers.workers, clip_workers.mapper)
+            step = STEPS[stage](ShardWork(store.workspace, corpus, shard, index, settings.load(), *how))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(step.md5),
             metadata=step.metadata,
@@ -117,6 +123,7 @@ def _all_shards(corpus: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"python", "parquet"},
         pool="cpu_heavy",
+        op_tags=SHARD.op_tags(),
         code_version="1",
         check_specs=[dg.AssetCheckSpec("every_shard_is_there", asset=key)],
         description="All shards of the corpus brought up to date in one run; unchanged ones are passed over.",
@@ -124,10 +131,14 @@ def _all_shards(corpus: str) -> dg.AssetsDefinition:
     @retried_when_transient
     @one_writer(f"{corpus}/shards")
     def shards(
-        context: dg.AssetExecutionContext, config: ShardsConfig, store: Store, settings: Settings
+        context: dg.AssetExecutionContext,
+        config: ShardsConfig,
+        store: Store,
+        settings: Settings,
+        clip_workers: ClipWorkers,
     ) -> Iterator[Any]:
         timer = Timer()
-        sweep = _Sweep(store.workspace, corpus, settings.load(), config)
+        sweep = _Sweep(store.workspace, corpus, settings.load(), config, clip_workers)
         yield from sweep.recorded_late(context.instance)
         yield from sweep.work()
         missing = sweep.missing()
@@ -157,7 +168,9 @@ def _all_shards(corpus: str) -> dg.AssetsDefinition:
 class _Sweep:
     """One pass over the shards of a corpus."""
 
-    def __init__(self, workspace: Workspace, corpus: str, preset: Preset, config: ShardsConfig) -> None:
+    def __init__(
+        self, workspace: Workspace, corpus: str, preset: Preset, config: ShardsConfig, clip_workers: ClipWorkers
+    ) -> None:
         from magictalk_core.preparation.known_shards import KnownShards
         from magictalk_core.preparation.listing import read_index, shards_of
 
@@ -169,6 +182,7 @@ class _Sweep:
         self.known = KnownShards.of(workspace, corpus, self.index, preset, SHARD_STAGES)
         self.unchanged = self.known.unchanged(wanted)
         self.to_do = [shard for shard in wanted if shard not in self.unchanged]
+        self.clip_workers = clip_workers
         self.computed = 0
 
     def recorded_late(self, instance: dg.DagsterInstance) -> Iterator[dg.AssetMaterialization]:
@@ -186,7 +200,7 @@ class _Sweep:
     def work(self) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
         """Bring up to date what is not, several shards side by side; raises when all others are done."""
         failed: dict[str, MagicTalkError] = {}
-        for shard, outcome in side_by_side(self._steps, self.to_do, Processors()):
+        for shard, outcome in side_by_side(self._steps, self.to_do, Processors(self.clip_workers.workers)):
             if isinstance(outcome, MagicTalkError):
                 failed[shard] = outcome
                 logger.warning("%s [%s] failed: %s", self.corpus, shard, outcome)
@@ -209,8 +223,10 @@ class _Sweep:
         done: dict[str, StepResult] = {}
         with writing_shard(self.workspace, self.corpus, shard):
             for stage in self.stages:
-                workers = processors.share()
-                done[stage] = STEPS[stage](ShardWork(self.workspace, self.corpus, shard, rows, self.preset, workers))
+                # Elsewhere than in children of this process others know how many processors there are.
+                share, mapper = processors.share(), self.clip_workers.mapper
+                how = (share if mapper is map_isolated else self.clip_workers.workers, mapper)
+                done[stage] = STEPS[stage](ShardWork(self.workspace, self.corpus, shard, rows, self.preset, *how))
         return done
 
     def _what_failed(self, failed: Mapping[str, MagicTalkError]) -> MagicTalkError:

@@ -10,6 +10,7 @@ from assets.models import build_arkit_dataset_asset, build_model_assets, build_t
 from assets.recipes import deepspeech_small
 from assets.story import with_story
 from magictalk_core.workspace import Workspace
+from pipelines.executors import build_executor
 from pipelines.home import prepare_home
 from pipelines.jobs import build_jobs, build_schedules
 from pipelines.register import register_corpus
@@ -35,6 +36,7 @@ def build_definitions(workspace: Workspace) -> dg.Definitions:
         jobs=[*jobs.values(), register_corpus],
         schedules=build_schedules(jobs),
         resources=build_resources(workspace),
+        executor=build_executor(),
     )
 
 

@@ -10,6 +10,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,19 +22,21 @@ from assets.recipes import GROUP as RECIPES
 from assets.records import DATA_VERSION_TAG
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
-from magictalk_core.preparation.listing import accepted_by_split
+from magictalk_core.preparation.listing import accepted_by_split, read_index, shards_of
 from magictalk_core.presets.of_workspace import preset_of, set_preset
 from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import record_results
+from pipelines.executors import SHARDS_AT_ONCE, executor_choice
 from pipelines.failures import failure_of
 from pipelines.held_out import without_what_needs_test_clips
 from pipelines.home import prepare_home
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import INDEX, RECORD_STAGES
 from pipelines.retention import forget_superseded_runs
+from pipelines.run_apart import execute_apart
 
 __all__ = ["AssetOutcome", "RunReport", "quiet_libraries", "run"]
 
@@ -75,7 +78,12 @@ class _Runner:
         self.on_asset = on_asset
         self.report = RunReport()
 
-    def materialize(self, keys: Iterable[dg.AssetKey], shard_stages: Mapping[str, Sequence[str]] | None = None) -> None:
+    def materialize(
+        self,
+        keys: Iterable[dg.AssetKey],
+        shard_stages: Mapping[str, Sequence[str]] | None = None,
+        partition: str | None = None,
+    ) -> None:
         """One Dagster run over `keys`; `shard_stages`: corpus -> the tables of its shards that are wanted."""
         chosen = sorted(keys, key=lambda key: key.to_user_string())
         if not chosen:
@@ -83,18 +91,35 @@ class _Runner:
         steps = {
             f"{corpus}__shards": {"config": {"stages": [*stages]}} for corpus, stages in (shard_stages or {}).items()
         }
-        run_id = make_new_run_id()
-        self.instance.add_event_listener(run_id, self._heard)
-        result = self.job.execute_in_process(
-            run_id=run_id,
-            asset_selection=chosen,
-            instance=self.instance,
-            run_config={**QUIET_LOGS, "ops": steps},
-            raise_on_error=False,
-            tags=COMMAND_TAG,
-        )
+        result = self._execute(chosen, {**QUIET_LOGS, "ops": steps}, partition)
         if not result.success:
             raise failure_of(result, self.instance, self.workspace)
+
+    def _execute(self, keys: Sequence[dg.AssetKey], run_config: dict[str, Any], partition: str | None) -> Any:
+        if executor_choice() in (None, "in_process"):
+            run_id = make_new_run_id()
+            self.instance.add_event_listener(run_id, self._heard)
+            return self.job.execute_in_process(
+                run_id=run_id,
+                asset_selection=keys,
+                instance=self.instance,
+                run_config=run_config,
+                partition_key=partition,
+                raise_on_error=False,
+                tags=COMMAND_TAG,
+            )
+        tags = COMMAND_TAG | ({} if partition is None else {"dagster/partition": partition})
+        result = execute_apart(self.workspace, self.instance, keys, tags, run_config)
+        for event in result.all_events:
+            self._heard_event(event)
+        return result
+
+    def materialize_apart(self, keys: Sequence[dg.AssetKey], shards: Sequence[str]) -> None:
+        """On a cluster: each shard in a run of its own, side by side; one that fails leaves the others alone."""
+        with ThreadPoolExecutor(SHARDS_AT_ONCE[executor_choice() or ""]) as pool:
+            runs = [pool.submit(self.materialize, keys, None, shard) for shard in shards]
+        for run_of_shard in runs:
+            run_of_shard.result()
 
     def observe(self, corpus: str) -> None:
         job = self.definitions.resolve_job_def(f"{corpus}_observe")
@@ -105,9 +130,10 @@ class _Runner:
             raise failure_of(result, self.instance, self.workspace)
 
     def _heard(self, entry: dg.EventLogEntry) -> None:
-        event = entry.dagster_event
-        if event is None:
-            return
+        if entry.dagster_event is not None:
+            self._heard_event(entry.dagster_event)
+
+    def _heard_event(self, event: dg.DagsterEvent) -> None:
         if event.is_step_materialization:
             self._record(event.step_materialization_data.materialization)
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -223,9 +249,26 @@ def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.As
             shard_stages[corpus] = stages
         data |= {keys[name] for name in RECORD_STAGES if keys[name] in wanted}
         done |= set(keys.values())
+    if SHARDS_AT_ONCE.get(executor_choice() or "", 1) > 1:
+        data -= _on_the_cluster(runner, data, shard_stages)
     runner.materialize(data, shard_stages)
     accepted = accepted_by_split(runner.workspace, corpora)
     runner.materialize(without_what_needs_test_clips(wanted - done, selection, accepted))
+
+
+def _on_the_cluster(
+    runner: _Runner, data: set[dg.AssetKey], shard_stages: Mapping[str, Sequence[str]]
+) -> set[dg.AssetKey]:
+    """Bring indexes and shards up to date before the rest, with a run for each shard; returns what needs no other run.
+
+    `<corpus>/shards` finds them done, and records that.
+    """
+    indexes = {key for key in data if key.path[-1] == INDEX}
+    runner.materialize(indexes)
+    for corpus, stages in shard_stages.items():
+        every = shards_of(read_index(runner.workspace, corpus))
+        runner.materialize_apart([dg.AssetKey([corpus, stage]) for stage in stages], every)
+    return indexes
 
 
 def quiet_libraries() -> None:
