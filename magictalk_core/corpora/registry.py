@@ -14,7 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from magictalk_core.corpora.entry import UNKNOWN_LICENCE, CorpusEntry, is_corpus_name
-from magictalk_core.corpora.kinds import corpus_of
+from magictalk_core.corpora.kinds import KINDS, corpus_of
 from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.workspace import Workspace, absolute
@@ -77,6 +77,8 @@ def add_corpus(workspace: Workspace, entry: CorpusEntry, replace: bool = False) 
     """Write `corpus.yaml`. Adding the same entry again changes nothing; another entry of that name needs `replace`."""
     _check_paths(entry)
     file = workspace.corpus_file(entry.name)
+    if entry.buckets is None:
+        entry = entry.model_copy(update={"buckets": _buckets(workspace, entry)})
     if file.is_file() and not replace:
         if _read(workspace, file) == entry:
             return
@@ -85,6 +87,19 @@ def add_corpus(workspace: Workspace, entry: CorpusEntry, replace: bool = False) 
             "replace it with --replace"
         )
     write_text(file, yaml.safe_dump(_portable(workspace, entry), sort_keys=False, allow_unicode=True))
+
+
+def _buckets(workspace: Workspace, entry: CorpusEntry) -> int | None:
+    """As many shards as an earlier entry of this corpus had, so that every clip keeps its own; else by the number of
+    files that are here now. None: the kind's usual number."""
+    file, kind = workspace.corpus_file(entry.name), KINDS[entry.kind]
+    if file.is_file() and (known := _read(workspace, file)).kind == entry.kind:
+        return known.buckets
+    if kind.files_per_bucket is None or kind.buckets is None:
+        return None
+    files = sum(1 for path in entry.root.rglob("*") if path.suffix.lower() in kind.suffixes)
+    wanted = min(-(-files // kind.files_per_bucket), _MOST_BUCKETS)
+    return wanted if wanted > kind.buckets else None
 
 
 def load_corpus(workspace: Workspace, name: str) -> CorpusEntry:
@@ -118,6 +133,8 @@ def _read(workspace: Workspace, file: Path) -> CorpusEntry:
 
 
 _PATHS = ("root", "labels")
+
+_MOST_BUCKETS = 1000
 
 
 def _expanded(path: Path, where: str) -> Path:

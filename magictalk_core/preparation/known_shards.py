@@ -90,11 +90,11 @@ class KnownShards:
             return None
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         is_current = (
-            record["work"] == self.work.get(shard)
-            and set(record["tables"]) == set(self.tables)
+            record.get("work") == self.work.get(shard)
+            and set(record.get("tables", ())) == set(self.tables)
             and all(file.is_file() for file in self._files(shard).values())
-            and record["media"] == self._media(shard)
-            and record["recorded"] == self._recorded(shard)
+            and record.get("media") == self._media(shard)
+            and record.get("recorded") == self._recorded(shard)
         )
         return record if is_current else None
 
