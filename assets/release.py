@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets.links import mlflow_link
+from assets.machines import GENERATION
 from assets.metadata import Timer, materialization
+from assets.one_writer import one_writer
 from assets.resources import Settings, Store
 from assets.retries import retried_when_transient
 from magictalk_core.release.families import RELEASE_VERSION, RELEASED
@@ -38,11 +41,13 @@ def _build_release_asset(family: str, corpora: Sequence[str]) -> dg.AssetsDefini
         owners=OWNERS,
         kinds={"mlflow", "torch"},
         pool="gpu",
+        op_tags=GENERATION.op_tags(),
         code_version=RELEASE_VERSION,
         check_specs=[dg.AssetCheckSpec(name, asset=key) for name in (NEWEST_IN_USE, ABOVE_FLOOR)],
         description=f"Which {family} is in use: MLflow's alias `champion`, moved only when the newest model is better.",
     )
     @retried_when_transient
+    @one_writer(f"release/{family}")
     def release(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.release.release import release_newest
 

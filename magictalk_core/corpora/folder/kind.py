@@ -21,5 +21,6 @@ FOLDER = CorpusKind(
     terms="What the owner of the videos allows, and the people in them.",
     splits=(RANK_OR_CLIP, "rank", CLIP, "train"),
     buckets=4,
+    files_per_bucket=200,
     takes_labels=True,
 )
