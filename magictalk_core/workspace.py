@@ -30,9 +30,9 @@ class Workspace:
         corpora/<name>/card/                README.md, funnel.svg
         cache/<step>/                       results per clip, by content
         manifests/<name>.json               digest and files of each dataset
-        preset.yaml                         all settings of the newest run
+        preset.yaml                         the workspace's settings, every value spelled out
         arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
-        dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
+        dagster/ mlflow/ .git/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
     """
 
     home: Path
@@ -97,7 +97,7 @@ class Workspace:
 
     @property
     def preset(self) -> Path:
-        """The settings of the newest run, every value spelled out: what DVC's `params` read."""
+        """The workspace's settings, every value spelled out: what every run uses and DVC's `params` read."""
         return self.home / "preset.yaml"
 
     @property
