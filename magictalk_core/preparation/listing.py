@@ -115,7 +115,8 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
             f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind; "
             f"`magictalk corpus check {corpus}` names what lies there and is not taken"
         )
-    return _recorded_index(provenance, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+    header = {_INPUTS: inputs if complete else "incomplete", "settings": json.dumps(settings, sort_keys=True)}
+    return _recorded_index(provenance, write_table(CLIPS, rows, path, header))
 
 
 def _recorded_index(work: Work, md5: str) -> WrittenTable:

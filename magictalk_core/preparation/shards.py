@@ -196,6 +196,7 @@ def media_shard(
     if md5 is None:
         frame = pd.DataFrame(rows, columns=list(MEDIA.names)).astype(object)
         metadata = {"magictalk.inputs": inputs if not outcome.crashes else "incomplete", "version": STANDARDIZE_VERSION}
+        metadata["settings"] = json.dumps(_media_settings(config), sort_keys=True)
         md5 = write_table(MEDIA, _none_for_nan(frame), path, metadata)
         _prune_media(out_dir, rows)
     work = media_work(workspace, corpus, shard, STANDARDIZE_VERSION, {"media": _media_settings(config)}, inputs)
