@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from assets.links import mlflow_link
 from assets.machines import GENERATION
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer

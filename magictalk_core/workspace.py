@@ -31,9 +31,11 @@ class Workspace:
         cache/<step>/                       results per clip, by content
         locks/                              one file for each thing that somebody writes
         manifests/<name>.json               digest and files of each dataset
-        preset.yaml                         all settings of the newest run
+        preset.yaml                         the workspace's settings, every value spelled out
         arkit_dataset/ training_set/ models/ releases/ rig/ generated/ refined/ scores/ tables/ videos/ report/
-        dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
+        lineage_report/                     what is stale, unverifiable, under which terms
+        provenance/                         copies of all records that ever were, and the ids of the clips behind them
+        dagster/ mlflow/ .git/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
     """
 
     home: Path
@@ -107,7 +109,7 @@ class Workspace:
 
     @property
     def preset(self) -> Path:
-        """The settings of the newest run, every value spelled out: what DVC's `params` read."""
+        """The workspace's settings, every value spelled out: what every run uses and DVC's `params` read."""
         return self.home / "preset.yaml"
 
     @property
@@ -159,6 +161,11 @@ class Workspace:
     @property
     def videos(self) -> Path:
         return self.home / "videos"
+
+    @property
+    def lineage_report(self) -> Path:
+        """What is stale, orphaned or unverifiable, and what models oblige to."""
+        return self.home / "lineage_report"
 
     @property
     def report(self) -> Path:
