@@ -18,6 +18,7 @@ from magictalk_core.lineage.graph import GIVEN
 from magictalk_core.lineage.registry import Registry
 from magictalk_core.preparation.records import SHARD_TABLES
 from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.in_use import runs_in_use
 from magictalk_core.training.run import current_model
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.work.provenance import Input, Provenance, record_path
@@ -44,7 +45,7 @@ def _in_use(registry: Registry) -> list[Provenance]:
     used = {
         current_model(folder).relative_to(registry.workspace.home).as_posix()
         for folder in (models.iterdir() if models.is_dir() else ())
-        if (folder / "current.json").is_file()
+        if runs_in_use(folder) is not None
     }
     return [r for r in registry.current.values() if r.kind != "model" or r.name in used]
 

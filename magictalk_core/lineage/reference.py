@@ -12,6 +12,7 @@ from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.clip_index import ClipIndex
 from magictalk_core.lineage.registry import Registry
 from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.in_use import runs_in_use
 from magictalk_core.training.run import current_model
 from magictalk_core.work.provenance import Input, Provenance, output_md5, record_of
 from magictalk_core.workspace import absolute
@@ -154,7 +155,7 @@ def _model(registry: Registry, family: str, run: str) -> Provenance | None:
     """`models/<family>`: the one in use; `models/<family>/<run>`: one by the first letters of its run."""
     folder = registry.workspace.models(family)
     if not run:
-        if not (folder / "current.json").is_file():
+        if runs_in_use(folder) is None:
             return None
         name = current_model(folder).relative_to(registry.workspace.home).as_posix()
         return registry.current.get(("model", name))

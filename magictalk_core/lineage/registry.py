@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.training.in_use import runs_in_use
 from magictalk_core.training.run import current_model
 from magictalk_core.work.provenance import Input, Provenance, read_record, record_path
 from magictalk_core.workspace import Workspace
@@ -76,7 +77,7 @@ class Registry:
         name = one.name
         if one.kind == "model" and name.startswith("models/"):
             family = name.split("/")[1]
-            if not (self.workspace.models(family) / "current.json").is_file():
+            if runs_in_use(self.workspace.models(family)) is None:
                 return None
             name = current_model(self.workspace.models(family)).relative_to(self.workspace.home).as_posix()
         return self.current.get((one.kind, name))
