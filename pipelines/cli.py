@@ -10,6 +10,7 @@ import typer
 
 from magictalk_core import __version__
 from magictalk_core.workspace import Workspace
+from pipelines.cli_audit import audit_app
 from pipelines.cli_corpus import corpus_app
 from pipelines.cli_files import files_app
 from pipelines.cli_weights import weights_app
@@ -106,6 +107,7 @@ def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json
 
 
 app.add_typer(files_app)
+app.add_typer(audit_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(weights_app, name="weights")
 
