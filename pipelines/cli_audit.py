@@ -42,6 +42,32 @@ def audit(
     raise typer.Exit(1 if found.wrong else 0)
 
 
+@audit_app.command()
+def gc(
+    delete: Annotated[bool, typer.Option("--delete", help="remove the files; without it they are only listed")] = False,
+    days: Annotated[float, typer.Option("--days", min=0, help="keep what is younger: a run may go on with it")] = 14,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Files that no current shard and no snapshot needs: cached pieces, media, objects in DVC's cache, halves of files.
+
+    Examples: magictalk gc; magictalk gc --delete --days 0
+    """
+    from magictalk_core.lineage.garbage import collect_garbage
+
+    workspace = workspace_of(home)
+    found = collect_garbage(workspace, days, delete)
+    if as_json:
+        rows = [{"kind": one.kind, "path": str(one.path), "bytes": one.bytes, "deleted": delete} for one in found]
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for kind in sorted({one.kind for one in found}):
+        of_kind = [one for one in found if one.kind == kind]
+        typer.echo(f"{kind}: {len(of_kind)} files, {sum(one.bytes for one in of_kind)} bytes")
+    said = "removed" if delete else "not needed (nothing was removed; --delete does)"
+    typer.echo(f"{sum(one.bytes for one in found)} bytes in {len(found)} files {said}")
+
+
 def _show(found: AuditReport, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=1))

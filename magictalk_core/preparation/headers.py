@@ -83,7 +83,7 @@ def read_headers(
         stored[kind] = {md5: a for md5, a in stored[kind].items() if md5 in wanted} | answers
         lost |= {md5: (Reason.UNREADABLE, f"{crash.kind}: {crash.detail}") for md5, crash in crashes.items()}
     if cache is not None:
-        write_text(cache, sealed(json.dumps({"version": version, **stored}, indent=1, sort_keys=True)))
+        write_text(cache, sealed(json.dumps({"version": version, **stored}, sort_keys=True)))
     headers = {md5: _restored(answer) for md5, answer in stored["headers"].items()} | lost
     chunks = {md5: [float(start) for start in answer] for md5, answer in stored["chunks"].items()}
     return Headers(headers, chunks, not lost)

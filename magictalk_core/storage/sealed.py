@@ -14,10 +14,10 @@ _SEALED = re.compile(rb'(?s)(\{.*?),\n "seal": "([0-9a-f]{32})"\n\}')
 
 
 def sealed(text: str) -> str:
-    """The text of a JSON object as `json.dumps(..., indent=1)` writes it, with its seal as the last key."""
-    body = text.removesuffix("\n}")
-    if body == text or not body.startswith("{\n"):
-        raise ValueError("expected a JSON object over several lines")
+    """The text of a JSON object, in whatever layout, with its seal as the last key."""
+    body = text.removesuffix("}").rstrip()
+    if not text.endswith("}") or len(body) < 2:
+        raise ValueError("expected the text of a JSON object with a key")
     return f'{body},\n "seal": "{hashlib.md5(body.encode()).hexdigest()}"\n}}'
 
 

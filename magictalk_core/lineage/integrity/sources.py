@@ -16,6 +16,7 @@ from magictalk_core.corpora.raw_files import raw_file
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import PermanentError
 from magictalk_core.lineage.integrity.claims import Claim, Claims
+from magictalk_core.lineage.integrity.records import add_records
 from magictalk_core.storage.hashes import directory_md5
 from magictalk_core.storage.parquet import read_table
 from magictalk_core.storage.schema import MEDIA, SOURCE, TableSpec
@@ -33,9 +34,11 @@ DVC_FILES = Path(".dvc/cache/files/md5")
 def collect_claims(workspace: Workspace, with_raw: bool = True) -> Claims:
     """Everything that is said about the files of a workspace. `with_raw`: also about the raw files of its corpora."""
     claims = Claims(workspace.home)
+    add_records(workspace, claims)
     _manifests(workspace, claims)
     _media(workspace, claims)
     _models(workspace, claims)
+    _checkpoints(workspace, claims)
     _pieces(workspace, claims)
     _headers(workspace, claims)
     _dvc_cache(workspace, claims)
@@ -141,6 +144,18 @@ def _headers(workspace: Workspace, claims: Claims) -> None:
             claims.sources.add(path)
         else:
             claims.damaged_source(path, "its seal is not that of its content: remove it, the headers are read again")
+
+
+def _checkpoints(workspace: Workspace, claims: Claims) -> None:
+    """The files of checkpoints, as the sealed `trainer.json` beside them lists them."""
+    for path in sorted(workspace.home.glob("*/*/*/step-*/trainer.json")):
+        remedy = f"remove {claims.shown(path.parent)}: a finished model does not need it"
+        if not is_sealed_whole(path.read_bytes()):
+            claims.damaged_source(path, f"its seal is not that of its content: {remedy}", path.parent)
+            continue
+        claims.sources.add(path)
+        files = json.loads(path.read_bytes())["files"].items()
+        claims.add(Claim(path.parent / name, md5, claims.shown(path), remedy) for name, md5 in files)
 
 
 def _json(path: Path) -> dict[str, Any]:

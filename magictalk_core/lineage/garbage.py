@@ -1,0 +1,142 @@
+"""What a workspace holds and nothing needs any more: it is listed, and removed when asked to.
+
+Needed are the pieces that the lists of current shards name, the media that current media tables or those of a snapshot
+in the history name, and every object of DVC's cache that the history of `dvc.lock` reaches. Pieces of former settings
+are made again should they be wanted. What is young stays: an interrupted run has pieces that no shard lists yet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magictalk_core.errors import PermanentError, TransientError
+from magictalk_core.lineage.integrity.places import TEMPORARY, files_of_workspace, is_piece
+from magictalk_core.lineage.integrity.sources import DVC_FILES
+from magictalk_core.storage.locks import held_or_refused
+from magictalk_core.storage.parquet import read_table, table_metadata
+from magictalk_core.storage.schema import MEDIA
+from magictalk_core.work.pieces import read_piece_list
+from magictalk_core.workspace import Workspace
+
+__all__ = ["Unneeded", "collect_garbage", "find_garbage"]
+
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Unneeded:
+    """A file that nothing needs. `kind`: piece, piece list, media, dvc or temporary."""
+
+    kind: str
+    path: Path
+    bytes: int
+
+
+def collect_garbage(workspace: Workspace, days: float, delete: bool) -> list[Unneeded]:
+    """The unneeded files older than `days`, sorted; removed with `delete`, while nothing else runs in the workspace.
+
+    Raises `UserError` while a run works there, `PermanentError` where a list or a table that names what is needed cannot
+    be read: nothing is removed then.
+    """
+    with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
+        found = find_garbage(workspace, days)
+        if delete:
+            for unneeded in found:
+                unneeded.path.unlink()
+                _remove_empty(unneeded.path.parent, workspace.home)
+    return found
+
+
+def find_garbage(workspace: Workspace, days: float) -> list[Unneeded]:
+    newest = time.time() - days * _DAY_S
+    objects = _needed_objects(workspace.home)
+    found = [*_pieces(workspace), *_media(workspace, objects), *_dvc_objects(workspace.home, objects)]
+    found += [("temporary", path) for path in _temporary(workspace)]
+    old = [(kind, path, path.stat()) for kind, path in found]
+    unneeded = [Unneeded(kind, path, status.st_size) for kind, path, status in old if status.st_mtime <= newest]
+    return sorted(unneeded, key=lambda one: (one.kind, one.path))
+
+
+def _pieces(workspace: Workspace) -> Iterator[tuple[str, Path]]:
+    needed: set[Path] = set()
+    for path in workspace.corpora.glob("*/pieces/*/*.json"):
+        table = path.parent.name
+        if workspace.shard_table(path.parents[2].name, table, path.stem).is_file():
+            needed |= {workspace.cache(table) / piece.file for piece in read_piece_list(path)}
+        else:
+            yield "piece list", path
+    for path in (workspace.home / "cache").rglob("*"):
+        if path.is_file() and path not in needed and is_piece(path.relative_to(workspace.home).as_posix()):
+            yield "piece", path
+
+
+def _media(workspace: Workspace, objects: set[str]) -> Iterator[tuple[str, Path]]:
+    """Media files that no table names; a corpus without a table of a shard that has media is not finished."""
+    for corpus in sorted(path.parent for path in workspace.corpora.glob("*/media")):
+        tables = list((corpus / "dataset" / "media").glob("*.parquet"))
+        cached = [workspace.home / DVC_FILES / md5[:2] / md5[2:] for md5 in objects if not md5.endswith(".dir")]
+        tables += [path for path in cached if path.is_file() and _is_media_table(path)]
+        needed = {corpus / file for table in tables for file in _files_named(table)}
+        for path in (corpus / "media").rglob("*"):
+            if path.is_file() and path not in needed and not path.name.startswith(TEMPORARY):
+                yield "media", path
+
+
+def _is_media_table(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            return False
+    return table_metadata(path).get("magictalk.table") == MEDIA.name
+
+
+def _files_named(table: Path) -> set[str]:
+    rows = read_table(MEDIA, table, ["video_path", "audio_path"]).to_pydict()
+    return {file for files in rows.values() for file in files if file is not None}
+
+
+def _dvc_objects(home: Path, objects: set[str]) -> Iterator[tuple[str, Path]]:
+    root = home / DVC_FILES
+    for path in root.rglob("*") if root.is_dir() else ():
+        if path.is_file() and "".join(path.relative_to(root).parts) not in objects:
+            yield "dvc", path
+
+
+def _needed_objects(home: Path) -> set[str]:
+    """Hashes of the objects that `dvc.lock` or a former one in the history reaches."""
+    if not (home / ".dvc").is_dir():
+        return set()
+    # Imported here: DVC takes about a second.
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import Repo
+
+    try:
+        repo: Any = Repo(str(home))
+        try:
+            with repo.lock:
+                used = repo.used_objs(all_commits=True)
+        finally:
+            repo.close()
+    except LockError as error:
+        raise TransientError(f"{home}: another DVC command holds it; wait until it ends") from error
+    except DvcException as error:
+        raise PermanentError(
+            f"{home}: DVC cannot say which objects are needed: {error}: nothing was removed"
+        ) from error
+    return {info.value for objects in used.values() for info in objects}
+
+
+def _temporary(workspace: Workspace) -> Iterator[Path]:
+    for place in files_of_workspace(workspace.home, set()):
+        if place.is_temporary:
+            yield from (path for path in [place.path, *place.path.rglob("*")] if path.is_file())
+
+
+def _remove_empty(folder: Path, home: Path) -> None:
+    while folder != home and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
