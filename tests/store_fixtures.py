@@ -23,7 +23,6 @@ from magictalk_core.workspace import Workspace
 
 CORPUS, SHARD = "c", "b000"
 CLIP_IDS = ("c/a/0", "c/b/0")
-FRAMES_PER_CLIP = 4
 
 
 def _bytes(seed: str, n: int = 600) -> bytes:
@@ -63,7 +62,7 @@ def _tables(workspace: Workspace) -> None:
         row: dict[str, Any] = dict.fromkeys(MEDIA.names) | {
             "clip_id": clip,
             "status": "ok",
-            "n_frames": FRAMES_PER_CLIP,
+            "n_frames": 4,
         }
         for kind, suffix in (("video", "mp4"), ("audio", "wav")):
             file = _write(workspace.media(CORPUS, SHARD) / f"{stem}.{suffix}", _bytes(f"{kind} {clip}"))
@@ -72,7 +71,7 @@ def _tables(workspace: Workspace) -> None:
         media.append(row)
     frames, speech = [], []
     for clip in CLIP_IDS:
-        for i in range(FRAMES_PER_CLIP):
+        for i in range(4):
             empty = dict.fromkeys(FRAMES.names)
             facts = {"clip_id": clip, "frame_index": i, "time_s": i / 25, "face_found": True, "tracker": "litert/1"}
             frames.append(empty | facts | {"jawOpen": i / 10, "head_yaw_deg": float(i)})
@@ -86,7 +85,7 @@ def _tables(workspace: Workspace) -> None:
 def _clip(clip: str) -> dict[str, Any]:
     facts = {"clip_id": clip, "corpus": CORPUS, "shard": SHARD, "speaker": "s", "source": clip.split("/")[1]}
     facts |= {"licence": "CC0", "split": "train" if clip == CLIP_IDS[0] else "test", "status": "ok"}
-    return dict.fromkeys(CLIPS.names) | facts | {"n_frames": FRAMES_PER_CLIP, "duration_s": 0.16}
+    return dict.fromkeys(CLIPS.names) | facts | {"n_frames": 4, "duration_s": 0.16}
 
 
 def _table(workspace: Workspace, spec: TableSpec, table: str, rows: list[dict[str, Any]]) -> None:

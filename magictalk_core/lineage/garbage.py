@@ -7,8 +7,10 @@ are made again should they be wanted. What is young stays: an interrupted run ha
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +41,8 @@ class Unneeded:
 def collect_garbage(workspace: Workspace, days: float, delete: bool) -> list[Unneeded]:
     """The unneeded files older than `days`, sorted; removed with `delete`, while nothing else runs in the workspace.
 
-    Raises `UserError` while a run works there, `PermanentError` where a list or a table that names what is needed cannot
-    be read: nothing is removed then.
+    Raises `UserError` while a run works there, `PermanentError` where a list or a table that names what is needed
+    cannot be read: nothing is removed then.
     """
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
         found = find_garbage(workspace, days)
@@ -63,6 +65,12 @@ def find_garbage(workspace: Workspace, days: float) -> list[Unneeded]:
 
 def _pieces(workspace: Workspace) -> Iterator[tuple[str, Path]]:
     needed: set[Path] = set()
+    # Shards of a former release left no list: the pieces of such a step are not judged.
+    unlisted = {
+        path.parent.name
+        for path in workspace.corpora.glob("*/dataset/*/*.parquet")
+        if not workspace.piece_list(path.parents[2].name, path.parent.name, path.stem).is_file()
+    }
     for path in workspace.corpora.glob("*/pieces/*/*.json"):
         table = path.parent.name
         if workspace.shard_table(path.parents[2].name, table, path.stem).is_file():
@@ -70,7 +78,8 @@ def _pieces(workspace: Workspace) -> Iterator[tuple[str, Path]]:
         else:
             yield "piece list", path
     for path in (workspace.home / "cache").rglob("*"):
-        if path.is_file() and path not in needed and is_piece(path.relative_to(workspace.home).as_posix()):
+        is_judged = is_piece(path.relative_to(workspace.home).as_posix()) and path.parts[-3] not in unlisted
+        if is_judged and path not in needed and path.is_file():
             yield "piece", path
 
 
@@ -115,19 +124,25 @@ def _needed_objects(home: Path) -> set[str]:
     from dvc.repo import Repo
 
     try:
-        repo: Any = Repo(str(home))
-        try:
-            with repo.lock:
-                used = repo.used_objs(all_commits=True)
-        finally:
-            repo.close()
+        with _quiet_dvc(), closing(Repo(str(home))) as repo, repo.lock:
+            used: dict[Any, set[Any]] = repo.used_objs(all_commits=True)
     except LockError as error:
         raise TransientError(f"{home}: another DVC command holds it; wait until it ends") from error
     except DvcException as error:
-        raise PermanentError(
-            f"{home}: DVC cannot say which objects are needed: {error}: nothing was removed"
-        ) from error
+        raise PermanentError(f"{home}: DVC cannot say what is needed, nothing was removed: {error}") from error
     return {info.value for objects in used.values() for info in objects}
+
+
+@contextmanager
+def _quiet_dvc() -> Iterator[None]:
+    """Without its warnings of every stage that was never recorded: those have nothing in the cache."""
+    log = logging.getLogger("dvc")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _temporary(workspace: Workspace) -> Iterator[Path]:
