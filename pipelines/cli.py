@@ -12,6 +12,7 @@ from magictalk_core import __version__
 from magictalk_core.workspace import Workspace
 from pipelines.cli_audit import audit_app
 from pipelines.cli_corpus import corpus_app
+from pipelines.cli_export import export_app
 from pipelines.cli_files import files_app
 from pipelines.cli_weights import weights_app
 from pipelines.console import set_up_logging
@@ -110,6 +111,7 @@ app.add_typer(files_app)
 app.add_typer(audit_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(weights_app, name="weights")
+app.add_typer(export_app, name="export")
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SPEECH, TableSpec
 from magictalk_core.storage.sealed import sealed
-from magictalk_core.work.manifest import build_manifest
+from magictalk_core.work.manifest import build_manifest, read_manifest
 from magictalk_core.work.pieces import write_piece_list
+from magictalk_core.work.provenance import Weights, Work, input_of
 from magictalk_core.workspace import Workspace
 
 CORPUS, SHARD = "c", "b000"
@@ -48,10 +49,27 @@ def small_store(home: Path) -> Workspace:
         workspace.cache("headers") / f"{CORPUS}.json",
         sealed(json.dumps({"version": "1", "headers": {}, "chunks": {}}, indent=1)),
     )
-    build_manifest(workspace.dataset(CORPUS), workspace.manifest(CORPUS))
+    _records_of_preparation(workspace)
     _dvc_cache(workspace)
     _model(workspace)
     return workspace
+
+
+def _records_of_preparation(workspace: Workspace) -> None:
+    """The index, the shards and the manifest with their records."""
+    home, index = workspace.home, workspace.index_table(CORPUS)
+    Work(home, "source", workspace.listing(CORPUS), "1").record(beside=[workspace.source_table(CORPUS)])
+    write_table(CLIPS, [_clip(clip) for clip in CLIP_IDS], index)
+    Work(home, "index", index, "1").record(clips=CLIP_IDS)
+    for table in ("media", "blendshapes", "speech"):
+        weights = [Weights(name="face_landmark.tflite", sha256="1" * 64)] if table == "blendshapes" else []
+        shard = workspace.shard_table(CORPUS, table, SHARD)
+        Work(home, table, shard, "1", [input_of(home, "index", index)]).record(clips=CLIP_IDS, weights=weights)
+    Work(home, "clips", workspace.clips_table(CORPUS), "1").record(clips=CLIP_IDS)
+    path, dataset = workspace.manifest(CORPUS), workspace.dataset(CORPUS)
+    manifest = build_manifest(dataset, path)
+    inputs = [input_of(home, name.split("/")[0], dataset / name) for name, _ in manifest.entries if "/" in name]
+    Work(home, "manifest", path, "1", inputs).record(md5=manifest.digest, clips=CLIP_IDS)
 
 
 def _tables(workspace: Workspace) -> None:
@@ -124,5 +142,40 @@ def _model(workspace: Workspace) -> None:
     weights = run / "model" / "model.safetensors"
     weights.parent.mkdir(parents=True)
     save_file({"w": np.arange(100, dtype=np.float32)}, weights)
-    write_text(run / "result.json", json.dumps({"weights_md5": file_md5(weights), "run_id": "r"}, indent=1))
+    for name in ("config", "channels", "normalizer"):
+        write_text(weights.parent / f"{name}.json", json.dumps({"feature_id": "f", "tracker_kind": "litert"}))
+    data = workspace.training_set
+    for name in ("states", "features"):
+        data.mkdir(exist_ok=True)
+        np.save(data / f"{name}.npy", np.arange(12, dtype=np.float32))
+    manifest, home = workspace.manifest(CORPUS), workspace.home
+    digest = read_manifest(manifest).digest
+    Work(home, "training_set", data, "1", [input_of(home, "manifest", manifest, digest)]).record(clips=CLIP_IDS)
+    (run / "curves.csv").write_text("step,metric,value\n1,train/loss,0.5\n2,train/loss,0.25\n")
+    (run / "preset.yaml").write_text("name: tiny\n")
+    work = Work(home, "model", weights.parent, "5", [input_of(home, "training_set", data)], {"network": {"hidden": 2}})
+    work.record(clips=CLIP_IDS[:1], mlflow_run="r", beside=[run / "curves.csv", run / "preset.yaml"])
+    result = {"weights_md5": file_md5(weights), "run_id": "r", "metrics": {"val/loss": 0.25}, "measured": {}}
+    write_text(run / "result.json", sealed(json.dumps(result)))
     write_text(run.parent / "current.json", json.dumps({"run": run.name}))
+    _checkpoint(run / "step-00000002")
+    _summary(workspace, weights.parent)
+
+
+def _checkpoint(folder: Path) -> None:
+    folder.mkdir()
+    save_file({"w": np.arange(50, dtype=np.float32)}, folder / "ema.safetensors")
+    files = {path.name: file_md5(path) for path in folder.iterdir()}
+    write_text(folder / "trainer.json", sealed(json.dumps({"step": 2, "files": files})))
+
+
+def _summary(workspace: Workspace, model: Path) -> None:
+    """The table of scores that the model took part in."""
+    path = workspace.tables / "summary.csv"
+    path.parent.mkdir()
+    path.write_text(
+        "method,metric,unit,clips,n,mean,low,high,stand_ins\n"
+        "emodiff,jaw_open_correlation,1,2,2,0.75,0.5,0.9,tracker=litert/1\n"
+        "emodiff,blink_duration_s,s,2,0,,,,tracker=litert/1\n"
+    )
+    Work(workspace.home, "tables", path, "1", [input_of(workspace.home, "model", model)]).record()

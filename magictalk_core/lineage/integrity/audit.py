@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.lineage.integrity.claims import Claim, Claims
 from magictalk_core.lineage.integrity.endings import is_cut
 from magictalk_core.lineage.integrity.findings import AuditReport, Finding, Kind
@@ -30,8 +29,6 @@ class Audited:
     report: AuditReport
     claims: Claims
     hashes: Mapping[Path, str]
-    raw: frozenset[Path]
-    """Folders of raw files."""
 
 
 def audit(workspace: Workspace, with_raw: bool = True, progress: Progress = lambda files: None) -> Audited:
@@ -46,12 +43,11 @@ def audit(workspace: Workspace, with_raw: bool = True, progress: Progress = lamb
     for file, said in claims.by_file.items():
         if file not in unreadable:
             findings += _compared(claims, file, said, hashes)
-    raw = {folder for entry in list_corpora(workspace) for folder in (entry.root, workspace.local_media(entry.name))}
-    findings += _nobodys(claims, files_of_workspace(workspace.home, raw))
+    findings += _nobodys(claims, files_of_workspace(workspace.home, claims.raw))
     found = tuple(sorted(findings, key=lambda finding: (finding.path, finding.kind)))
     seconds = round(time.monotonic() - began, 3)
     report = AuditReport(len(hashes), read_bytes, seconds, found, tuple(claims.notes))
-    return Audited(report, claims, hashes, frozenset(raw))
+    return Audited(report, claims, hashes)
 
 
 def _hashes(files: list[Path], progress: Progress) -> tuple[dict[Path, str], int, dict[Path, str]]:
@@ -91,7 +87,8 @@ def _compared(claims: Claims, file: Path, said: list[Claim], hashes: Mapping[Pat
             what = f"{first.by} lists it: {first.remedy}"
             yield Finding(claims.shown(file), Kind.MISSING, what, first.by, first.md5)
         return
-    if any(claim.md5 == found for claim in said):
+    broken = [claim for claim in said if claim.is_fixed and claim.md5 != found]
+    if not broken and any(claim.md5 == found for claim in said):
         for claim in said:
             if claim.md5 != found:
                 claims.notes.append(

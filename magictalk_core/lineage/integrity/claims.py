@@ -21,7 +21,8 @@ class Claim:
     """`by` says that `file` has this md5. Of several claims one must hold; those that do not are out of date.
 
     `bytes` and `mtime_ns` where the source knows them. `remedy`: what to do when the file is wrong without a copy.
-    `is_needed`: whether it is a fault that the file is not there.
+    `is_needed`: whether it is a fault that the file is not there. `is_fixed`: the file is never written again, so that
+    this claim must hold whatever others say.
     """
 
     file: Path
@@ -31,6 +32,7 @@ class Claim:
     bytes: int | None = None
     mtime_ns: int | None = None
     is_needed: bool = True
+    is_fixed: bool = False
 
 
 @dataclass
@@ -45,6 +47,8 @@ class Claims:
     """Files that were checked by themselves, by a seal or a digest of their own."""
     in_the_dark: set[Path] = field(default_factory=set)
     """Files and folders that a damaged source would have told about."""
+    raw: set[Path] = field(default_factory=set)
+    """Folders of raw files."""
     _by_md5: dict[str, Path] = field(default_factory=dict)
 
     def add(self, claims: Iterable[Claim]) -> None:

@@ -19,7 +19,8 @@ _OTHERS = ("dagster", "mlflow", ".git", ".dvc", "logs", "raw")
 
 _BOOKS = (
     "dvc.yaml", "dvc.lock", "params.yaml", "preset.yaml", ".dvcignore", ".gitignore", ".gitattributes",
-    "withdrawals.jsonl", "corpora/*/corpus.yaml", "models/*/current.json", "models/*/preset.yaml", "*.lock",
+    "withdrawals.jsonl", "corpora/*/corpus.yaml", "models/*/current.json", "models/*/preset.yaml",
+    "models/*/*/mlflow_run.json", "*.lock",
 )  # fmt: skip
 """Settings, locks and pointers: written by people, or again by any command, and small enough to stand in Git."""
 

@@ -36,8 +36,8 @@ def add_records(workspace: Workspace, claims: Claims) -> None:
         elif not is_archived:
             claims.add(_claims_of(record, output, claims.shown(path)))
         if record.clips is not None:
-            # Two records of one set of clips name the same file.
-            claims.sources.add(workspace.home / record.clips.file)
+            file = workspace.home / record.clips.file
+            claims.add([Claim(file, record.clips.md5, claims.shown(path), f"remove it, then {_REMEDY}", is_fixed=True)])
 
 
 def _record_files(workspace: Workspace) -> Iterator[Path]:

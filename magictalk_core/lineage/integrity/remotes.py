@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,10 @@ class Remotes:
     def _opened(self) -> dict[str, Any]:
         if self._stores is None:
             self._stores = {}
-            if (self._home / ".dvc").is_dir():
+            if (self._home / ".dvc" / "config").is_file():
                 # Imported here: DVC takes about a second.
                 from dvc.repo import Repo
 
-                repo = Repo(str(self._home))
-                self._stores = {name: repo.cloud.get_remote_odb(name) for name in repo.config["remote"]}
-                repo.close()
+                with closing(Repo(str(self._home))) as repo:
+                    self._stores = {name: repo.cloud.get_remote_odb(name) for name in repo.config["remote"]}
         return self._stores

@@ -70,4 +70,4 @@ def _repair(home: Path, finding: Finding, audited: Audited, remotes: Remotes, wr
 
 
 def _is_ours(home: Path, path: Path, audited: Audited) -> bool:
-    return path.is_relative_to(home) and not any(path.is_relative_to(folder) for folder in audited.raw)
+    return path.is_relative_to(home) and not any(path.is_relative_to(folder) for folder in audited.claims.raw)

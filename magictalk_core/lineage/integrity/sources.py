@@ -12,9 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.raw_files import raw_file
-from magictalk_core.corpora.registry import list_corpora
-from magictalk_core.errors import PermanentError
+from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.integrity.claims import Claim, Claims
 from magictalk_core.lineage.integrity.records import add_records
 from magictalk_core.storage.hashes import directory_md5
@@ -42,13 +43,25 @@ def collect_claims(workspace: Workspace, with_raw: bool = True) -> Claims:
     _pieces(workspace, claims)
     _headers(workspace, claims)
     _dvc_cache(workspace, claims)
-    if with_raw:
-        _raw_files(workspace, claims)
+    for entry in _entries(workspace, claims):
+        local = workspace.local_media(entry.name)
+        claims.raw |= {entry.root, local}
+        if with_raw:
+            _raw_files(workspace, claims, entry, local)
     return claims
 
 
+def _entries(workspace: Workspace, claims: Claims) -> Iterator[CorpusEntry]:
+    """The registered corpora; one whose entry cannot be read is a finding."""
+    for path in sorted(workspace.corpora.glob("*/corpus.yaml")):
+        try:
+            yield load_corpus(workspace, path.parent.name)
+        except UserError as error:
+            claims.damaged_source(path, f"{error}: `magictalk corpus add --replace` writes it again")
+
+
 def _manifests(workspace: Workspace, claims: Claims) -> None:
-    for path in sorted(workspace.home.glob("manifests/*.json")):
+    for path in sorted(workspace.home.glob("manifests/[!.]*.json")):
         dataset = workspace.dataset(path.stem)
         manifest = _whole_manifest(path)
         if manifest is None:
@@ -82,9 +95,11 @@ def _table(spec: TableSpec, path: Path, columns: list[str]) -> list[dict[str, An
 
 def _media(workspace: Workspace, claims: Claims) -> None:
     """The files that the media tables list with their hashes."""
-    for path in sorted(workspace.corpora.glob("*/dataset/media/*.parquet")):
+    recorded = {path for path in claims.by_file if path.match("corpora/*/dataset/media/*.parquet")}
+    for path in sorted(recorded.union(workspace.corpora.glob("*/dataset/media/*.parquet"))):
         corpus = path.parents[2]
-        rows = _table(MEDIA, path, ["video_path", "video_md5", "audio_path", "audio_md5"])
+        columns = ["video_path", "video_md5", "audio_path", "audio_md5"]
+        rows = _table(MEDIA, path, columns) if path.is_file() else None
         if rows is None:
             claims.in_the_dark.add(corpus / "media" / path.stem)
             continue
@@ -95,16 +110,13 @@ def _media(workspace: Workspace, claims: Claims) -> None:
             claims.add(Claim(corpus / row[f], row[md5], by, remedy) for f, md5 in files if row[f] is not None)
 
 
-def _raw_files(workspace: Workspace, claims: Claims) -> None:
-    """What was listed of the raw files of every corpus: the user's own, which nothing here makes again."""
-    for entry in list_corpora(workspace):
-        path, local = workspace.source_table(entry.name), workspace.local_media(entry.name)
-        if not path.is_file():
-            continue
-        rows = _table(SOURCE, path, list(SOURCE.names))
-        if rows is None:
-            claims.in_the_dark.update((entry.root, local))
-            continue
+def _raw_files(workspace: Workspace, claims: Claims, entry: CorpusEntry, local: Path) -> None:
+    """What was listed of the raw files of a corpus: the user's own, which nothing here makes again."""
+    path = workspace.source_table(entry.name)
+    rows = _table(SOURCE, path, list(SOURCE.names)) if path.is_file() else []
+    if rows is None:
+        claims.in_the_dark.update((entry.root, local))
+    elif rows:
         by = claims.shown(path)
         remedy = (
             f"bring it back from where it came from, or type `magictalk corpus observe {entry.name}` if it is meant so"
@@ -117,11 +129,13 @@ def _raw_files(workspace: Workspace, claims: Claims) -> None:
 def _models(workspace: Workspace, claims: Claims) -> None:
     """The weights of finished trainings, by their results."""
     for path in sorted(workspace.home.glob("models/*/*/result.json")):
-        result = _json(path)
-        md5 = result.get("weights_md5")
-        if isinstance(md5, str):
-            remedy = f"remove {claims.shown(path)}, then `magictalk run --select models/{path.parents[1].name}`"
-            claims.add([Claim(path.parent / "model" / "model.safetensors", md5, claims.shown(path), remedy)])
+        remedy = f"remove {claims.shown(path)}, then `magictalk run --select models/{path.parents[1].name}`"
+        if not is_sealed_whole(path.read_bytes()):
+            claims.damaged_source(path, f"its seal is not that of its content: {remedy}")
+            continue
+        claims.sources.add(path)
+        md5 = json.loads(path.read_bytes())["weights_md5"]
+        claims.add([Claim(path.parent / "model" / "model.safetensors", md5, claims.shown(path), remedy)])
 
 
 def _pieces(workspace: Workspace, claims: Claims) -> None:
@@ -156,15 +170,6 @@ def _checkpoints(workspace: Workspace, claims: Claims) -> None:
         claims.sources.add(path)
         files = json.loads(path.read_bytes())["files"].items()
         claims.add(Claim(path.parent / name, md5, claims.shown(path), remedy) for name, md5 in files)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """The object in a file, empty where there is none: then its own hash is wrong too, which others tell."""
-    try:
-        values = json.loads(path.read_bytes())
-    except ValueError:
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _dvc_cache(workspace: Workspace, claims: Claims) -> None:
