@@ -204,8 +204,10 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
     @retried_when_transient
     def report(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.report.assemble import assemble_report
+        from magictalk_core.report.model_card import write_model_cards
 
         timer = Timer()
+        write_model_cards(store.workspace)
         result = assemble_report(store.workspace, corpora, settings.load())
         metadata = materialization(result.path, result.md5, timer)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)

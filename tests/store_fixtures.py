@@ -102,7 +102,7 @@ def _tables(workspace: Workspace) -> None:
 
 def _clip(clip: str) -> dict[str, Any]:
     facts = {"clip_id": clip, "corpus": CORPUS, "shard": SHARD, "speaker": "s", "source": clip.split("/")[1]}
-    facts |= {"licence": "CC0", "split": "train" if clip == CLIP_IDS[0] else "test", "status": "ok"}
+    facts |= {"licence": "CC0-1.0", "split": "train" if clip == CLIP_IDS[0] else "test", "status": "ok"}
     return dict.fromkeys(CLIPS.names) | facts | {"n_frames": 4, "duration_s": 0.16}
 
 

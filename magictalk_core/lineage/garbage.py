@@ -55,8 +55,12 @@ def collect_garbage(workspace: Workspace, days: float, delete: bool) -> list[Unn
 
 def find_garbage(workspace: Workspace, days: float) -> list[Unneeded]:
     newest = time.time() - days * _DAY_S
-    objects = _needed_objects(workspace.home)
-    found = [*_pieces(workspace), *_media(workspace, objects), *_dvc_objects(workspace.home, objects)]
+    objects: set[str] = set()
+    found = [*_pieces(workspace)]
+    if (workspace.home / ".dvc" / "config").is_file():
+        objects = _needed_objects(workspace.home)
+        found += _dvc_objects(workspace.home, objects)
+    found += _media(workspace, objects)
     found += [("temporary", path) for path in _temporary(workspace)]
     old = [(kind, path, path.stat()) for kind, path in found]
     unneeded = [Unneeded(kind, path, status.st_size) for kind, path, status in old if status.st_mtime <= newest]
@@ -116,8 +120,6 @@ def _dvc_objects(home: Path, objects: set[str]) -> Iterator[tuple[str, Path]]:
 
 def _needed_objects(home: Path) -> set[str]:
     """Hashes of the objects that `dvc.lock` or a former one in the history reaches."""
-    if not (home / ".dvc").is_dir():
-        return set()
     # Imported here: DVC takes about a second.
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
