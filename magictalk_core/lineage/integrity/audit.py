@@ -11,7 +11,7 @@ from pathlib import Path
 from magictalk_core.lineage.integrity.claims import Claim, Claims
 from magictalk_core.lineage.integrity.endings import is_cut
 from magictalk_core.lineage.integrity.findings import AuditReport, Finding, Kind
-from magictalk_core.lineage.integrity.places import Place, files_of_workspace, is_bookkeeping, is_piece
+from magictalk_core.lineage.integrity.places import is_bookkeeping, is_piece
 from magictalk_core.lineage.integrity.sources import collect_claims
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.work.isolation import default_workers
@@ -43,7 +43,7 @@ def audit(workspace: Workspace, with_raw: bool = True, progress: Progress = lamb
     for file, said in claims.by_file.items():
         if file not in unreadable:
             findings += _compared(claims, file, said, hashes)
-    findings += _nobodys(claims, files_of_workspace(workspace.home, claims.raw))
+    findings += _nobodys(claims)
     found = tuple(sorted(findings, key=lambda finding: (finding.path, finding.kind)))
     seconds = round(time.monotonic() - began, 3)
     report = AuditReport(len(hashes), read_bytes, seconds, found, tuple(claims.notes))
@@ -111,11 +111,21 @@ def _kind_of_change(claims: Claims, file: Path, claim: Claim, found: str) -> tup
     return Kind.DAMAGED, "its content is not what was recorded"
 
 
-def _nobodys(claims: Claims, places: Iterator[Place]) -> Iterator[Finding]:
+def _known_folders(claims: Claims) -> set[Path]:
+    """Folders below the workspace in which, or below which, lies a file that something is known about."""
+    known: set[Path] = set()
+    for file in (*claims.by_file, *claims.sources):
+        folder = file.parent
+        while folder not in known and folder != claims.home and folder != folder.parent:
+            known.add(folder)
+            folder = folder.parent
+    return known
+
+
+def _nobodys(claims: Claims) -> Iterator[Finding]:
     """Half-written files, and files that nothing says anything about."""
-    known = {folder for file in (*claims.by_file, *claims.sources) for folder in file.parents}
-    known -= set(claims.home.parents) | {claims.home}
-    for place in places:
+    known = _known_folders(claims)
+    for place in claims.places:
         path, shown = place.path, claims.shown(place.path)
         if place.is_temporary:
             what = "a process was killed while it wrote this: remove it when nothing runs in this workspace"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from magictalk_core.lineage.integrity.findings import Finding, Kind
+from magictalk_core.lineage.integrity.places import Place
 
 __all__ = ["Claim", "Claims"]
 
@@ -49,6 +50,8 @@ class Claims:
     """Files and folders that a damaged source would have told about."""
     raw: set[Path] = field(default_factory=set)
     """Folders of raw files."""
+    places: list[Place] = field(default_factory=list)
+    """All files of the workspace but those of other programs and raw ones."""
     _by_md5: dict[str, Path] = field(default_factory=dict)
 
     def add(self, claims: Iterable[Claim]) -> None:
@@ -63,7 +66,7 @@ class Claims:
         return self._by_md5
 
     def shown(self, path: Path) -> str:
-        return path.relative_to(self.home).as_posix() if path.is_relative_to(self.home) else path.as_posix()
+        return path.as_posix().removeprefix(f"{self.home.as_posix()}/")
 
     def damaged_source(self, source: Path, what: str, *dark: Path) -> None:
         """`source` is not whole; `dark` are the files and folders that it alone tells about."""
@@ -72,4 +75,4 @@ class Claims:
         self.in_the_dark.update(dark)
 
     def is_in_the_dark(self, file: Path) -> bool:
-        return file in self.in_the_dark or any(folder in self.in_the_dark for folder in file.parents)
+        return bool(self.in_the_dark) and not self.in_the_dark.isdisjoint((file, *file.parents))

@@ -8,7 +8,6 @@ from pathlib import Path
 from magictalk_core.errors import PermanentError
 from magictalk_core.lineage.integrity.claims import Claim, Claims
 from magictalk_core.lineage.integrity.findings import Finding, Kind
-from magictalk_core.lineage.integrity.places import files_of_workspace
 from magictalk_core.storage.sealed import is_sealed_whole
 from magictalk_core.work.provenance import Provenance, archived_path, read_record, record_path
 from magictalk_core.workspace import Workspace
@@ -21,7 +20,7 @@ _REMEDY = "`magictalk run` makes it again"
 def add_records(workspace: Workspace, claims: Claims) -> None:
     """The claims of every record beside an output; the archive of former records is checked for itself."""
     archive = workspace.home / "provenance" / "records"
-    for path in _record_files(workspace):
+    for path in _record_files(claims):
         record = _whole(path, claims)
         if record is None:
             continue
@@ -40,12 +39,12 @@ def add_records(workspace: Workspace, claims: Claims) -> None:
             claims.add([Claim(file, record.clips.md5, claims.shown(path), f"remove it, then {_REMEDY}", is_fixed=True)])
 
 
-def _record_files(workspace: Workspace) -> Iterator[Path]:
-    for place in files_of_workspace(workspace.home, set()):
-        parts = place.path.relative_to(workspace.home).parts
-        in_archive = parts[:2] == ("provenance", "records")
-        of_dataset = parts[0] == "corpora" and parts[2:3] == ("provenance",)
-        if not place.is_temporary and (in_archive or of_dataset or place.path.name.endswith(".provenance.json")):
+def _record_files(claims: Claims) -> Iterator[Path]:
+    for place in claims.places:
+        parts = claims.shown(place.path).split("/")
+        in_archive = parts[:2] == ["provenance", "records"]
+        of_dataset = parts[0] == "corpora" and parts[2:3] == ["provenance"]
+        if not place.is_temporary and (in_archive or of_dataset or parts[-1].endswith(".provenance.json")):
             yield place.path
 
 

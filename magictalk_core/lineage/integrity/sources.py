@@ -17,6 +17,7 @@ from magictalk_core.corpora.raw_files import raw_file
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.integrity.claims import Claim, Claims
+from magictalk_core.lineage.integrity.places import files_of_workspace
 from magictalk_core.lineage.integrity.records import add_records
 from magictalk_core.storage.hashes import directory_md5
 from magictalk_core.storage.parquet import read_table
@@ -35,6 +36,9 @@ DVC_FILES = Path(".dvc/cache/files/md5")
 def collect_claims(workspace: Workspace, with_raw: bool = True) -> Claims:
     """Everything that is said about the files of a workspace. `with_raw`: also about the raw files of its corpora."""
     claims = Claims(workspace.home)
+    entries = list(_entries(workspace, claims))
+    claims.raw = {folder for one in entries for folder in (one.root, workspace.local_media(one.name))}
+    claims.places = list(files_of_workspace(workspace.home, claims.raw))
     add_records(workspace, claims)
     _manifests(workspace, claims)
     _media(workspace, claims)
@@ -43,11 +47,8 @@ def collect_claims(workspace: Workspace, with_raw: bool = True) -> Claims:
     _pieces(workspace, claims)
     _headers(workspace, claims)
     _dvc_cache(workspace, claims)
-    for entry in _entries(workspace, claims):
-        local = workspace.local_media(entry.name)
-        claims.raw |= {entry.root, local}
-        if with_raw:
-            _raw_files(workspace, claims, entry, local)
+    for entry in entries if with_raw else ():
+        _raw_files(workspace, claims, entry, workspace.local_media(entry.name))
     return claims
 
 
