@@ -132,10 +132,16 @@ def _rebuilt(event: dict[str, Any]) -> Any:
         producer=event["producer"],
         run=event_v2.Run(runId=event["run"]["runId"], facets=facets(event["run"]["facets"])),
         job=event_v2.Job(event["job"]["namespace"], event["job"]["name"], facets(event["job"]["facets"])),
-        inputs=[event_v2.InputDataset(d["namespace"], d["name"], facets(d["facets"])) for d in event["inputs"]],
+        inputs=[
+            event_v2.InputDataset(namespace=d["namespace"], name=d["name"], facets=facets(d["facets"]))
+            for d in event["inputs"]
+        ],
         outputs=[
             event_v2.OutputDataset(
-                d["namespace"], d["name"], facets(d["facets"]), outputFacets=facets(d["outputFacets"])
+                namespace=d["namespace"],
+                name=d["name"],
+                facets=facets(d["facets"]),
+                outputFacets=facets(d["outputFacets"]),
             )
             for d in event["outputs"]
         ],

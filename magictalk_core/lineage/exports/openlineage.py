@@ -56,7 +56,7 @@ def _event(home: Path, record: Provenance, kind: str, at: datetime) -> dict[str,
                 | {"processingType": "BATCH", "integration": "MAGICTALK", "jobType": record.kind.upper()}
             },
         },
-        "inputs": [_dataset(home, one.name, one.part_md5 or one.md5, None) for one in record.inputs],
+        "inputs": [_dataset(home, one.name, one.md5, None) for one in record.inputs],
         "outputs": [
             {
                 **_dataset(home, record.name, record.md5, TABLES.get(_TABLE_OF_KIND.get(record.kind, ""))),
