@@ -321,12 +321,14 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
     @retried_when_transient
     def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
         from magictalk_core.lineage.exports.datasets import write_corpus_croissant
+        from magictalk_core.preparation.records import record_snapshot
         from magictalk_core.work.manifest import read_manifest
 
         timer = Timer()
         expected = read_manifest(store.workspace.manifest(corpus)).digest
         locked = dvc.commit(dvc_stage(corpus))
         write_corpus_croissant(store.workspace, corpus)
+        record_snapshot(store.workspace, corpus, locked)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),
             metadata=materialization(store.workspace.dataset(corpus), locked, timer)

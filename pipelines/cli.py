@@ -14,6 +14,7 @@ from pipelines.cli_audit import audit_app
 from pipelines.cli_corpus import corpus_app
 from pipelines.cli_export import export_app
 from pipelines.cli_files import files_app
+from pipelines.cli_lineage import lineage_app
 from pipelines.cli_weights import weights_app
 from pipelines.console import set_up_logging
 from pipelines.one_line import OneLineErrors
@@ -109,6 +110,7 @@ def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json
 
 app.add_typer(files_app)
 app.add_typer(audit_app)
+app.add_typer(lineage_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(weights_app, name="weights")
 app.add_typer(export_app, name="export")

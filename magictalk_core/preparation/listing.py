@@ -19,6 +19,15 @@ from magictalk_core.corpora.source import list_source
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.clips_table import complete_clips
 from magictalk_core.preparation.index import INDEX_VERSION, index_corpus
+from magictalk_core.preparation.records import (
+    SHARD_TABLES,
+    clip_ids_of,
+    clips_work,
+    index_parts,
+    index_work,
+    record_manifest,
+    record_source,
+)
 from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame, read_table, table_metadata, write_table
@@ -27,6 +36,7 @@ from magictalk_core.vocabulary.clips import Reason, Split, Status
 from magictalk_core.work.clip_steps import failed_clips
 from magictalk_core.work.isolation import default_workers
 from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
+from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
 __all__ = [
@@ -42,7 +52,6 @@ __all__ = [
     "write_manifest",
 ]
 
-SHARD_TABLES = ("media", "blendshapes", "speech")
 _INPUTS = "magictalk.inputs"
 
 
@@ -71,6 +80,7 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
     version = directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
     facts = {"files": len(listing), "md5": version, "labels": _labels_md5(entry)}
     write_if_changed(workspace.listing(corpus), json.dumps(facts, indent=1) + "\n")
+    record_source(workspace, corpus, version)
     return version
 
 
@@ -92,9 +102,11 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
         "labels": _labels_md5(entry),
         "max_side": preset.media.max_side_px,
     }
+    settings = {"max_side_px": preset.media.max_side_px, "quality": preset.quality.model_dump(mode="json")}
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})
+    provenance = index_work(workspace, corpus, INDEX_VERSION, settings, inputs)
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
-        return _written(path, file_md5(path))
+        return _recorded_index(provenance, file_md5(path))
     source = read_frame(SOURCE, workspace.source_table(corpus))
     cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
     rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
@@ -103,7 +115,14 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
             f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind; "
             f"`magictalk corpus check {corpus}` names what lies there and is not taken"
         )
-    return _written(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+    return _recorded_index(provenance, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+
+
+def _recorded_index(work: Work, md5: str) -> WrittenTable:
+    if not work.is_recorded(md5):
+        index = read_frame(CLIPS, work.output)
+        work.record(md5=md5, clips=index["clip_id"], digests=index_parts(index))
+    return _written(work.output, md5)
 
 
 def _written(path: Path, md5: str) -> WrittenTable:
@@ -155,14 +174,20 @@ def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> Wr
     """Finish the clip table from the index and the tables of all shards."""
     path, shards = workspace.clips_table(corpus), _shards(read_index(workspace, corpus))
     media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
-    return _written(path, complete_clips(workspace.index_table(corpus), media, quality, path, tracked, heard))
+    work = clips_work(workspace, corpus, shards, quality.model_dump(mode="json"))
+    md5 = complete_clips(workspace.index_table(corpus), media, quality, path, tracked, heard)
+    if not work.is_recorded(md5):
+        work.record(md5=md5, clips=clip_ids_of(path))
+    return _written(path, md5)
 
 
 def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
     """Hash the whole dataset directory, which holds the finished clip table and the tables of its shards."""
     shards = _shards(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
-    return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
+    manifest = build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
+    record_manifest(workspace, corpus, manifest)
+    return manifest
 
 
 def accepted_by_split(workspace: Workspace, corpora: Sequence[str]) -> dict[Split, int] | None:
