@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from magictalk_core.errors import PermanentError
 from pipelines.options import Home, workspace_of
 
 __all__ = ["export_app"]
@@ -61,10 +62,13 @@ def export_openlineage(home: Home = None, output: Output = None) -> None:
     Example: magictalk export openlineage -o events.jsonl
     """
     from magictalk_core.lineage.exports.openlineage import run_events
-    from magictalk_core.lineage.exports.upstream import current_records
+    from magictalk_core.lineage.registry import Registry
 
     workspace = workspace_of(home)
-    lines = (json.dumps(event) for event in run_events(workspace.home, current_records(workspace.home)))
+    registry = Registry.read(workspace)
+    if registry.broken:
+        raise PermanentError(f"{registry.broken[0]}; `magictalk audit` names all that is damaged")
+    lines = (json.dumps(event) for event in run_events(workspace.home, registry.current.values()))
     _write_text("".join(f"{line}\n" for line in lines), output)
 
 

@@ -58,7 +58,6 @@ def small_store(home: Path) -> Workspace:
 def _records_of_preparation(workspace: Workspace) -> None:
     """The index, the shards and the manifest with their records."""
     home, index = workspace.home, workspace.index_table(CORPUS)
-    Work(home, "source", workspace.listing(CORPUS), "1").record(beside=[workspace.source_table(CORPUS)])
     write_table(CLIPS, [_clip(clip) for clip in CLIP_IDS], index)
     Work(home, "index", index, "1").record(clips=CLIP_IDS)
     for table in ("media", "blendshapes", "speech"):

@@ -19,8 +19,8 @@ from magictalk_core.lineage.exports.datasets import corpus_croissant, write_corp
 from magictalk_core.lineage.exports.ml_bom import ml_bom
 from magictalk_core.lineage.exports.model_facts import model_facts
 from magictalk_core.lineage.exports.openlineage import run_events
-from magictalk_core.lineage.exports.upstream import current_records
 from magictalk_core.lineage.integrity.audit import audit
+from magictalk_core.lineage.registry import Registry
 from magictalk_core.report.model_card import model_card_text, write_model_cards
 from magictalk_core.storage.hashes import file_sha256
 from magictalk_core.storage.parquet import read_frame
@@ -149,7 +149,7 @@ def _rebuilt(event: dict[str, Any]) -> Any:
 
 
 def test_openlineage_takes_every_event(store: Workspace) -> None:
-    made = list(current_records(store.home))
+    made = list(Registry.read(store).current.values())
     events = list(run_events(store.home, made))
     assert len(events) == 2 * len(made) and len(made) >= 9
     for event in events:

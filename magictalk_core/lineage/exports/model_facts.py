@@ -15,6 +15,7 @@ from magictalk_core.corpora.kinds import corpus_of, kind_of
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.exports.upstream import upstream_records
+from magictalk_core.lineage.registry import Registry
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.storage.hashes import file_md5, file_sha256
 from magictalk_core.storage.parquet import read_frame
@@ -90,9 +91,10 @@ def model_facts(workspace: Workspace, family: str) -> ModelFacts:
             f"{trained.path}: no provenance record, so nothing says what it learned from: "
             f"remove {trained.path.parent / 'result.json'}, then `magictalk run --select models/{family}`"
         )
-    behind = upstream_records(workspace.home, record)
+    registry = Registry.read(workspace)
+    behind = upstream_records(registry, record)
     weights = trained.path / "model.safetensors"
-    scores = _scores(workspace, record)
+    scores = _scores(workspace, registry, record)
     return ModelFacts(
         family=family,
         description=FAMILIES[family].description,
@@ -152,12 +154,12 @@ def _third_party(behind: Sequence[Provenance]) -> tuple[ThirdParty, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
-def _scores(workspace: Workspace, record: Provenance) -> pd.DataFrame:
+def _scores(workspace: Workspace, registry: Registry, record: Provenance) -> pd.DataFrame:
     path = workspace.tables / "summary.csv"
     summary = record_of(path) if path.is_file() else None
     if summary is None:
         return pd.DataFrame()
-    behind = upstream_records(workspace.home, summary)
+    behind = upstream_records(registry, summary)
     took_part = any(one.kind == record.kind and one.md5 == record.md5 for one in behind)
     return pd.read_csv(path) if took_part else pd.DataFrame()
 
