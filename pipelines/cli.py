@@ -10,7 +10,9 @@ import typer
 
 from magictalk_core import __version__
 from magictalk_core.workspace import Workspace
+from pipelines.cli_audit import audit_app
 from pipelines.cli_corpus import corpus_app
+from pipelines.cli_export import export_app
 from pipelines.cli_files import files_app
 from pipelines.cli_lineage import lineage_app
 from pipelines.cli_mlflow import mlflow_app
@@ -102,6 +104,7 @@ def _run_pipeline(workspace: Workspace, preset: str | None, select: str | None, 
 
 app.command()(ui)
 app.add_typer(files_app)
+app.add_typer(audit_app)
 app.add_typer(lineage_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(mlflow_app, name="mlflow")
@@ -109,6 +112,7 @@ app.add_typer(release_app, name="release")
 app.add_typer(preset_app, name="preset")
 app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(weights_app, name="weights")
+app.add_typer(export_app, name="export")
 
 
 def main() -> None:

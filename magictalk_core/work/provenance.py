@@ -33,6 +33,7 @@ from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import CLIP_IDS
+from magictalk_core.storage.sealed import sealed
 from magictalk_core.work.circumstances import CodeUsed, PresetUsed, code_used, current_dagster_run, preset_used
 
 __all__ = [
@@ -71,11 +72,12 @@ class Input(StrictModel):
 
 
 class ClipSet(StrictModel):
-    """The clips behind an output: md5 over their sorted ids, how many, and the Parquet of the ids."""
+    """The clips behind an output: md5 over their sorted ids, how many, and the Parquet of the ids with its md5."""
 
     digest: str
     count: int
     file: str
+    md5: str
 
 
 class Weights(StrictModel):
@@ -107,6 +109,7 @@ class Provenance(StrictModel):
     dagster_run: str | None = None
     made: datetime
     seconds: float
+    seal: str | None = Field(None, exclude=True, description="md5 of all that stands before it (`storage/sealed.py`)")
 
     @property
     def version(self) -> str:
@@ -197,9 +200,8 @@ def _name(home: Path | None, path: Path) -> str:
 def _write_clips(home: Path, clip_ids: Sequence[str]) -> ClipSet:
     digest = clips_digest(clip_ids)
     path = home / "provenance" / "clips" / f"{digest}.parquet"
-    if not path.is_file():
-        write_table(CLIP_IDS, [{"clip_id": clip} for clip in clip_ids], path)
-    return ClipSet(digest=digest, count=len(clip_ids), file=_name(home, path))
+    md5 = file_md5(path) if path.is_file() else write_table(CLIP_IDS, [{"clip_id": clip} for clip in clip_ids], path)
+    return ClipSet(digest=digest, count=len(clip_ids), file=_name(home, path), md5=md5)
 
 
 @dataclass(frozen=True)
@@ -299,7 +301,7 @@ class Work:
         found = self._found()
         if found is not None and self._is_same(found, md5):
             made = made.model_copy(update={name: getattr(found, name) for name in _HOW_IT_WAS_MADE})
-        text = made.model_dump_json(indent=1, exclude_none=True)
+        text = sealed(made.model_dump_json(indent=1, exclude_none=True))
         # Where there is no workspace none is begun for a single file.
         if self.home is not None and self.home.is_dir():
             write_if_changed(archived_path(self.home, made.md5, made.kind), text)
