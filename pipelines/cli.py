@@ -13,6 +13,7 @@ from magictalk_core.workspace import Workspace
 from pipelines.cli_corpus import corpus_app
 from pipelines.cli_files import files_app
 from pipelines.cli_weights import weights_app
+from pipelines.cli_withdraw import withdraw_app
 from pipelines.console import set_up_logging
 from pipelines.one_line import OneLineErrors
 from pipelines.options import Home, Json, PresetOption, workspace_of, workspace_to_write
@@ -108,6 +109,7 @@ def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json
 app.add_typer(files_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(weights_app, name="weights")
+app.add_typer(withdraw_app, name="withdraw")
 
 
 def main() -> None:

@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 
 from magictalk_core.config import DataSettings, MediaConfig
 from magictalk_core.corpora.raw_files import raw_file
+from magictalk_core.corpora.withdrawals import Withdrawals, read_withdrawals
 from magictalk_core.errors import MachineError, PermanentError
 from magictalk_core.preparation.gates import decide
 from magictalk_core.preparation.preload import PRELOAD
 from magictalk_core.preparation.speech_batches import make_pieces_in_batches, make_speech_piece, speech_memory_gb
+from magictalk_core.preparation.withdrawn import media_tombstone, near_withdrawn, withdrawal_of
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import digest_of
 from magictalk_core.storage.machine import GO_ON
@@ -180,18 +182,24 @@ def media_shard(
     path = workspace.shard_table(corpus, "media", shard)
     inputs = inputs_digest(tasks)
 
+    withdrawals = read_withdrawals(workspace)
+
     def is_valid(piece: Path) -> bool:
         if not piece.is_file():
             return False
         row = json.loads(piece.read_text(encoding="utf-8"))
+        if row["reason"] == Reason.WITHDRAWN:
+            return withdrawal_of(row) in withdrawals.active
         return all(row[name] is None or (out_dir / row[name]).is_file() for name in ("video_path", "audio_path"))
 
     limits = StepLimits(workers or default_workers(), config.timeout_s, config.max_memory_gb, PRELOAD)
     cache = workspace.cache("media")
     outcome = run_clip_tasks(f"{corpus}/media {shard}", tasks, make_media_piece, cache, ".json", limits, is_valid)
     _refuse_broken_machine(f"{corpus}/media", shard, outcome, len(tasks))
+    rows = _known_again(outcome.pieces, out_dir, withdrawals, preset.quality.max_duplicate_distance)
+    gone = {row["clip_id"]: row["detail"] for row in rows if row["reason"] == Reason.WITHDRAWN}
+    inputs = digest_of({"tasks": inputs, "withdrawn": gone}) if gone else inputs
     md5 = unchanged_shard(path, inputs) if not outcome.crashes else None
-    rows = [json.loads(p.read_text(encoding="utf-8")) for p in outcome.pieces.values()]
     for row in rows:
         for name in ("video_path", "audio_path"):
             row[name] = None if row[name] is None else f"media/{shard}/{row[name]}"
@@ -203,6 +211,22 @@ def media_shard(
         _prune_media(out_dir, rows)
     rejected = sum(row["status"] != Status.OK or decide(row, preset.quality) is not None for row in rows)
     return ShardResult(path, md5, len(tasks), len(rows), outcome.computed, rejected)
+
+
+def _known_again(
+    pieces: Mapping[str, Path], out_dir: Path, withdrawals: Withdrawals, limit: float
+) -> list[dict[str, Any]]:
+    """The MEDIA rows of the pieces. A withdrawn recording that came back under another name is known by its signature
+    once it is decoded: its files go, and its piece says so from then on."""
+    rows = {clip: json.loads(piece.read_text(encoding="utf-8")) for clip, piece in pieces.items()}
+    for clip, number in near_withdrawn(list(rows.values()), withdrawals, limit).items():
+        row = media_tombstone(clip, number)
+        write_text(pieces[clip], json.dumps(row, sort_keys=True))
+        for name in ("video_path", "audio_path"):
+            if rows[clip][name] is not None:
+                (out_dir / rows[clip][name]).unlink(missing_ok=True)
+        rows[clip] = row
+    return list(rows.values())
 
 
 def _prune_media(out_dir: Path, rows: Sequence[Mapping[str, Any]]) -> None:
