@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import getpass
+import json
 import shutil
 import subprocess
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from magictalk_core.errors import UserError
+from magictalk_core.workspace import Workspace
 from pipelines.console import show_facts, show_rows
 from pipelines.options import Home, Json, workspace_of, workspace_to_write
 
@@ -34,40 +37,70 @@ def withdraw(
     source: Annotated[Names | None, typer.Option("--source", help="source recording, e.g. hdtf/RD_Radio11")] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="why, in words; it is recorded")] = None,
     by: By = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be withdrawn, and write nothing")] = False,
+    purge: Annotated[
+        bool,
+        typer.Option("--purge", help="remove media, rows, cache pieces and DVC objects for good; no undo after it"),
+    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="with --purge: delete the user's own raw files as well")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="search for everything that is withdrawn; exit code 1 where it is in use")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would happen, and write nothing")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Take clips, speakers or sources back, with all their copies: nothing made afterwards contains them.
 
-    Example: magictalk withdraw --speaker mead/M003 --reason "letter of 3 March"
+    Example: magictalk withdraw --speaker mead/M003 --reason "letter of 3 March" --purge
     """
     if context.invoked_subcommand is not None:
         return
-    from magictalk_core.lineage.withdraw import find_withdrawn, record_withdrawal
-    from magictalk_core.storage.locks import held_or_refused
-
-    start = time.monotonic()
     named = {kind: names for kind, names in (("clip", clip), ("speaker", speaker), ("source", source)) if names}
+    if verify:
+        _verify(workspace_of(home), as_json)
+        return
     if len(named) != 1:
         raise UserError("expected one of --clip, --speaker and --source: see `magictalk withdraw --help`")
     if not reason and not dry_run:
         raise UserError("--reason: expected why, in words: it is signed into the record")
+    if raw and not purge:
+        raise UserError("--raw goes with --purge: without it nothing is deleted")
+    from magictalk_core.lineage.withdrawing import Asked, withdraw_clips
+    from magictalk_core.storage.locks import held_or_refused
+
     kind, names = next(iter(named.items()))
     workspace = workspace_of(home) if dry_run else workspace_to_write(home)
+    asked = Asked(kind, tuple(names), str(reason), by or _user(), purge, raw, dry_run)  # type: ignore[arg-type]
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
-        found = find_withdrawn(workspace, kind, names)  # type: ignore[arg-type]
-        numbers = found.already
-        if not numbers and not dry_run:
-            numbers = (record_withdrawal(workspace, found, by or _user(), str(reason)).number,)
-    facts: dict[str, Any] = {
-        "withdrawal": ", ".join(map(str, numbers)) or None,
-        "names": found.names,
-        "clips": len(found.clips),
-        "copies": [f"{one.clip_id} ({one.via})" for one in found.clips if one.via != "named"],
-        "seconds": round(time.monotonic() - start, 2),
-    }
-    show_facts(facts, as_json)
+        outcome = withdraw_clips(workspace, asked)
+    if as_json:
+        typer.echo(json.dumps(asdict(outcome), indent=1, default=str))
+        return
+    show_facts(outcome.facts(), as_json=False)
+    if outcome.affected:
+        typer.echo()
+        show_rows([asdict(one) for one in outcome.affected], ["kind", "name", "how", "clips", "why"], as_json=False)
+
+
+def _verify(workspace: Workspace, as_json: bool) -> None:
+    from magictalk_core.lineage.absence import verify_absence
+    from magictalk_core.lineage.withdraw import duplicate_limit
+
+    start = time.monotonic()
+    absence = verify_absence(workspace, duplicate_limit(workspace))
+    if as_json:
+        values = asdict(absence) | {"is_proven": absence.is_proven}
+        typer.echo(json.dumps(values, indent=1, default=str))
+    else:
+        rows = [asdict(trace) for trace in absence.traces]
+        if rows:
+            show_rows(rows, ["kind", "name", "how", "awaits_purge", "detail"], as_json=False)
+            typer.echo()
+        facts: dict[str, Any] = {"proven": "yes" if absence.is_proven else "NO: what is withdrawn is in use"}
+        facts |= {f"searched {what}": n for what, n in absence.searched.items()}
+        facts |= {"raw files left": [str(one.path) for one in absence.raw]}
+        show_facts({**facts, "seconds": round(time.monotonic() - start, 2)}, as_json=False)
+    raise typer.Exit(0 if absence.is_proven else 1)
 
 
 @withdraw_app.command("list")
@@ -102,10 +135,12 @@ def withdraw_undo(
     """
     from magictalk_core.lineage.withdraw import undo_withdrawal
     from magictalk_core.storage.locks import held_or_refused
+    from magictalk_core.work.withdrawn_marks import unmark_outputs
 
     workspace = workspace_to_write(home)
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
         line = undo_withdrawal(workspace, number, by or _user(), reason)
+        unmark_outputs(workspace.home, number)
     typer.echo(f"withdrawal {number} is undone by {line.by}; next: magictalk run")
 
 

@@ -22,7 +22,7 @@ from magictalk_core.lineage.content import ClipFinder
 from magictalk_core.work.provenance import Provenance, read_record
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Affected", "affected_outputs", "files_of_home", "kind_of_output"]
+__all__ = ["Affected", "affected_outputs", "files_of_home", "holds_clips", "kind_of_output"]
 
 BOOKS = frozenset({"dagster", "mlflow", "logs", "provenance", ".dvc", ".git", "cache", "withdrawn"})
 """Folders of a workspace that hold no output: books about the work, copies, and the cache, which is searched apart."""
@@ -95,17 +95,17 @@ def kind_of_output(workspace: Workspace, path: Path) -> tuple[str, Path]:
     return "table" if kind == "video" and path.suffix != ".mp4" else kind, path
 
 
-def _is_media(workspace: Workspace, path: Path) -> bool:
+def holds_clips(workspace: Workspace, path: Path, finder: ClipFinder) -> frozenset[str]:
+    """The clips that an output names. Media of a corpus name nobody: they are known by their hash."""
     parts = path.relative_to(workspace.home).parts
-    return parts[0] == "corpora" and len(parts) > 3 and parts[2] in ("media", "local")
+    is_media = parts[0] == "corpora" and len(parts) > 3 and parts[2] in ("media", "local")
+    return frozenset() if is_media else finder.in_file(path)
 
 
 def _holding(workspace: Workspace, finder: ClipFinder) -> list[Affected]:
     found: dict[tuple[str, Path], set[str]] = {}
     for path in files_of_home(workspace):
-        # Our media name nobody; they are known by their hash.
-        ids = frozenset[str]() if _is_media(workspace, path) else finder.in_file(path)
-        if ids:
+        if ids := holds_clips(workspace, path, finder):
             found.setdefault(kind_of_output(workspace, path), set()).update(ids)
     return [
         Affected(kind, path.relative_to(workspace.home).as_posix(), "holds", len(ids), "names them")

@@ -26,7 +26,7 @@ Kind = Literal["clip", "speaker", "source"]
 
 _COLUMNS = (
     "clip_id", "corpus", "shard", "speaker", "source", "raw_path", "raw_audio_path", "raw_md5", "raw_audio_md5",
-    "start_s", "end_s", "box_x", "box_y", "box_width", "box_height", "signature", "duration_s", "status",
+    "start_s", "end_s", "box_x", "box_y", "box_width", "box_height", "signature", "duration_s", "status", "split",
 )  # fmt: skip
 _EMPTY = hashlib.md5(b"").hexdigest()
 """Of a file without a byte: all of them are alike, and nobody's copy."""

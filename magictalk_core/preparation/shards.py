@@ -43,7 +43,7 @@ from magictalk_core.work.clip_steps import (
 from magictalk_core.work.isolation import default_workers
 from magictalk_core.workspace import Workspace
 
-__all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_shard", "speech_shard"]
+__all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_shard", "media_stem", "speech_shard"]
 
 MAX_FAILED_SHARE = 0.5
 _FEW_FAILED = 2
@@ -69,7 +69,7 @@ class ShardResult:
     rejected: int
 
 
-def _file_stem(clip_id: str) -> str:
+def media_stem(clip_id: str) -> str:
     """`<source>-<clip>` of a clip id; the corpus and the shard are folders already."""
     return "-".join(clip_id.split("/")[1:])
 
@@ -119,7 +119,7 @@ def make_media_piece(
         row["start_s"],
         row["end_s"],
         Path(out_dir),
-        f"{_file_stem(row['clip_id'])}.{key[:8]}",
+        f"{media_stem(row['clip_id'])}.{key[:8]}",
         MediaConfig.model_validate(config),
         load_face_detector,
         window,

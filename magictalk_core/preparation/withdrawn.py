@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "near_withdrawn",
     "tombstone",
     "withdrawal_of",
+    "withdrawn_among",
     "withdrawn_places",
 ]
 
@@ -88,7 +89,7 @@ def _words(texts: Sequence[str]) -> NDArray[np.uint64]:
 
 def near_withdrawn(rows: Sequence[Mapping[Any, Any]], withdrawals: Withdrawals, limit: float) -> dict[str, int]:
     """Clip id -> withdrawal, of the rows (with `signature` and `duration_s`) that show a withdrawn recording."""
-    signed = [row for row in rows if row["signature"]]
+    signed = [row for row in rows if row.get("signature")]
     known = [(number, clip) for number, clip in withdrawals.clips() if clip.signature and clip.duration_s is not None]
     if not signed or not known:
         return {}
@@ -119,3 +120,26 @@ def withdrawn_places(clips: pd.DataFrame, withdrawals: Withdrawals) -> dict[Any,
     rows = asked.where(asked.notna(), None).to_dict("records")
     numbers = ((place, withdrawals.number(row)) for place, row in zip(asked.index, rows, strict=True))
     return {place: number for place, number in numbers if number is not None}
+
+
+def withdrawn_among(workspace: Workspace, clip_ids: Iterable[str], limit: float) -> list[str]:
+    """What is withdrawn among the clips of an output, in words: by name, by file, by signature; empty in a sound one.
+
+    The rows are those of the finished clip tables: a clip that they know nothing of counts by its name alone.
+    """
+    withdrawals, packed = read_withdrawals(workspace), set(clip_ids)
+    if not withdrawals.active:
+        return []
+    problems = {clip: f"{clip}: {_SAID.format(withdrawals.ids[clip])}" for clip in packed & withdrawals.ids.keys()}
+    for corpus in sorted({clip.split("/")[0] for clip in packed}):
+        clips = read_frame(CLIPS, workspace.clips_table(corpus))
+        clips = clips[clips["clip_id"].isin(packed)].astype(object)
+        rows = clips.where(clips.notna(), None).to_dict("records")
+        near = near_withdrawn(rows, withdrawals, limit)
+        for row in rows:
+            number = withdrawals.number({str(name): value for name, value in row.items()})
+            how = "by name or file" if number is not None else "the same recording"
+            number = number or near.get(row["clip_id"])
+            if number is not None:
+                problems.setdefault(row["clip_id"], f"{row['clip_id']}: {_SAID.format(number)}, {how}")
+    return [problems[clip] for clip in sorted(problems)]
