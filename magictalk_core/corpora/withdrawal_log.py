@@ -91,6 +91,7 @@ def append_line(workspace: Workspace, by: str, reason: str, **values: Any) -> Lo
         path = workspace.withdrawals
         old = path.read_text(encoding="utf-8") if lines else ""
         previous = _sha256(old.splitlines()[-1]) if lines else _FIRST
+        _write_head(workspace, len(lines), previous)  # a second kill must not leave it two lines behind
         now = datetime.now(UTC).isoformat(timespec="seconds")
         line = LogLine(number=len(lines) + 1, time=now, by=by, reason=reason, previous=previous, **values)
         text = line.model_dump_json(exclude_defaults=True)

@@ -73,6 +73,17 @@ class Withdrawals:
         by_object = dict(sorted(objects.items()))
         return cls(active, frozenset(begun), frozenset(purged), by_object, undone)
 
+    def why_gone(self, md5: str) -> str | None:
+        """Why an object is in no cache and no remote any more, in words; None where no purge took it."""
+        if md5 not in self.objects:
+            return None
+        name, number = self.objects[md5]
+        line = self.active[number]
+        return (
+            f"{name} was removed for good by withdrawal {number} of {line.kind} {', '.join(line.names)} "
+            f"({line.time[:10]}, signed by {line.by}): what it held cannot be restored"
+        )
+
     def clips(self) -> Iterator[tuple[int, WithdrawnClip]]:
         """Every clip of a withdrawal in force, with the number of the withdrawal."""
         for number, line in self.active.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,9 +56,6 @@ class Outcome:
         """One line each, for people."""
         copies = [f"{clip.clip_id} ({clip.via})" for clip in self.clips if clip.via != "named"]
         state = "dry run: nothing is written" if self.dry_run else "recorded" if self.is_new else "was in force already"
-        kept = [
-            f"{one.path} (holds {len(one.others)} other clips)" if one.others else str(one.path) for one in self.raw
-        ]
         return {
             "withdrawal": f"{', '.join(map(str, self.numbers))}: {state}" if self.numbers else state,
             "names": self.names,
@@ -65,11 +63,18 @@ class Outcome:
             "of them copies": copies,
             "affected": _summary(self.affected),
             "removed": [f"{n} {what}" for what, n in self.removed.items() if n],
-            "raw files left": kept,
+            "raw files left": _where(self.raw),
             "warning": self.warning,
             "next": None if self.dry_run else "magictalk run, then magictalk withdraw --verify",
             "seconds": self.seconds,
         }
+
+
+def _where(raw: tuple[RawLeft, ...]) -> list[str]:
+    """The folders of raw files, with how many are in each, and those that hold clips of others by name."""
+    folders = Counter(one.path.parent for one in raw)
+    shared = [f"{one.path} holds {len(one.others)} clips that nobody withdrew" for one in raw if one.others]
+    return [f"{n} in {folder}" for folder, n in sorted(folders.items())] + shared
 
 
 def _summary(affected: tuple[Affected, ...]) -> list[str]:
