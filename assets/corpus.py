@@ -24,11 +24,6 @@ def shard_partitions(corpus: str) -> dg.DynamicPartitionsDefinition:
     return dg.DynamicPartitionsDefinition(name=f"{corpus}_shards")
 
 
-def dvc_stage(corpus: str) -> str:
-    """The stage of `dvc.yaml` that owns the dataset directory of `corpus`."""
-    return f"dataset@{corpus}"
-
-
 def build_corpus_assets(corpus: str) -> list[Any]:
     """All assets of the registered corpus `corpus`."""
     return [
@@ -312,11 +307,11 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         deps=[_key(corpus, "manifest")],
         group_name=GROUP,
         owners=OWNERS,
-        kinds={"dvc"},
+        kinds={"dvc", "git"},
         pool="dvc",
-        code_version="1",
+        code_version="2",
         check_specs=[dg.AssetCheckSpec("equals_manifest", asset=_key(corpus, "snapshot"), blocking=True)],
-        description="The dataset directory recorded in `dvc.lock`; must be the manifest's digest.",
+        description="The dataset in DVC's cache, its digest in `dvc.lock`, committed to Git; must be the manifest's.",
     )
     @retried_when_transient
     def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
@@ -324,11 +319,12 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
 
         timer = Timer()
         expected = read_manifest(store.workspace.manifest(corpus)).digest
-        locked = dvc.commit(dvc_stage(corpus))
+        locked = dvc.keep(corpus)
+        commit = dvc.commit(f"snapshot {corpus}: {locked}") if locked == expected else None
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),
             metadata=materialization(store.workspace.dataset(corpus), locked, timer)
-            | {"dvc.path": f"{dvc.root}/dvc.lock"},
+            | {"dvc.path": f"{dvc.root}/dvc.lock", "snapshot": commit or "as before"},
             check_results=[
                 dg.AssetCheckResult(
                     passed=locked == expected,
