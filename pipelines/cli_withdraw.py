@@ -113,7 +113,7 @@ def withdraw_list(home: Home = None, as_json: Json = False) -> None:
 
     withdrawals = read_withdrawals(workspace_of(home))
     rows = []
-    for number, line in sorted((withdrawals.active | withdrawals.undone).items()):
+    for number, line in sorted({**withdrawals.active, **withdrawals.undone}.items()):
         state = "undone" if number in withdrawals.undone else "in force"
         if number in withdrawals.purging:
             state = "purged" if number in withdrawals.purged else "purge interrupted"

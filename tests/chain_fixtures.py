@@ -79,8 +79,9 @@ def run_graph(workspace: Workspace, values: Mapping[str, Any], selection: str | 
 # --- what a run wrote ------------------------------------------------------------------------------------------------
 
 BOOKKEEPING = (
-    "dagster/*", ".dvc/tmp/*", ".dvc/cache/*", ".git/*", "dvc.lock", ".run.lock", "models/*/.lock", "models/*/current.json",
-    "models/*/preset.yaml", "preset.yaml", "params.yaml", "provenance/*", "*.provenance.json", "corpora/*/provenance/*",
+    "dagster/*", ".dvc/tmp/*", ".dvc/cache/*", ".git/*", "dvc.lock", ".run.lock", "models/*/.lock",
+    "models/*/current.json", "models/*/preset.yaml",
+    "preset.yaml", "params.yaml", "provenance/*", "*.provenance.json", "corpora/*/provenance/*",
 )  # fmt: skip
 """Who did what when, what was asked for last, and copies. Any run may write these; no result is among them."""
 

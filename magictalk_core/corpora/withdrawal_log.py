@@ -127,7 +127,7 @@ def _check_head(workspace: Workspace, texts: Sequence[str]) -> None:
     """The head is written after the line: a kill between the two leaves it one line behind, and no other state."""
     path = workspace.withdrawals
     head = path.with_name(_head_name(path))
-    known = {"lines": 0, "sha256": _FIRST}
+    known: dict[str, Any] = {"lines": 0, "sha256": _FIRST}
     if head.is_file():
         known = json.loads(head.read_text(encoding="utf-8"))
     count = int(known["lines"])

@@ -15,7 +15,6 @@ from magictalk_core.corpora.withdrawals import Withdrawals, read_withdrawals
 from magictalk_core.lineage.affected import files_of_home, holds_clips, kind_of_output
 from magictalk_core.lineage.content import ClipFinder
 from magictalk_core.lineage.dvc_objects import DvcObjects
-from magictalk_core.lineage.purge import dvc_roots
 from magictalk_core.lineage.purge_store import cache_pieces, media_files
 from magictalk_core.lineage.raw_left import RawLeft, raw_left
 from magictalk_core.preparation.withdrawn import near_withdrawn
@@ -154,11 +153,9 @@ class _Search:
     def objects(self) -> Iterator[Trace]:
         """Objects in DVC's cache and remotes."""
         hashes = frozenset(md5 for clip in self.clips.values() for md5 in clip.media_md5)
-        for root in dvc_roots(self.workspace):
-            objects = DvcObjects(root)
-            with objects.stores() as stores:
-                for store in stores:
-                    md5s = store.md5s()
-                    self.searched["objects"] = self.searched.get("objects", 0) + len(md5s)
-                    for md5, name in objects.holding(store, self.finder, hashes).items():
-                        yield Trace("snapshot", f"DVC {store.name} {md5}", "name", not self.purged, name)
+        objects = DvcObjects(self.workspace.home)
+        with objects.stores() as stores:
+            for store in stores:
+                self.searched["objects"] = self.searched.get("objects", 0) + len(store.md5s())
+                for md5, name in objects.holding(store, self.finder, hashes).items():
+                    yield Trace("snapshot", f"DVC {store.name} {md5}", "name", not self.purged, name)

@@ -31,7 +31,7 @@ from magictalk_core.work.provenance import record_path
 from magictalk_core.work.withdrawn_marks import mark_path
 from magictalk_core.workspace import Workspace
 
-__all__ = ["PurgePlan", "dvc_roots", "plan_purge", "purge"]
+__all__ = ["PurgePlan", "plan_purge", "purge"]
 
 _CORPUS, _BANK = "corpus table", "style bank"
 
@@ -109,11 +109,10 @@ def purge(workspace: Workspace, plan: PurgePlan, by: str, reason: str, with_raw:
     for path in (*plan.media, *plan.pieces):
         path.unlink(missing_ok=True)
     removed = plan.counts() | {"raw files": _remove_raw(workspace, plan.raw, with_raw)}
-    for root in dvc_roots(workspace):
-        with DvcObjects(root).stores() as stores:
-            for store in stores:
-                for md5 in plan.objects.get(store.name, ()):
-                    store.remove(md5)
+    with DvcObjects(workspace.home).stores() as stores:
+        for store in stores:
+            for md5 in plan.objects.get(store.name, ()):
+                store.remove(md5)
     return append_line(workspace, by, reason, action="purged", of=plan.numbers, removed=removed)
 
 
@@ -157,12 +156,6 @@ def _samples(workspace: Workspace, affected: Sequence[Affected]) -> Iterator[Pat
                 yield folder
 
 
-def dvc_roots(workspace: Workspace) -> list[Path]:
-    """The workspace's own repository, and that of the checkout where one holds it."""
-    other = os.environ.get("MAGICTALK_DVC_ROOT")
-    return [workspace.home, *([Path(other)] if other and Path(other) != workspace.home else [])]
-
-
 def _objects(
     workspace: Workspace, numbers: Sequence[int], finder: ClipFinder, hashes: frozenset[str]
 ) -> dict[str, dict[str, str]]:
@@ -175,11 +168,9 @@ def _objects(
         for md5, name in line.objects.items()
     }
     found: dict[str, dict[str, str]] = {}
-    for root in dvc_roots(workspace):
-        objects = DvcObjects(root)
-        with objects.stores() as stores:
-            for store in stores:
-                there = objects.holding(store, finder, hashes)
-                there |= {md5: earlier[md5] for md5 in set(store.md5s()) & earlier.keys()}
-                found[store.name] = there
+    objects = DvcObjects(workspace.home)
+    with objects.stores() as stores:
+        for store in stores:
+            there = objects.holding(store, finder, hashes)
+            found[store.name] = there | {md5: earlier[md5] for md5 in set(store.md5s()) & earlier.keys()}
     return found

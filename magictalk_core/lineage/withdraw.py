@@ -209,5 +209,5 @@ def _media_of(workspace: Workspace, clips: Sequence[WithdrawnClip]) -> dict[str,
 
 def duplicate_limit(workspace: Workspace) -> float:
     """How far the signatures of copies may differ: as the workspace's preset says."""
-    preset = load_preset(str(workspace.preset) if workspace.preset.is_file() else "sample")
+    preset = load_preset(workspace.preset if workspace.preset.is_file() else "sample")
     return preset.quality.max_duplicate_distance

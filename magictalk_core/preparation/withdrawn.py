@@ -118,7 +118,10 @@ def withdrawn_places(clips: pd.DataFrame, withdrawals: Withdrawals) -> dict[Any,
     """Index label -> withdrawal, of the CLIPS rows that are withdrawn by name or by the content of their file."""
     asked = clips.loc[withdrawals.concerned(clips), list(_ASKED)].astype(object)
     rows = asked.where(asked.notna(), None).to_dict("records")
-    numbers = ((place, withdrawals.number(row)) for place, row in zip(asked.index, rows, strict=True))
+    numbers = (
+        (place, withdrawals.number({str(k): v for k, v in row.items()}))
+        for place, row in zip(asked.index, rows, strict=True)
+    )
     return {place: number for place, number in numbers if number is not None}
 
 

@@ -7,14 +7,18 @@ it was trained on.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.work.provenance import output_md5, record_of
 
-__all__ = ["Mark", "mark_output", "mark_path", "marked_outputs", "read_mark", "unmark_outputs"]
+__all__ = ["Mark", "mark_output", "mark_path", "marked_outputs", "read_mark", "unmark_outputs", "warn_of_mark"]
+
+logger = logging.getLogger("magictalk.lineage")
 
 _SUFFIX = ".withdrawn.json"
 
@@ -50,6 +54,20 @@ def mark_output(output: Path, number: int, how: str, why: str, changes: bool = T
     md5 = _known_md5(output) if changes else None
     mark = Mark(tuple(sorted(numbers)), before.how if before else how, before.why if before else why, md5)
     write_text(mark_path(output), json.dumps(asdict(mark), indent=1))
+
+
+@cache
+def warn_of_mark(output: Path) -> None:
+    """Say once that an output in use was made with withdrawn clips."""
+    mark = read_mark(output)
+    if mark is not None:
+        numbers = " and ".join(map(str, mark.withdrawals))
+        logger.warning(
+            "%s: made with clips that were withdrawn since (withdrawal %s, %s): `magictalk run` makes it again without",
+            output,
+            numbers,
+            mark.why,
+        )
 
 
 def marked_outputs(home: Path) -> list[Path]:
