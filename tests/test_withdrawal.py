@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -151,6 +152,13 @@ def test_an_undone_withdrawal_leaves_everything_as_it_was(home: Workspace) -> No
 # --- purging -------------------------------------------------------------------------------------------------------
 
 
+MOVING = ("jawOpen", "mouthSmileLeft", "browInnerUp")
+
+
+def _rows(table: pd.DataFrame) -> list[bytes]:
+    return [row.tobytes() for row in table[list(MOVING)].to_numpy(np.float32)]
+
+
 def search(workspace: Workspace, names: set[str], files: set[str], frames: set[bytes]) -> list[str]:
     """What is left of clips in the workspace and the remote, by other means than the code under test: file hashes, rows
     of motion as bytes in any array or table, ids in decoded tables."""
@@ -165,12 +173,12 @@ def search(workspace: Workspace, names: set[str], files: set[str], frames: set[b
         if any(row in data for row in frames):
             found.append(f"{inside}: motion of theirs")
         if data[:4] == b"PAR1":
-            import pandas as pd
-
             table = pd.read_parquet(path)
             table = table[table["status"] != "withdrawn"] if "status" in table else table
             if "clip_id" in table and set(table["clip_id"]) & names:
                 found.append(f"{inside}: rows of theirs")
+            if set(MOVING) <= set(table.columns) and any(row in frames for row in _rows(table)):
+                found.append(f"{inside}: motion of theirs")
         elif not path.name.endswith(".withdrawn.json") and any(name.encode() in data for name in names):
             found.append(f"{inside}: names them")
     return found
@@ -184,13 +192,14 @@ def their_traces(workspace: Workspace) -> tuple[set[str], set[str], set[bytes]]:
         stem = "-".join(clip.split("/")[1:])
         files |= {file_md5(path) for path in workspace.corpus(corpus).rglob(f"media/*/{stem}.*")}
     states = np.load(workspace.training_set / "states.npy", mmap_mode="r")
-    import pandas as pd
-
     index = pd.read_parquet(workspace.training_set / "index.parquet")
     for row in index[index["clip_id"].isin(WITHDRAWN)].itertuples():
         picks = np.linspace(row.start, row.start + row.length - 1, 16).round().astype(int)
         frames |= {states[pick].tobytes() for pick in picks}
     assert len(files) == 12 and len(frames) == 64
+    tables = [workspace.shard_table("toy", "blendshapes", "m1"), workspace.shard_table("echo", "blendshapes", "b0")]
+    for table in map(pd.read_parquet, tables):
+        frames |= set(_rows(table[table["clip_id"].isin(WITHDRAWN)]))
     return set(WITHDRAWN), files, frames
 
 
@@ -202,6 +211,7 @@ def test_after_a_purge_nothing_of_theirs_is_anywhere(home: Workspace) -> None:
     assert search(home, *traces) == []
     assert outcome.removed["pieces"] == 18 and outcome.removed["media"] == 12 and outcome.removed["banks"] == 1
     assert outcome.removed["objects in the cache"] == outcome.removed["objects in the remote store"] >= 8
+    assert not list(home.home.glob("generated/*")) + list(home.home.glob("videos/*")) + list(home.tables.glob("*"))
     absence = verify_absence(home, LIMIT)
     assert absence.is_proven and absence.traces == ()
     # Others' rows, pieces and files are what they were.

@@ -232,9 +232,9 @@ class _Snapshots:
 
 def _made_by(workspace: Workspace, models: set[str]) -> Iterator[Affected]:
     """What the models in use made, where one of them is affected; their records say it exactly, where there are any."""
-    used = {
-        f"models/{path.parent.name}/{_json(path)['run']}" for path in workspace.home.glob("models/*/current.json")
-    } & models
+    pointers = {path.parent.name: _json(path) for path in workspace.home.glob("models/*/current.json")}
+    # The newest run, and the champion where there is one: both are used.
+    used = {f"models/{family}/{run}" for family, names in pointers.items() for run in names.values()} & models
     if not used:
         return
     for path in files_of_home(workspace):

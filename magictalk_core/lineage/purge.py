@@ -27,6 +27,7 @@ from magictalk_core.lineage.purge_store import (
     strip_style_bank,
 )
 from magictalk_core.lineage.raw_left import RawLeft, raw_left
+from magictalk_core.storage.hashes import file_md5
 from magictalk_core.work.provenance import record_path
 from magictalk_core.work.withdrawn_marks import mark_path
 from magictalk_core.workspace import Workspace
@@ -34,6 +35,9 @@ from magictalk_core.workspace import Workspace
 __all__ = ["PurgePlan", "plan_purge", "purge"]
 
 _CORPUS, _BANK = "corpus table", "style bank"
+_MADE = frozenset({"table", "video", "report"})
+"""Made from what held the clips, they may hold rows of theirs under another name: the nearest-speech baseline copies
+motion of training clips frame by frame. A trained model holds weights alone, once its style bank is stripped."""
 
 MADE_AS_A_WHOLE = {
     "arkit_dataset": 1, "training_set": 1, "generated": 2, "refined": 2, "lip_ablation": 2, "scores": 2,
@@ -45,8 +49,8 @@ MADE_AS_A_WHOLE = {
 @dataclass(frozen=True)
 class PurgePlan:
     """What a purge takes away. `tables` and `banks` are written anew without the clips, `outputs` are files and folders
-    that hold them among others and are made again by the next run; `objects` lie in DVC's cache and remotes, by store
-    and md5; `raw` are the files that the clips were made from."""
+    that hold them among others, or were made from them, and are made again by the next run; `objects` lie in DVC's
+    cache and remotes, by store and md5; `raw` are the files that the clips were made from."""
 
     numbers: tuple[int, ...]
     finder: ClipFinder
@@ -77,18 +81,21 @@ def plan_purge(workspace: Workspace, numbers: Sequence[int]) -> PurgePlan:
         if holds_clips(workspace, path, finder):
             found.setdefault(kind_of_output(workspace, path)[0], set()).add(path)
     tables = {path for path in found.get(_CORPUS, ()) if is_corpus_table(workspace, path)}
+    affected = affected_outputs(workspace, finder)
     others = {path for kind, paths in found.items() if kind != _BANK for path in paths} - tables
+    others |= {workspace.home / one.name for one in affected if one.kind in _MADE}
+    outputs = sorted({_whole_output(workspace, path) for path in others})
     hashes = frozenset(md5 for clip in clips for md5 in (*clip.media_md5, clip.raw_md5, clip.raw_audio_md5) if md5)
     return PurgePlan(
         tuple(sorted(numbers)),
         finder,
         tuple(sorted(tables)),
         tuple(sorted({path.parent for path in found.get(_BANK, ())})),
-        tuple(sorted({_whole_output(workspace, path) for path in others})),
+        tuple(outputs),
         tuple(media_files(workspace, clips)),
         tuple(cache_pieces(workspace, finder)),
-        tuple(_samples(workspace, affected_outputs(workspace, finder))),
-        _objects(workspace, numbers, finder, hashes),
+        tuple(_samples(workspace, affected)),
+        _objects(workspace, numbers, finder, hashes | _content(outputs)),
         tuple(raw_left(workspace, clips)),
     )
 
@@ -114,6 +121,12 @@ def purge(workspace: Workspace, plan: PurgePlan, by: str, reason: str, with_raw:
             for md5 in plan.objects.get(store.name, ()):
                 store.remove(md5)
     return append_line(workspace, by, reason, action="purged", of=plan.numbers, removed=removed)
+
+
+def _content(outputs: Sequence[Path]) -> frozenset[str]:
+    """The hashes of the files of outputs: DVC may hold them too, under no name."""
+    files = (file for path in outputs for file in (path.rglob("*") if path.is_dir() else [path]))
+    return frozenset(file_md5(file) for file in files if file.is_file())
 
 
 def _whole_output(workspace: Workspace, path: Path) -> Path:
