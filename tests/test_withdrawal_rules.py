@@ -140,6 +140,7 @@ def test_an_index_is_stale_by_exactly_the_withdrawals_that_concern_it(folder: Wo
     preset = load_preset("sample")
     first = {corpus: file_md5(folder.index_table(corpus)) for corpus in "cd"}
     untouched = folder.index_table("d").stat().st_mtime_ns
+    listings = {corpus: folder.listing(corpus).read_bytes() for corpus in "cd"}
     headers = folder.cache("headers") / "c.json"
     assert len(json.loads(headers.read_text())["headers"]) == 2
     withdraw_clips(folder, Asked("clip", ("c/one/full",), "a letter", "Ada"))
@@ -151,6 +152,8 @@ def test_an_index_is_stale_by_exactly_the_withdrawals_that_concern_it(folder: Wo
     assert len(json.loads(headers.read_text())["headers"]) == 1, "what its header said is forgotten"
     write_index(folder, "d", preset)
     assert folder.index_table("d").stat().st_mtime_ns == untouched
+    # What DVC compares changes for the same corpus alone.
+    assert folder.listing("c").read_bytes() != listings["c"] and folder.listing("d").read_bytes() == listings["d"]
     # The same file comes back under another name, there and in the other corpus.
     shutil.copy(tmp_path / "c" / "one.mp4", tmp_path / "c" / "renamed.mp4")
     shutil.copy(tmp_path / "c" / "one.mp4", tmp_path / "d" / "brought.mp4")

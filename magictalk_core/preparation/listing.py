@@ -61,7 +61,8 @@ class WrittenTable:
 def observe_source(workspace: Workspace, corpus: str) -> str:
     """List the raw files, reading only those that changed; returns the md5 of the listing.
 
-    Beside the table a file of a few bytes says what clips are found in, by content: its times are of no interest.
+    Beside the table a file of a few bytes says what clips are found in, by content: its times are of no interest. What
+    is withdrawn of the corpus is part of it, so that `dvc repro` makes its dataset again.
     """
     entry = load_corpus(workspace, corpus)
     table = workspace.source_table(corpus)
@@ -70,7 +71,9 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
     write_table(SOURCE, listing, table)
     # The version is about content: a file that was only touched is the same file.
     version = directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
-    facts = {"files": len(listing), "md5": version, "labels": _labels_md5(entry)}
+    facts: dict[str, Any] = {"files": len(listing), "md5": version, "labels": _labels_md5(entry)}
+    if gone := read_withdrawals(workspace).digest(corpus, listing["md5"]):
+        facts["withdrawn"] = gone
     write_if_changed(workspace.listing(corpus), json.dumps(facts, indent=1) + "\n")
     return version
 
