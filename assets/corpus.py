@@ -315,11 +315,13 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
     )
     @retried_when_transient
     def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
+        from magictalk_core.preparation.records import record_snapshot
         from magictalk_core.work.manifest import read_manifest
 
         timer = Timer()
         expected = read_manifest(store.workspace.manifest(corpus)).digest
         locked = dvc.keep(corpus)
+        record_snapshot(store.workspace, corpus, locked)
         commit = dvc.commit(f"snapshot {corpus}: {locked}") if locked == expected else None
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),

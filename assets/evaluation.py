@@ -194,7 +194,13 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
-        deps=[dg.AssetKey(["videos", "comparison"]), dg.AssetKey(["tables", "summary"]), "scores", "training_set"],
+        deps=[
+            dg.AssetKey(["videos", "comparison"]),
+            dg.AssetKey(["tables", "summary"]),
+            "scores",
+            "training_set",
+            "lineage_report",
+        ],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"html"},

@@ -32,7 +32,8 @@ class Workspace:
         manifests/<name>.json               digest and files of each dataset
         preset.yaml                         all settings of the newest run
         withdrawals.jsonl                   who and what was withdrawn, by whom and why
-        arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
+        arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ lineage_report/ report/
+        provenance/                         copies of all records that ever were, and the ids of the clips behind them
         dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
     """
 
@@ -146,6 +147,11 @@ class Workspace:
     @property
     def videos(self) -> Path:
         return self.home / "videos"
+
+    @property
+    def lineage_report(self) -> Path:
+        """What is stale, orphaned or unverifiable, and what models oblige to."""
+        return self.home / "lineage_report"
 
     @property
     def report(self) -> Path:

@@ -12,6 +12,7 @@ from magictalk_core import __version__
 from magictalk_core.workspace import Workspace
 from pipelines.cli_corpus import corpus_app
 from pipelines.cli_files import files_app
+from pipelines.cli_lineage import lineage_app
 from pipelines.cli_preset import preset_app
 from pipelines.cli_snapshot import snapshot_app
 from pipelines.cli_weights import weights_app
@@ -98,6 +99,7 @@ def _run_pipeline(workspace: Workspace, preset: str | None, select: str | None, 
 
 
 app.add_typer(files_app)
+app.add_typer(lineage_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(preset_app, name="preset")
 app.add_typer(snapshot_app, name="snapshot")

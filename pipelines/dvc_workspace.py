@@ -179,9 +179,20 @@ def _asset_stages() -> dict[str, _Stage]:
             ["videos"],
             ["evaluation.max_clips", "evaluation.max_videos", "evaluation.video_size"],
         ),
+        "lineage_report": _Stage(
+            "lineage_report",
+            [
+                *("manifests", "arkit_dataset", "training_set", *(f"models/{name}" for name in FAMILIES)),
+                *("generated", "refined", "scores", "set_scores", "lip_ablation", "tables", "videos"),
+            ],
+            ["lineage_report"],
+        ),
         "report": _Stage(
             "report",
-            ["manifests", "training_set", "generated", "refined", "scores", "videos", "tables/summary.csv"],
+            [
+                *("manifests", "training_set", "generated", "refined", "scores", "videos", "tables/summary.csv"),
+                "lineage_report",
+            ],
             ["report"],
             ["name", "evaluation.seed"],
         ),

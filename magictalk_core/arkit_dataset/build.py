@@ -42,7 +42,8 @@ from magictalk_core.storage.parquet import read_table, write_table
 from magictalk_core.storage.schema import ARKIT, CLIPS, FRAMES
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.vocabulary.rates import FRAME_RATE
-from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.manifest import manifest_inputs, read_manifest
+from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
 __all__ = ["ARKIT_DATASET_VERSION", "ArkitDataset", "build_arkit_dataset"]
@@ -75,6 +76,7 @@ def build_arkit_dataset(workspace: Workspace, corpora: Sequence[str]) -> ArkitDa
     clips = pd.concat([current_clips(workspace, c) for c in corpora], ignore_index=True)
     accepted = clips[clips["status"] == Status.OK].set_index("clip_id", drop=False)
     out = workspace.arkit_dataset
+    work = Work(workspace.home, "arkit_dataset", out, ARKIT_DATASET_VERSION, manifest_inputs(workspace, corpora))
     with atomic_directory(out) as folder:
         files = _write_data(workspace, corpora, accepted, folder / "data")
         stats = measure(files)
@@ -88,6 +90,7 @@ def build_arkit_dataset(workspace: Workspace, corpora: Sequence[str]) -> ArkitDa
         (folder / "README.md").write_text(card_text(info, clips, present, stats), encoding="utf-8")
         entries = [(p.relative_to(folder).as_posix(), file_md5(p)) for p in folder.rglob("*") if p.is_file()]
     digest = directory_md5(entry for entry in entries if entry[0] not in _OF_THE_PAST)
+    work.record(clips=present["clip_id"], files=dict(entries), digests={"dagster": digest})
     excluded = int((clips["status"] == Status.REJECTED).sum())
     return ArkitDataset(out, digest, len(present), info["total_frames"], excluded, tuple(findings))
 

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.commands.opened_models import open_emodiff, open_refiner
+from magictalk_core.commands.file_record import file_input, file_work
+from magictalk_core.commands.opened_models import LIP_MODELS, open_emodiff, open_refiner
 from magictalk_core.commands.untrusted import picture_of, sound_of
 from magictalk_core.errors import UserError
 from magictalk_core.evaluation.generate import EMODIFF, to_motion
 from magictalk_core.evaluation.refine import MAGICTALK
+from magictalk_core.evaluation.stand_ins import PORTRAIT
 from magictalk_core.media.encode import write_video
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.face import PortraitFace, find_face
@@ -27,11 +29,15 @@ from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.features import speech_features
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.outputs import must_be_writable
+from magictalk_core.training.run import current_model, model_input
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
+from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
-__all__ = ["MAX_SEED", "Animated", "animate_file"]
+__all__ = ["ANIMATION_VERSION", "MAX_SEED", "Animated", "animate_file"]
+
+ANIMATION_VERSION = "1"
 
 MAX_SEED = 2**63 - 1
 """The largest that every random number generator takes."""
@@ -101,7 +107,12 @@ def animate_file(
     if refiner is not None:
         state = refiner.refine(state, emodiff.channels, speech, emodiff.feature_id, frames_of_style)
     method = EMODIFF if refiner is None else MAGICTALK
-    _render(seen, to_motion(state, emodiff.channels), samples, even, output, style, method)
+    inputs = [file_input("audio", audio), file_input("portrait", portrait), model_input(workspace, model_dir)]
+    if refiner is not None:
+        inputs += [model_input(workspace, current_model(workspace.models(name))) for name in LIP_MODELS]
+    asked = {"style": style, "intensity": intensity, "seed": seed, "size": even, "face": face, "method": method}
+    work = file_work("animation", output, ANIMATION_VERSION, inputs, asked, workspace.home)
+    _render(seen, to_motion(state, emodiff.channels), samples, even, output, style, method, work)
     made = (str(output), frames, round(frames / FRAME_RATE, 3), even, style, intensity, method, str(model_dir))
     return Animated(*made, str(seen), tuple(warnings))
 
@@ -134,6 +145,7 @@ def _render(
     output: Path,
     style: str,
     method: str,
+    work: Work,
 ) -> None:
     animator = PortraitAnimator(face.rgb, face.landmarks, builtin_rig(), size)
     try:
@@ -141,6 +153,7 @@ def _render(
         # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.
         with atomic_path(output) as unsigned:
             write_video(unsigned, stamped, FRAME_RATE, samples, metadata=provenance_metadata(model=method, style=style))
-            sign_video(unsigned, title=output.name)
+            sign_video(unsigned, work, title=output.name)
     finally:
         animator.close()
+    work.record(stand_ins=[str(PORTRAIT)])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from magictalk_core.commands.file_record import file_input, file_work
 from magictalk_core.commands.untrusted import must_be_file
 from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION
@@ -48,7 +49,7 @@ def convert_file(
         raise UserError(f"-o {output}: that is the input, which stays as it is: choose another name")
     must_be_file(source, "file of curves")
     must_be_writable(output)
-    clips = read_curves(source, fps)
+    clips, read = read_curves(source, fps), file_input("curves", source)
     if clip is not None:
         clips = [curves for curves in clips if curves.clip_id == clip]
     if not clips:
@@ -64,6 +65,8 @@ def convert_file(
     else:
         clips = [resampled(clips[0], fps or _writable_rate(clips[0].fps, target))]
         write_curves(clips[0], output, target)
+    asked = {"format": target, "clip": clip, "smooth": smooth, "fps": fps}
+    file_work("converted", output, BLENDSHAPES_VERSION, [read], asked).record()
     return _converted(output, target, clips)
 
 

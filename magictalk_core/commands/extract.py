@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from magictalk_core.commands.file_record import file_input, file_work
 from magictalk_core.commands.untrusted import made_apart, must_be_file
 from magictalk_core.config import QualityConfig
 from magictalk_core.errors import UserError
@@ -24,6 +25,7 @@ from magictalk_core.media.picture_folder import PictureFolder, find_pictures, na
 from magictalk_core.media.probe import INTERLACED, probe
 from magictalk_core.portrait.picture import read_pixels
 from magictalk_core.preparation.gates import GATES, decide
+from magictalk_core.preparation.records import weights_of_text
 from magictalk_core.rig.curve_files import output_format, write_frames
 from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
@@ -88,6 +90,9 @@ def extract_file(
         table, about = read_table(FRAMES, made), table_metadata(made)
     metadata = {name: about[name] for name in ("tracker", "version", "weights", TURNED, DOUBTED)}
     write_frames(table, output, target, metadata)
+    asked = {"format": target, "tracker": about["tracker"], "fps": fps}
+    work = file_work("extracted", output, BLENDSHAPES_VERSION, [file_input("video", video)], asked)
+    work.record(weights=weights_of_text(about["weights"]))
     found = sum(table.column("face_found").to_pylist())
     turned_deg, doubt = int(about[TURNED]), _doubt(about[DOUBTED])
     return Extracted(str(output), len(table), found, about["tracker"], turned_deg, doubt, about["remarks"] or None)

@@ -15,9 +15,9 @@ from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.training.run import current_model
 from magictalk_core.workspace import Workspace
 
-__all__ = ["open_emodiff", "open_refiner"]
+__all__ = ["LIP_MODELS", "open_emodiff", "open_refiner"]
 
-_LIP_MODELS = ("audio2bs", "lip_residue")
+LIP_MODELS = ("audio2bs", "lip_residue")
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError, SafetensorError)
 """What readers of JSON, of safetensors and of torch's state dicts raise on files that are not what they should be."""
 
@@ -32,7 +32,7 @@ def open_emodiff(workspace: Workspace, folder: Path | None) -> tuple[EmoDiffMode
 
 def open_refiner(workspace: Workspace) -> LipRefiner:
     """The workspace's lip models. Raises `UserError`."""
-    missing = [name for name in _LIP_MODELS if not (workspace.models(name) / "current.json").is_file()]
+    missing = [name for name in LIP_MODELS if not (workspace.models(name) / "current.json").is_file()]
     step = f'`magictalk run --home {workspace.home} --select "+models/lip_residue"`'
     if missing:
         raise UserError(
@@ -40,7 +40,7 @@ def open_refiner(workspace: Workspace) -> LipRefiner:
             "EmoDiff alone"
         )
     with _readable(workspace.models("lip_residue"), step):
-        audio2bs, lip_residue = (current_model(workspace.models(name)) for name in _LIP_MODELS)
+        audio2bs, lip_residue = (current_model(workspace.models(name)) for name in LIP_MODELS)
         return LipRefiner.load(audio2bs, lip_residue)
 
 

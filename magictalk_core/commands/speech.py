@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from magictalk_core.commands.file_record import file_input, file_work
 from magictalk_core.commands.untrusted import must_be_file, sound_of
 from magictalk_core.config import SpeechConfig
 from magictalk_core.errors import UserError
@@ -20,6 +21,7 @@ from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import SPEECH
 from magictalk_core.vocabulary.clips import safe_name
 from magictalk_core.vocabulary.rates import SAMPLE_RATE
+from magictalk_core.work.provenance import Weights
 
 __all__ = ["LAYOUTS", "Featurized", "featurize_file"]
 
@@ -51,6 +53,9 @@ def featurize_file(
     _check(source, output, layout, logits, spec.classes)
     must_be_writable(output)
     weights = feature_weights(feature)
+    asked = {"feature": feature, "layout": layout, "logits": logits}
+    work = file_work("features", output, spec.version, [file_input("audio", source)], asked)
+    used = [] if weights is None else [Weights(name=feature, sha256=weights)]
     sound = sound_of(source, SAMPLE_RATE)
     samples, remarks = sound.samples, "; ".join(sound.remarks) or None
     frames = frame_count(len(samples) / SAMPLE_RATE)
@@ -60,6 +65,7 @@ def featurize_file(
             write_table(
                 SPEECH, table, output, {"feature_id": feature, "version": spec.version, "weights": str(weights)}
             )
+            work.record(weights=used)
             return Featurized(str(output), feature, layout, f"{frames} x {spec.size}", remarks)
         values = np.stack(table["features"].to_numpy())
     else:
@@ -67,6 +73,7 @@ def featurize_file(
         values = steps if layout == "steps" else step_windows(steps, frames)
     with atomic_path(output) as temporary, temporary.open("wb") as file:
         np.save(file, values.astype(np.float32))
+    work.record(weights=used)
     return Featurized(str(output), feature, layout, " x ".join(map(str, values.shape)), remarks)
 
 

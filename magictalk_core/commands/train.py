@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from magictalk_core.errors import MagicTalkError, UserError
 from magictalk_core.models.families import FAMILIES, family_named
 from magictalk_core.presets.preset import load_preset
+from magictalk_core.work.circumstances import in_dagster_run
 
 EPILOG = """examples:
   python -m magictalk_core.commands.train --family emodiff --config sample --data data/training_set \\
@@ -100,7 +101,8 @@ def _run(options: argparse.Namespace) -> None:
         first = os.environ.get("RANK", "0") == "0"
         progress = _Progress() if first else lambda step, steps, loss, left: None
         family = family_named(options.family)
-        trained = train(family, preset, options.data, options.out, tracker, tags, progress, _render_sample)
+        with in_dagster_run(tags.get("dagster.run_id")):
+            trained = train(family, preset, options.data, options.out, tracker, tags, progress, _render_sample)
         if not first:
             return
         sys.stderr.write(f"model {trained.path} md5 {trained.weights_md5}\n")

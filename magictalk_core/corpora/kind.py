@@ -49,6 +49,9 @@ class CorpusKind:
     terms: str
     """What may be done with the raw clips and what follows from them: a sentence or two, for cards."""
 
+    obligations: tuple[str, ...]
+    """The same for machines, a few words each: they hold for every model that learned from such clips."""
+
     splits: tuple[str, ...]
     """Names of the split schemes that `find_clips` knows; the first is the usual one."""
 

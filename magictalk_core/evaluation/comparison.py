@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.generate import test_clips
 from magictalk_core.evaluation.refine import MAGICTALK
+from magictalk_core.evaluation.stand_ins import PORTRAIT
 from magictalk_core.faces.landmarks import portrait_landmarks
 from magictalk_core.media.decode import read_frames
 from magictalk_core.media.encode import write_video
@@ -34,7 +35,7 @@ from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.needed import needed
-from magictalk_core.work.provenance import Work, input_of, output_md5
+from magictalk_core.work.provenance import Input, Work, input_of, output_md5
 from magictalk_core.workspace import Workspace
 
 __all__ = ["COMPARISON_VERSION", "Comparison", "ComparisonVideos", "read_comparisons", "render_comparisons"]
@@ -85,7 +86,7 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
     inputs = (
         input_of(workspace.home, "refined", generated),
         input_of(workspace.home, "rig", needed(workspace.rig / "rig.npz", "rig")),
-        *(input_of(workspace.home, "media", readers[name].media(c)[0]) for name, c in clips),
+        *(input_of(workspace.home, "clip", readers[name].media(c)[0]) for name, c in clips),
     )
     settings = {"size": preset.evaluation.video_size}
     work = Work(workspace.home, "comparison", out, COMPARISON_VERSION, inputs, settings)
@@ -94,10 +95,10 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
             shutil.rmtree(left)  # of a run that was killed; nothing in it need be signed
         motions = read_frame(MOTION, generated, filters=[("method", "==", METHOD)])
         with atomic_directory(out) as folder:
-            made = _render_all(workspace, clips, readers, motions, preset, folder)
+            made = _render_all(workspace, clips, readers, motions, preset, folder, inputs[:2])
             rows = [asdict(comparison) for comparison in made]
             (folder / _LIST).write_text(json.dumps(rows, indent=1), encoding="utf-8")
-        work.record(clips=[clip_id for _, clip_id in clips])
+        work.record(clips=[clip_id for _, clip_id in clips], stand_ins=[str(PORTRAIT)])
     return ComparisonVideos(out, output_md5(out), read_comparisons(out))
 
 
@@ -115,6 +116,7 @@ def _render_all(
     motions: pd.DataFrame,
     preset: Preset,
     folder: Path,
+    inputs: Sequence[Input],
 ) -> list[Comparison]:
     rig = load_rig(workspace.rig / "rig.npz")
     styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
@@ -123,7 +125,9 @@ def _render_all(
         motion = motions[motions["clip_id"] == clip_id].sort_values("frame_index")[list(MOTION_NAMES)]
         name = f"{clip_id.replace('/', '-')}.mp4"
         try:
-            _render(readers[corpus], clip_id, motion.to_numpy(np.float32), rig, preset, folder / name, styles[clip_id])
+            work = _video_work(workspace, readers[corpus], clip_id, name, inputs, preset)
+            style = styles[clip_id]
+            _render(readers[corpus], clip_id, motion.to_numpy(np.float32), rig, preset, folder / name, style, work)
         except _NoPortrait as error:
             logger.warning("no comparison video %d of %d: %s: %s", number, len(clips), clip_id, error)
             made.append(Comparison(clip_id, None, str(error)))
@@ -131,6 +135,16 @@ def _render_all(
             logger.info("comparison video %d of %d: %s", number, len(clips), name)
             made.append(Comparison(clip_id, name))
     return made
+
+
+def _video_work(
+    workspace: Workspace, reader: CorpusReader, clip_id: str, name: str, inputs: Sequence[Input], preset: Preset
+) -> Work:
+    """One video: of the motion, the rig and its own clip."""
+    home, (video, audio) = workspace.home, reader.media(clip_id)
+    clip = [input_of(home, "clip", path) for path in (video, audio) if path is not None]
+    settings = {"clip": clip_id, "size": preset.evaluation.video_size}
+    return Work(home, "video", workspace.videos / "comparison" / name, COMPARISON_VERSION, (*inputs, *clip), settings)
 
 
 def _spread(clips: Sequence[tuple[str, str]], n: int) -> list[tuple[str, str]]:
@@ -160,8 +174,9 @@ def _render(
     preset: Preset,
     target: Path,
     style: str,
+    work: Work,
 ) -> None:
-    """Write and sign one video at `target`; raises `_NoPortrait` before anything is written."""
+    """Write and sign one video at `target`, and its record; raises `_NoPortrait` before anything is written."""
     video, audio = reader.media(clip_id)
     size = preset.evaluation.video_size
     portrait, reference = resting_frame(video, reader.motion(clip_id)[0])
@@ -182,7 +197,8 @@ def _render(
     finally:
         renderer.close()
         animator.close()
-    sign_video(target)
+    sign_video(target, work)
+    work.record(clips=[clip_id, style], stand_ins=[str(PORTRAIT)], at=target)
 
 
 def _cut(frames: Iterator[NDArray[np.uint8]], n: int) -> Iterator[NDArray[np.uint8]]:

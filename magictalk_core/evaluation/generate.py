@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH, NearestSpeech, constant_motion
+from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_of
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.preparation.reader import CorpusReader, pick_style_clip, usable_clips
 from magictalk_core.presets.preset import Preset
@@ -122,7 +123,9 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
         tables, styles = _generate(workspace, model, clips, preset)
         write_text(out / STYLES, json.dumps(styles, indent=1, sort_keys=True))
         write_table(MOTION, pd.concat(tables, ignore_index=True), path, sampling_stamp(model))
-        work.record(clips=[*styles, *styles.values()], beside=[out / STYLES])
+        parts = PartsUsed.of(workspace, corpora)
+        used = [str(one) for one in stand_ins_of(parts, EMODIFF, "")]
+        work.record(clips=[*styles, *styles.values()], stand_ins=used, beside=[out / STYLES])
     rows = len(read_frame(MOTION, path, columns=["clip_id"]))
     return GeneratedMotion(path, file_md5(path), rows, len(clips))
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from magictalk_core.evaluation.generate import EMODIFF, STYLES, GeneratedMotion, motion_rows
+from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_of
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.storage.hashes import file_md5
@@ -55,6 +56,7 @@ def refine_test_motion(workspace: Workspace, corpora: Sequence[str]) -> Generate
         # Refined from the motion of a model that was asked in some way: the stamp goes on.
         asked = table_metadata(generated / "motion.parquet")["sampling"]
         write_table(MOTION, pd.concat(tables, ignore_index=True), path, {"sampling": asked})
-        work.record(clips=[*styles, *styles.values()])
+        used = [str(one) for one in stand_ins_of(PartsUsed.of(workspace, corpora), MAGICTALK, "")]
+        work.record(clips=[*styles, *styles.values()], stand_ins=used)
     found = read_frame(MOTION, path, columns=["clip_id"])
     return GeneratedMotion(path, file_md5(path), len(found), found["clip_id"].nunique())

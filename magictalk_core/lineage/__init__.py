@@ -1,0 +1,1 @@
+"""What was made from what: asked of the provenance records alone, offline."""

@@ -30,10 +30,20 @@ BOOKS = frozenset({"dagster", "mlflow", "logs", "provenance", ".dvc", ".git", "c
 _KINDS = {
     "arkit_dataset": "dataset", "training_set": "training set", "generated": "table", "refined": "table",
     "scores": "table", "set_scores": "table", "lip_ablation": "table", "tables": "table", "videos": "video",
-    "report": "report", "manifests": "manifest",
+    "report": "report", "lineage_report": "report", "manifests": "manifest",
 }  # fmt: skip
 _AS_ONE = ("arkit_dataset", "training_set")
-_BY_MODELS = ("generated", "refined", "lip_ablation", "scores", "set_scores", "tables", "videos", "report")
+_BY_MODELS = (
+    "generated",
+    "refined",
+    "lip_ablation",
+    "scores",
+    "set_scores",
+    "tables",
+    "videos",
+    "report",
+    "lineage_report",
+)
 
 
 @dataclass(frozen=True)

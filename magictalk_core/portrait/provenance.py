@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cryptography import x509
@@ -21,8 +21,13 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.portrait.label import DIGITAL_SOURCE_TYPE
 from magictalk_core.storage.atomic import atomic_directory, atomic_path
 from magictalk_core.storage.cache import cache_root, must_take_cached_files
+from magictalk_core.work.provenance import Work
 
-__all__ = ["must_be_able_to_sign", "read_provenance", "sign_video"]
+__all__ = ["PROVENANCE_LABEL", "must_be_able_to_sign", "read_provenance", "sign_video", "work_in_video"]
+
+
+PROVENANCE_LABEL = "org.magictalk.provenance"
+"""Of the assertion in a manifest that names the work, as `Work` knows it."""
 
 
 def _identity_folder() -> Path:
@@ -108,10 +113,27 @@ def _signer() -> Any:
     return Signer.from_info(C2paSignerInfo(C2paSigningAlg.ES256, chain, key, None))
 
 
-def sign_video(path: Path, title: str | None = None) -> None:
-    """Add a C2PA manifest to the mp4 at `path`, in place and atomically.
+def _assertion(work: Work) -> dict[str, Any]:
+    """What a video says of itself wherever it goes: hashes, and no path of this machine."""
+    inputs = [{"kind": one.kind, "name": _public_name(one.name), "md5": one.md5} for one in work.inputs]
+    return {
+        "kind": work.kind,
+        "version": work.version,
+        "inputs_digest": work.digest,
+        "inputs": inputs,
+        "settings": dict(work.settings),
+    }
 
-    `title` is the name that the file will have, where it is signed under a temporary one.
+
+def _public_name(name: str) -> str:
+    return PurePosixPath(name).name if name.startswith("/") else name
+
+
+def sign_video(path: Path, work: Work | None = None, title: str | None = None) -> None:
+    """Add a C2PA manifest to the mp4 at `path`, in place and atomically: that it is made, and by which `work`.
+
+    `title` is the name that the file will have, where it is signed under a temporary one. The provenance record cannot
+    be named by its hash, since it holds that of the signed file: the work is named by its identity and its inputs.
     """
     from c2pa import Builder
 
@@ -123,7 +145,8 @@ def sign_video(path: Path, title: str | None = None) -> None:
             {
                 "label": "c2pa.actions.v2",
                 "data": {"actions": [{"action": "c2pa.created", "digitalSourceType": DIGITAL_SOURCE_TYPE}]},
-            }
+            },
+            *([] if work is None else [{"label": PROVENANCE_LABEL, "data": _assertion(work)}]),
         ],
     }
     with atomic_path(path) as temporary, path.open("rb") as source, temporary.open("w+b") as target:
@@ -140,3 +163,30 @@ def read_provenance(path: Path) -> dict[str, Any]:
     except Exception as error:  # c2pa raises one class per message
         raise PermanentError(f"{path}: no readable C2PA manifest ({error})") from error
     return {**store["manifests"][store["active_manifest"]], "validation_state": store.get("validation_state")}
+
+
+def work_in_video(path: Path) -> dict[str, Any] | None:
+    """What the manifest of a video says of the work that made it, with `validation_state`; None where it says nothing.
+
+    The file comes from anywhere: values of another form than we write count as nothing.
+    """
+    try:
+        manifest = read_provenance(path)
+    except PermanentError:
+        return None
+    for assertion in manifest.get("assertions", []):
+        said = assertion.get("data")
+        if assertion.get("label", "").startswith(PROVENANCE_LABEL) and _is_our_form(said):
+            inputs = [{"kind": one["kind"], "name": one["name"], "md5": one["md5"]} for one in said["inputs"]]
+            return {**said, "inputs": inputs, "validation_state": manifest["validation_state"]}
+    return None
+
+
+def _is_our_form(said: Any) -> bool:
+    if not isinstance(said, dict) or not isinstance(said.get("inputs_digest"), str):
+        return False
+    inputs = said.get("inputs")
+    keys = ("kind", "name", "md5")
+    return isinstance(inputs, list) and all(
+        isinstance(one, dict) and all(isinstance(one.get(key), str) for key in keys) for one in inputs
+    )

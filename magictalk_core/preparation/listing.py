@@ -20,6 +20,15 @@ from magictalk_core.corpora.withdrawals import read_withdrawals
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.clips_table import complete_clips
 from magictalk_core.preparation.index import INDEX_VERSION, index_corpus
+from magictalk_core.preparation.records import (
+    SHARD_TABLES,
+    clip_ids_of,
+    clips_work,
+    index_parts,
+    index_work,
+    record_manifest,
+    record_source,
+)
 from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame, read_table, table_metadata, write_table
@@ -28,6 +37,7 @@ from magictalk_core.vocabulary.clips import Reason, Split, Status
 from magictalk_core.work.clip_steps import failed_clips
 from magictalk_core.work.isolation import default_workers
 from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
+from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
 __all__ = [
@@ -43,7 +53,6 @@ __all__ = [
     "write_manifest",
 ]
 
-SHARD_TABLES = ("media", "blendshapes", "speech")
 _INPUTS = "magictalk.inputs"
 
 
@@ -75,6 +84,7 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
     if gone := read_withdrawals(workspace).digest(corpus, listing["md5"]):
         facts["withdrawn"] = gone
     write_if_changed(workspace.listing(corpus), json.dumps(facts, indent=1) + "\n")
+    record_source(workspace, corpus, version)
     return version
 
 
@@ -98,12 +108,13 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
     }
     source = read_frame(SOURCE, workspace.source_table(corpus))
     withdrawals = read_withdrawals(workspace)
-    gone = withdrawals.digest(corpus, source["md5"])
-    if gone is not None:
-        work["withdrawn"] = gone
+    settings = {"max_side_px": preset.media.max_side_px, "quality": preset.quality.model_dump(mode="json")}
+    if gone := withdrawals.digest(corpus, source["md5"]):
+        work["withdrawn"] = settings["withdrawn"] = gone
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})
+    provenance = index_work(workspace, corpus, INDEX_VERSION, settings, inputs)
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
-        return _written(path, file_md5(path))
+        return _recorded_index(provenance, file_md5(path))
     cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
     rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache, withdrawals)
     if not rows:
@@ -111,7 +122,14 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
             f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind; "
             f"`magictalk corpus check {corpus}` names what lies there and is not taken"
         )
-    return _written(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+    return _recorded_index(provenance, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+
+
+def _recorded_index(work: Work, md5: str) -> WrittenTable:
+    if not work.is_recorded(md5):
+        index = read_frame(CLIPS, work.output)
+        work.record(md5=md5, clips=index["clip_id"], digests=index_parts(index))
+    return _written(work.output, md5)
 
 
 def _written(path: Path, md5: str) -> WrittenTable:
@@ -163,16 +181,21 @@ def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> Wr
     """Finish the clip table from the index and the tables of all shards."""
     path, shards = workspace.clips_table(corpus), _shards(read_index(workspace, corpus))
     media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
-    withdrawals = read_withdrawals(workspace)
-    index = workspace.index_table(corpus)
-    return _written(path, complete_clips(index, media, quality, path, tracked, heard, withdrawals))
+    index, withdrawals = workspace.index_table(corpus), read_withdrawals(workspace)
+    work = clips_work(workspace, corpus, shards, quality.model_dump(mode="json"))
+    md5 = complete_clips(index, media, quality, path, tracked, heard, withdrawals)
+    if not work.is_recorded(md5):
+        work.record(md5=md5, clips=clip_ids_of(path))
+    return _written(path, md5)
 
 
 def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
     """Hash the whole dataset directory, which holds the finished clip table and the tables of its shards."""
     shards = _shards(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
-    return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
+    manifest = build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
+    record_manifest(workspace, corpus, manifest)
+    return manifest
 
 
 def accepted_by_split(workspace: Workspace, corpora: Sequence[str]) -> dict[Split, int] | None:

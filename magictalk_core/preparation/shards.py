@@ -23,6 +23,7 @@ from magictalk_core.corpora.withdrawals import Withdrawals, read_withdrawals
 from magictalk_core.errors import MachineError, PermanentError
 from magictalk_core.preparation.gates import decide
 from magictalk_core.preparation.preload import PRELOAD
+from magictalk_core.preparation.records import WORTH_DECODING, media_work, table_work, weights_of_text
 from magictalk_core.preparation.speech_batches import make_pieces_in_batches, make_speech_piece, speech_memory_gb
 from magictalk_core.preparation.withdrawn import media_tombstone, near_withdrawn, withdrawal_of
 from magictalk_core.storage.atomic import write_text
@@ -41,6 +42,7 @@ from magictalk_core.work.clip_steps import (
     write_shard,
 )
 from magictalk_core.work.isolation import default_workers
+from magictalk_core.work.provenance import Weights
 from magictalk_core.workspace import Workspace
 
 __all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_shard", "media_stem", "speech_shard"]
@@ -144,11 +146,6 @@ def _work(row: Mapping[str, Any]) -> float:
     return float(math.prod(sides))
 
 
-WORTH_DECODING = frozenset({None, Reason.NO_AUDIO, Reason.TOO_SHORT})
-"""What the index may hold against a clip that still gets media and blendshapes. The rest is not read at all: it cannot
-be decoded, is not here, or would take long."""
-
-
 def _media_tasks(
     index: pd.DataFrame, root: Path, local: Path, out_dir: Path, config: MediaConfig, version: str
 ) -> list[ClipTask]:
@@ -209,6 +206,9 @@ def media_shard(
         metadata = {"magictalk.inputs": inputs if not outcome.crashes else "incomplete", "version": STANDARDIZE_VERSION}
         md5 = write_table(MEDIA, _none_for_nan(frame), path, metadata)
         _prune_media(out_dir, rows)
+    work = media_work(workspace, corpus, shard, STANDARDIZE_VERSION, {"media": _media_settings(config)}, inputs)
+    if not work.is_recorded(md5):
+        work.record(md5=md5, files={path.name: md5}, clips=[row["clip_id"] for row in rows])
     rejected = sum(row["status"] != Status.OK or decide(row, preset.quality) is not None for row in rows)
     return ShardResult(path, md5, len(tasks), len(rows), outcome.computed, rejected)
 
@@ -257,16 +257,23 @@ def _table_shard(
     function: Any,
     limits: StepLimits,
     metadata: Mapping[str, str],
+    weights: Sequence[Weights],
 ) -> ShardResult:
     path = workspace.shard_table(corpus, folder, shard)
     inputs = inputs_digest(tasks)
+    settings = {name: value for name, value in metadata.items() if name not in ("version", "weights")}
+    work = table_work(workspace, corpus, folder, shard, metadata["version"], settings, inputs)
+    clips = [task.clip_id for task in tasks]
     md5 = unchanged_shard(path, inputs)
     if md5 is not None:
+        if not work.is_recorded(md5):
+            work.record(md5=md5, files={path.name: md5}, clips=clips, weights=weights)
         rows = pq.read_metadata(path).num_rows
         return ShardResult(path, md5, len(tasks), rows, 0, 0)
     outcome = run_clip_tasks(f"{corpus}/{folder} {shard}", tasks, function, workspace.cache(folder), ".parquet", limits)
     _refuse_broken_machine(f"{corpus}/{folder}", shard, outcome, len(tasks))
     md5, rows = write_shard(spec, list(outcome.pieces.values()), path, inputs, metadata, outcome.crashes)
+    work.record(md5=md5, files={path.name: md5}, clips=clips, weights=weights)
     return ShardResult(path, md5, len(tasks), rows, outcome.computed, len(outcome.crashes))
 
 
@@ -290,8 +297,9 @@ def blendshapes_shard(
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (video, row["clip_id"], preset.faces.tracker)))
     limits = StepLimits(workers or default_workers(), _TRACKING_TIMEOUT_S, _TRACKING_MEMORY_GB, PRELOAD)
     metadata = {"tracker": tracker, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(tracker)}
+    used = weights_of_text(metadata["weights"])
     return _table_shard(
-        workspace, corpus, shard, FRAMES, "blendshapes", tasks, make_blendshapes_piece, limits, metadata
+        workspace, corpus, shard, FRAMES, "blendshapes", tasks, make_blendshapes_piece, limits, metadata, used
     )
 
 
@@ -322,5 +330,6 @@ def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSett
     if feature.classes and changed:
         cache, together = workspace.cache("speech"), feature.together
         done = make_pieces_in_batches(f"{corpus}/speech {shard}", tasks, cache, limits.workers, together)
-    result = _table_shard(workspace, corpus, shard, SPEECH, "speech", tasks, make_speech_piece, limits, metadata)
+    used = [] if weights is None else [Weights(name=feature.id, sha256=weights)]
+    result = _table_shard(workspace, corpus, shard, SPEECH, "speech", tasks, make_speech_piece, limits, metadata, used)
     return replace(result, computed=result.computed + done)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, tes
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.stand_ins import PORTRAIT, described, trackers_of
 from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.lineage.report import read_lineage_report
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.preparation.withdrawn import current_clips
@@ -33,15 +33,19 @@ from magictalk_core.report.training_use import training_use
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import MOTION
-from magictalk_core.training.run import TrainedModel, current_run
-from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.training.run import TrainedModel, current_run, model_input
+from magictalk_core.training_set.dataset import TrainingSet, training_set_input
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.clips import Status
-from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.circumstances import code_used
+from magictalk_core.work.manifest import manifest_inputs, read_manifest
 from magictalk_core.work.needed import needed
+from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
-__all__ = ["WrittenReport", "assemble_report"]
+__all__ = ["REPORT_VERSION", "WrittenReport", "assemble_report"]
+
+REPORT_VERSION = "2"
 
 FAMILY = EMODIFF
 """Whose training the page shows."""
@@ -67,6 +71,7 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
     trained, data = current_run(workspace.models(FAMILY)), TrainingSet.open(workspace.training_set)
     needed(workspace.rig / "rig.npz", "rig")
     is_scored = bool(test_clips(workspace, corpora))
+    work = _work(workspace, corpora, preset, is_scored)
     summary = pd.DataFrame(columns=list(SUMMARY_COLUMNS))
     if is_scored:
         summary = pd.read_csv(needed(workspace.tables / "summary.csv", "tables/summary"))
@@ -83,6 +88,7 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
         stand_ins=[*described(summary["stand_ins"]), *([PORTRAIT] if videos else [])],
         commands=_commands(workspace),
         main_method=MAGICTALK,
+        lineage=read_lineage_report(workspace),
         method_notes={
             MAGICTALK: "EmoDiff, and the mouth of the lip models in its place: the method of the paper",
             FAMILY: "trained here on the training split; speech features and a style clip in, motion out",
@@ -92,7 +98,23 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
             GROUND_TRUTH: "tracked from the real clip",
         },
     )
-    return WrittenReport(path, file_md5(path))
+    return WrittenReport(path, work.record(clips=clips["clip_id"]).md5)
+
+
+def _work(workspace: Workspace, corpora: Sequence[str], preset: Preset, is_scored: bool) -> Work:
+    home, settings = workspace.home, {"name": preset.name, "seed": preset.evaluation.seed}
+    inputs = [
+        *manifest_inputs(workspace, corpora),
+        training_set_input(home, workspace.training_set),
+        *(model_input(workspace, current_run(workspace.models(name)).path) for name in (FAMILY, *LIP_MODELS)),
+        input_of(home, "rig", workspace.rig / "rig.npz"),
+    ]
+    if workspace.lineage_report.is_dir():
+        inputs.append(input_of(home, "lineage_report", workspace.lineage_report))
+    if is_scored:
+        inputs.append(input_of(home, "summary", needed(workspace.tables / "summary.csv", "tables/summary")))
+        inputs.append(input_of(home, "comparison", workspace.videos / "comparison"))
+    return Work(home, "report", workspace.report / "report.html", REPORT_VERSION, inputs, settings)
 
 
 def _jaw(motion: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -124,15 +146,6 @@ def _videos(workspace: Workspace, clips: pd.DataFrame, comparisons: Sequence[Com
             )
         )
     return entries
-
-
-def _git_commit() -> str | None:
-    """The commit of the checkout that runs, when it is one."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    done = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
 
 
 def _source(workspace: Workspace, corpus: str, clips: pd.DataFrame, data: TrainingSet) -> CorpusSource:
@@ -170,7 +183,7 @@ def _provenance(
         training_set_digest=data.info["digest"],
         rig_md5=file_md5(workspace.rig / "rig.npz"),
         generation_seed=preset.evaluation.seed,
-        git_commit=_git_commit(),
+        git_commit=code_used().commit,
         software=f"magictalk {__version__}",
         extra=tuple((f"Weights of {name}", md5) for name, md5 in lips.items()),
     )

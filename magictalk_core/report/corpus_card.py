@@ -15,13 +15,15 @@ from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import CorpusFunnel
 from magictalk_core.report.plots import write_funnel_plot
 from magictalk_core.storage.atomic import atomic_directory
-from magictalk_core.storage.hashes import tree_md5
 from magictalk_core.storage.markdown import code, escaped, markdown_table
 from magictalk_core.vocabulary.clips import Split, Status
-from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.manifest import manifest_inputs, read_manifest
+from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Card", "card_text", "write_card"]
+__all__ = ["CARD_VERSION", "Card", "card_text", "write_card"]
+
+CARD_VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -114,4 +116,15 @@ def write_card(workspace: Workspace, corpus: str) -> Card:
         write_funnel_plot(funnel(clips), folder / "funnel.svg")
     accepted = clips[clips["status"] == Status.OK]
     hours = float(accepted["duration_s"].sum() / 3600)
-    return Card(workspace.card(corpus), tree_md5(workspace.card(corpus)), len(clips), len(accepted), hours)
+    record = Work(
+        workspace.home,
+        "card",
+        workspace.card(corpus),
+        CARD_VERSION,
+        (
+            input_of(workspace.home, "clips", workspace.clips_table(corpus)),
+            *manifest_inputs(workspace, [corpus]),
+            input_of(workspace.home, "registration", workspace.corpus_file(corpus)),
+        ),
+    ).record(clips=clips["clip_id"])
+    return Card(workspace.card(corpus), record.md5, len(clips), len(accepted), hours)

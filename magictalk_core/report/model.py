@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,6 +172,8 @@ class ReportInputs:
     main_method: str | None = None
     method_notes: dict[str, str] = field(default_factory=dict)
     made_on: str | None = None
+    lineage: Mapping[str, Any] | None = None
+    """The newest lineage report, as `lineage.report.read_lineage_report` gives it."""
 
     def methods(self) -> list[str]:
         """Methods in the order of the table: the real clip, ours, the others, the mean-motion baseline last."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -75,6 +76,7 @@ def write_report(
     main_method: str | None = "emodiff",
     method_notes: Mapping[str, str] | None = None,
     made_on: str | None = None,
+    lineage: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `<out_dir>/report.html` and return its path.
 
@@ -98,6 +100,7 @@ def write_report(
         main_method=main_method,
         method_notes=dict(method_notes or {}),
         made_on=made_on,
+        lineage=lineage,
     )
     target = out_dir / "report.html"
     write_text(target, render_report(inputs))

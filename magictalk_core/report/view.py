@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ _METHOD_NOTES = {
 }
 _TILES = ("jaw_open_correlation_true_curve", "jaw_open_correlation", "lmd_rig_mouth_px256")
 _MAX_TILES = 4
+_MAX_FINDINGS = 20
 _FIRST_PICTURE = "#t=0.04"  # phones show a black box until playing unless a time is asked for
 
 
@@ -161,6 +163,27 @@ def _curves(inputs: ReportInputs) -> dict[str, Any]:
     return {"figures": figures, "last": [(name, f"{last[name]:.4g}") for name in (*losses, *others) if name in last]}
 
 
+def _lineage(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What models oblige to, and how many outputs are not as their records say."""
+    states = [finding["state"] for finding in found["findings"]]
+    counts = [(state, states.count(state)) for state in ("stale", "orphaned", "unverifiable")]
+    models = [
+        {
+            "name": model["name"].split("/")[1],
+            "clips": sum(corpus["clips"] for corpus in model["corpora"]),
+            "obligations": "; ".join(model["obligations"]) or "none",
+            "made_of": "synthetic" if model["is_synthetic"] else "filmed",
+        }
+        for model in found["models"]
+    ]
+    return {
+        "outputs": sum(found["outputs"].values()),
+        "counts": [*counts, ("in disagreement with Dagster, DVC or MLflow", len(found["disagreements"]))],
+        "models": models,
+        "findings": found["findings"][:_MAX_FINDINGS],
+    }
+
+
 def report_view(inputs: ReportInputs) -> dict[str, Any]:
     """The variables of the template."""
     methods = inputs.methods()
@@ -183,4 +206,5 @@ def report_view(inputs: ReportInputs) -> dict[str, Any]:
         "corpora": inputs.provenance.corpora,
         "stand_ins": inputs.stand_ins,
         "commands": inputs.commands,
+        "lineage": None if inputs.lineage is None else _lineage(inputs.lineage),
     }

@@ -28,8 +28,8 @@ from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.training.family import ModelFamily
 from magictalk_core.training.tracking import RunTracker
-from magictalk_core.training_set.dataset import TrainingSet
-from magictalk_core.work.provenance import Input, input_of
+from magictalk_core.training_set.dataset import TrainingSet, training_set_input
+from magictalk_core.work.provenance import Input, Work, input_of, record_path
 from magictalk_core.work.withdrawn_marks import warn_of_mark
 from magictalk_core.workspace import Workspace
 
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from magictalk_core.training.task import TrainingTask
 
 __all__ = ["TrainedModel", "current_model", "current_run", "finished_run", "model_input", "run_digest", "train"]
+
+
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,31 @@ def run_digest(
     return digest_of({**work, "settings": family.learned_from(settings)})
 
 
-def _work_of(family: ModelFamily, preset: StrictModel, data: TrainingSet, out: Path) -> tuple[dict[str, Path], Path]:
+def _models_and_run(
+    family: ModelFamily, preset: StrictModel, data: TrainingSet, out: Path
+) -> tuple[dict[str, Path], Path]:
     """The models that a training learns from, the current ones beside `out`, and its run directory."""
     models = {name: current_model(out.parent / name) for name in family.needs}
     return models, out / run_digest(family, family.settings_of(preset), data, models)
+
+
+def _work(
+    family: ModelFamily, settings: FamilySettings, data: TrainingSet, models: Mapping[str, Path], run: Path
+) -> Work:
+    """The training as work with a provenance record. `models` lie side by side in the workspace, or wherever."""
+    folder = run.parent.parent
+    home = folder.parent if folder.name == "models" else folder
+    inputs = (
+        training_set_input(home, data.path, is_learned=True),
+        *(input_of(home, "model", path) for path in models.values()),
+    )
+    learned_from = family.learned_from(settings)
+    return Work(home, "model", run / "model", family.version, inputs, learned_from, run.name)
+
+
+def _record(work: Work, data: TrainingSet, run_id: str) -> None:
+    clips = data.learned().index["clip_id"]
+    work.record(clips=clips, mlflow_run=run_id or None, digests={"dagster": file_md5(work.output / WEIGHTS)})
 
 
 def _point_at(run: Path) -> None:
@@ -83,9 +107,13 @@ def _point_at(run: Path) -> None:
 
 def finished_run(family: ModelFamily, preset: StrictModel, data_dir: Path, out: Path) -> TrainedModel | None:
     """What `train` would return without training, and is then the current run; None where there is work to do."""
-    _, run = _work_of(family, preset, TrainingSet.open(data_dir), out)
+    data = TrainingSet.open(data_dir)
+    models, run = _models_and_run(family, preset, data, out)
     if not (run / "result.json").is_file():
         return None
+    if not record_path(run / "model").is_file():
+        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+        _record(_work(family, family.settings_of(preset), data, models, run), data, result["run_id"])
     _point_at(run)
     return current_run(out)
 
@@ -111,12 +139,12 @@ def train(
 
     settings = family.settings_of(preset)
     data = TrainingSet.open(data_dir)
-    models, run = _work_of(family, preset, data, out)
+    models, run = _models_and_run(family, preset, data, out)
     processes = Processes.of(settings.training)
     lock = held_or_refused(run / ".lock", f"the training {run}") if processes.is_first else nullcontext()
     with lock:
         if not processes.agreed((run / "result.json").is_file()):
-            task = family.build(settings, data.learned(), models)
+            task, work = family.build(settings, data.learned(), models), _work(family, settings, data, models, run)
             run_id = ""
             if processes.is_first:
                 write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
@@ -124,7 +152,7 @@ def train(
             sampler = None if render is None else Sampler(task, render, family.name, tracker)
             fitted = fit(task, settings.training, run, tracker, progress, processes, sampler)
             if processes.is_first:
-                _finish(family, task, data, run, fitted, tracker, run_id)
+                _finish(family, task, data, run, fitted, tracker, run_id, work)
         if processes.is_first:
             _point_at(run)
         # The others read what the first has written.
@@ -165,8 +193,9 @@ def _finish(
     fitted: Fitted,
     tracker: RunTracker,
     run_id: str,
+    work: Work,
 ) -> None:
-    """Write the model, the curves and, last of all, the result."""
+    """Write the model with its record, the curves and, last of all, the result."""
     from magictalk_core.training.model_folder import write_model_folder
 
     with atomic_directory(run / "model") as folder:
@@ -186,6 +215,7 @@ def _finish(
     tracker.tags({"weights_md5": md5})
     tracker.artifact(run / "curves.csv")
     tracker.finish()
+    _record(work, data, run_id)
     result: dict[str, Any] = {"weights_md5": md5, "run_id": run_id, "metrics": metrics, "measured": fitted.measured}
     write_text(run / "result.json", json.dumps(result, indent=1))
 

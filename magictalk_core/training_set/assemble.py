@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,13 +16,16 @@ from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.corpora.splits import check_disjoint, is_split_by_clip
 from magictalk_core.errors import UserError
 from magictalk_core.preparation.withdrawn import current_clips
+from magictalk_core.storage.hashes import digest_of
 from magictalk_core.training_set.build import TrainingSetInfo, build_training_set
 from magictalk_core.training_set.copies import excluded_copies
+from magictalk_core.training_set.dataset import LEARNED, TRAINING_SET_VERSION, TrainingSet
 from magictalk_core.training_set.shard_clips import CorpusTables
 from magictalk_core.training_set.style_clips import style_clips
 from magictalk_core.training_set.sync_gate import OpenJudge, SyncGate
 from magictalk_core.vocabulary.clips import Status
-from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.manifest import manifest_inputs, read_manifest
+from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
 __all__ = ["assemble_training_set", "corpus_tables", "split_leaks", "training_corpora"]
@@ -65,8 +69,36 @@ def assemble_training_set(
     for one in excluded.values():
         logger.info("%s is left out of the training set: %s", one.clip_id, one.detail)
     gate = SyncGate.open(config.sync_gate, open_judge, workspace.home / "models") if config.sync_gate.expert else None
+    work = _work(workspace, corpora, wanted, settings, gate, gone)
     feature, out = settings.speech.feature, workspace.training_set
-    return build_training_set(tables, config, feature, out, excluded, gate, styles, gone)
+    info = build_training_set(tables, config, feature, out, excluded, gate, styles, gone)
+    packed = TrainingSet.open(workspace.training_set)
+    digests = {"dagster": info.digest, LEARNED: packed.info[LEARNED]}
+    work.record(clips=packed.index["clip_id"], digests=digests)
+    return info
+
+
+def _work(
+    workspace: Workspace,
+    corpora: Sequence[str],
+    wanted: Sequence[str],
+    settings: DataSettings,
+    gate: SyncGate | None,
+    withdrawn: frozenset[str],
+) -> Work:
+    """All corpora are inputs: copies of a clip are looked for in every one, wherever they may be packed from."""
+    home, config = workspace.home, settings.training_set
+    inputs = list(manifest_inputs(workspace, corpora))
+    if gate is not None:
+        inputs.append(input_of(home, "model", Path(config.sync_gate.expert).absolute()))
+    read: dict[str, Any] = {
+        "training_set": config.model_dump(mode="json", exclude={"sync_gate": {"expert"}}) | {"corpora": [*wanted]},
+        "quality": settings.quality.model_dump(mode="json"),
+        "feature": settings.speech.feature,
+    }
+    if withdrawn:
+        read["withdrawn"] = digest_of({"clips": sorted(withdrawn)})
+    return Work(home, "training_set", workspace.training_set, TRAINING_SET_VERSION, inputs, read)
 
 
 def _is_gone(row: Mapping[Any, Any], wanted: Sequence[str]) -> bool:

@@ -32,11 +32,21 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.vocabulary.clips import Split, Use
 from magictalk_core.work.provenance import Input, input_of, record_of
 
-__all__ = ["LEFT_OUT", "SYNC_GATE", "TRAINING_SET_VERSION", "TrainingSet", "out_of_sync", "training_set_input"]
+__all__ = [
+    "LEARNED",
+    "LEFT_OUT",
+    "SYNC_GATE",
+    "TRAINING_SET_VERSION",
+    "TrainingSet",
+    "out_of_sync",
+    "training_set_input",
+]
 
 TRAINING_SET_VERSION = "3"
 SYNC_GATE = "sync_gate.csv"
 LEFT_OUT = "left_out.csv"
+LEARNED = "learned"
+"""The digest of what a training reads, among others that of all files: in `info.json` and in the record."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +106,11 @@ def out_of_sync(training_set: Path) -> frozenset[str]:
     return frozenset(found.loc[~found["kept"] | (found["shift"] != 0), "clip_id"])
 
 
-def training_set_input(home: Path, training_set: Path, part: str | None = None) -> Input:
-    """The training set as the input of other work, by the hash of its record: the arrays may be many gigabytes."""
+def training_set_input(home: Path, training_set: Path, is_learned: bool = False) -> Input:
+    """The training set as the input of other work, by the hash of its record: the arrays may be many gigabytes.
+
+    `is_learned`: of a training, which never looks at the test split.
+    """
     record, info = record_of(training_set), json.loads((training_set / "info.json").read_text(encoding="utf-8"))
     known = record.md5 if record is not None and record.version == info["digest"] else None
-    return input_of(home, "training_set", training_set, known, part)
+    return input_of(home, "training_set", training_set, known, (LEARNED, info[LEARNED]) if is_learned else None)

@@ -14,7 +14,7 @@ from pathlib import Path
 from magictalk_core.errors import PermanentError
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import directory_md5, file_md5
-from magictalk_core.work.provenance import Input, input_of
+from magictalk_core.work.provenance import Input, input_of, record_path
 from magictalk_core.workspace import Workspace
 
 __all__ = ["Manifest", "build_manifest", "manifest_inputs", "parse_manifest", "read_manifest"]
@@ -42,7 +42,9 @@ def build_manifest(dataset: Path, out: Path, expected: set[str] | None = None) -
                 f"{dataset}: {len(missing)} shard files are missing, first {missing[0]}: materialize that shard first"
             )
         for name in sorted(set(files) - expected):
-            files.pop(name).unlink()
+            gone = files.pop(name)
+            gone.unlink()
+            record_path(gone).unlink(missing_ok=True)
     entries = tuple(sorted((name, file_md5(path)) for name, path in files.items()))
     manifest = Manifest(directory_md5(entries), entries)
     listing = [{"relpath": name, "md5": md5} for name, md5 in entries]

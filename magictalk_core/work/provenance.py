@@ -17,6 +17,7 @@ folder, which DVC hashes as a whole.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from pydantic import Field, ValidationError
 
 from magictalk_core.config import StrictModel
 from magictalk_core.errors import PermanentError
-from magictalk_core.storage.atomic import write_text
+from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import CLIP_IDS
@@ -51,18 +52,22 @@ __all__ = [
 
 FORMAT = 1
 _SUFFIX = ".provenance.json"
+_LONGEST_NAME = 255 - len(f".{_SUFFIX}")
+"""Bytes of a file's name that leave room for its record's."""
 
 
 class Input(StrictModel):
     """A direct input: another output by the `md5` of its record, or a raw file. `name` is relative to the workspace.
 
-    `part`: only what this one of the input's `digests` covers was read; the rest may change without a consequence.
+    `part`: only what this one of the input's `digests` covers was read, whose value was `part_md5`; the rest may change
+    without a consequence.
     """
 
     kind: str
     name: str
     md5: str
     part: str | None = None
+    part_md5: str | None = None
 
 
 class ClipSet(StrictModel):
@@ -116,7 +121,10 @@ def record_path(output: Path) -> Path:
     for i in range(len(parts) - 2, 1, -1):
         if parts[i] == "dataset" and parts[i - 2] == "corpora":
             return Path(*parts[:i], "provenance", *parts[i + 1 :]).with_suffix(".json")
-    return output.with_name(f".{output.name}{_SUFFIX}")
+    name = output.name
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f"{name[:40]}-{hashlib.md5(os.fsencode(name)).hexdigest()}"
+    return output.with_name(f".{name}{_SUFFIX}")
 
 
 def archived_path(home: Path, md5: str, kind: str) -> Path:
@@ -144,12 +152,25 @@ def record_of(output: Path) -> Provenance | None:
     return read_record(path) if path.is_file() else None
 
 
-def input_of(home: Path, kind: str, path: Path, md5: str | None = None, part: str | None = None) -> Input:
+def input_of(
+    home: Path | None,
+    kind: str,
+    path: Path,
+    md5: str | None = None,
+    part: tuple[str, str] | None = None,
+    is_recorded: bool = False,
+) -> Input:
     """A file or folder as the input of other work, by the hash of what was read, whatever a record says of it.
 
-    `md5` where it is known already, or where the input is named by another hash than that of its file.
+    `md5` where it is known already, or where the input is named by another hash than that of its file. `part`: name and
+    digest of the one part that is read. `is_recorded`: the output's record is believed, since to read it all again
+    would take long.
     """
-    return Input(kind=kind, name=_name(home, path), md5=md5 or output_md5(path), part=part)
+    name, digest = part or (None, None)
+    if md5 is None and is_recorded:
+        record = record_of(path)
+        md5 = None if record is None else record.md5
+    return Input(kind=kind, name=_name(home, path), md5=md5 or output_md5(path), part=name, part_md5=digest)
 
 
 def output_md5(output: Path) -> str:
@@ -168,8 +189,9 @@ def clips_digest(clip_ids: Iterable[str]) -> str:
     return hashlib.md5("\n".join(sorted(clip_ids)).encode()).hexdigest()
 
 
-def _name(home: Path, path: Path) -> str:
-    return path.relative_to(home).as_posix() if path.is_relative_to(home) else path.absolute().as_posix()
+def _name(home: Path | None, path: Path) -> str:
+    inside = home is not None and path.is_relative_to(home)
+    return path.relative_to(home).as_posix() if home is not None and inside else path.absolute().as_posix()
 
 
 def _write_clips(home: Path, clip_ids: Sequence[str]) -> ClipSet:
@@ -192,10 +214,10 @@ class Work:
             work.record()
 
     `version` of the code, `inputs` and `settings` are all that determines the output: never times, run ids or commits.
-    `known_digest`: the identity of work that has one of its own.
+    `known_digest`: the identity of work that has one of its own. `home` is the workspace; None where there is none.
     """
 
-    home: Path
+    home: Path | None
     kind: str
     output: Path
     version: str
@@ -209,7 +231,7 @@ class Work:
         """The identity of the work. Inputs count by content: where they lie does not matter."""
         if self.known_digest is not None:
             return self.known_digest
-        read = [(one.kind, one.md5) for one in self.inputs]
+        read = [(one.kind, one.part_md5 or one.md5) for one in self.inputs]
         return digest_of({"kind": self.kind, "version": self.version, "inputs": read, "settings": self.settings})
 
     def is_made(self) -> bool:
@@ -225,6 +247,11 @@ class Work:
         paths = {name: self.output.parent / name for name in found.files}
         return all(path.is_file() and file_md5(path) == found.files[name] for name, path in paths.items())
 
+    def is_recorded(self, md5: str) -> bool:
+        """True when the record says just this: an output of that hash, by this work, from these inputs."""
+        found = self._found()
+        return found is not None and self._is_same(found, md5) and found.inputs == tuple(self.inputs)
+
     def record(
         self,
         *,
@@ -238,8 +265,9 @@ class Work:
         beside: Sequence[Path] = (),
         at: Path | None = None,
     ) -> Provenance:
-        """Write the record of the finished output, and its copy. One that says the same already is left as it is.
+        """Write the record of the finished output, and its copy in the workspace. One that says so already is left.
 
+        The same output by the same work keeps how it was first made: only what is named as its inputs may have changed.
         `md5` and `files` are given where they are known or are no plain hash of the output. `beside` are files in the
         output's folder that belong to it. `at`: where the output lies now, inside a folder that will appear as a whole.
         """
@@ -257,9 +285,9 @@ class Work:
             inputs=tuple(self.inputs),
             inputs_digest=self.digest,
             digests=dict(digests or {}),
-            clips=None if clips is None else _write_clips(self.home, sorted(set(clips))),
+            clips=None if clips is None or self.home is None else _write_clips(self.home, sorted(set(clips))),
             settings=dict(self.settings),
-            preset=preset_used(self.home),
+            preset=None if self.home is None else preset_used(self.home),
             code=code_used(),
             weights=tuple(weights),
             stand_ins=tuple(stand_ins),
@@ -269,14 +297,17 @@ class Work:
             seconds=round(time.monotonic() - self.began, 3),
         )
         found = self._found()
-        if found is not None and _content(found) == _content(made):
-            made = found
-        text = made.model_dump_json(indent=1)
-        archived = archived_path(self.home, made.md5, made.kind)
-        for path in (archived, record_path(lies)):
-            if made is not found or not path.is_file():
-                write_text(path, text)
+        if found is not None and self._is_same(found, md5):
+            made = made.model_copy(update={name: getattr(found, name) for name in _HOW_IT_WAS_MADE})
+        text = made.model_dump_json(indent=1, exclude_none=True)
+        # Where there is no workspace none is begun for a single file.
+        if self.home is not None and self.home.is_dir():
+            write_if_changed(archived_path(self.home, made.md5, made.kind), text)
+        write_if_changed(record_path(lies), text)
         return made
+
+    def _is_same(self, found: Provenance, md5: str) -> bool:
+        return (found.kind, found.md5, found.inputs_digest) == (self.kind, md5, self.digest)
 
     def _found(self) -> Provenance | None:
         try:
@@ -285,7 +316,4 @@ class Work:
             return None
 
 
-def _content(record: Provenance) -> dict[str, Any]:
-    """What a record says of the output; not when, where and by which run it was made."""
-    how = {"code", "preset", "mlflow_run", "dagster_run", "made", "seconds"}
-    return record.model_dump(exclude=how)
+_HOW_IT_WAS_MADE = ("code", "preset", "mlflow_run", "dagster_run", "made", "seconds")

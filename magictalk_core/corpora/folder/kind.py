@@ -19,6 +19,7 @@ FOLDER = CorpusKind(
     check=check_folder,
     licence=UNKNOWN_LICENCE,
     terms="What the owner of the videos allows, and the people in them.",
+    obligations=(),
     splits=(RANK_OR_CLIP, "rank", CLIP, "train"),
     buckets=4,
     takes_labels=True,

@@ -19,6 +19,7 @@ HDTF = CorpusKind(
     licence="HDTF lists CC BY 4.0; videos under the YouTube terms of service",
     terms="The lists are CC BY 4.0. The videos are their authors', under YouTube's terms of service: "
     "that a list names a video gives no licence to it.",
+    obligations=("name the authors", "the videos' own terms"),
     splits=("rank", "train"),
     buckets=16,
     wanted=wanted_videos,

@@ -22,6 +22,7 @@ MEAD = CorpusKind(
     licence="MEAD terms of use: non-commercial research only, no redistribution",
     terms="Non-commercial research only, no redistribution, citation required; access may be withdrawn "
     "(uniBruce/Mead, Terms of Use). A dataset made of it is for the same people under the same terms.",
+    obligations=("non-commercial", "no redistribution", "citation", "access may be withdrawn"),
     splits=(*LITERATURE_SPLITS, "rank", "train"),
     buckets=None,
     views=VIEWS,

@@ -21,6 +21,7 @@ SAMPLE = CorpusKind(
     licence="CC0 / public domain (NASA portrait, synthetic speech)",
     terms="Free for everything. The portrait is a public-domain picture of NASA, the voices and the motion are made by "
     "this project: nothing in it is a recording of a person who speaks.",
+    obligations=(),
     splits=("rank", "train", *LITERATURE_SPLITS),
     buckets=None,
     views=VIEWS,

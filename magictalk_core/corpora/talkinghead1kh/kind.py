@@ -19,6 +19,7 @@ TALKINGHEAD1KH = CorpusKind(
     licence="TalkingHead-1KH lists: MIT (NVIDIA); videos: CC BY 3.0 by their YouTube authors",
     terms="The lists are MIT (NVIDIA), with a request to cite and to say what was changed. The videos are CC BY 3.0: "
     "name their authors, whose addresses stand in the clip table.",
+    obligations=("name the authors", "say what was changed"),
     splits=("official", "rank", "train"),
     buckets=64,
     wanted=wanted_videos,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from magictalk_core.recipes.deepspeech_small.weights import hear, log_probabilit
 from magictalk_core.speech.logmel import log_mel
 from magictalk_core.speech.mfcc import mfcc_093
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
+from magictalk_core.work.provenance import Work
 
 __all__ = [
     "SAMPLE", "WEIGHTS_NAME", "RecipeSettings", "at_25_fps", "heard_error_rate", "pairs_by_two_voices",
@@ -126,6 +127,9 @@ def retrieval_figures(
 def run_recipe(out: Path, settings: RecipeSettings, *, processes: int = 1, threads: int = 2) -> dict[str, float]:
     """Write `deepspeech_small.safetensors` and `figures.json` into `out`; shards and checkpoint stay, to resume."""
     check_engines(settings.engines)
+    # `out` is <workspace>/recipes/<model>; a recipe is also run by hand into any folder.
+    home = out.parent.parent if out.parent.name == "recipes" else None
+    work = Work(home, "recipe", out / WEIGHTS_NAME, str(settings.version), (), asdict(settings))
     shards = out / "shards"
     build_shards(list(range(settings.shards)), shards, settings.data(held_out=False), processes)
     tests = build_shards(list(range(settings.test_shards)), shards, settings.data(held_out=True), processes)
@@ -140,4 +144,5 @@ def run_recipe(out: Path, settings: RecipeSettings, *, processes: int = 1, threa
     }  # fmt: skip
     figures["bytes"] = float(write_weights(out / WEIGHTS_NAME, network, metadata))
     (out / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    work.record(beside=[out / "figures.json"])
     return figures

@@ -1,0 +1,100 @@
+"""The lineage report: records against each other, and against what Dagster, DVC and MLflow say of the same things."""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from assets.metadata import Timer, materialization
+from assets.resources import Store
+from assets.retries import retried_when_transient
+from magictalk_core.models.families import FAMILIES
+
+GROUP = "lineage"
+OWNERS = ["team:magictalk"]
+_PAGE = 1_000
+_INSIDE = ("source", "index", "media", "blendshapes", "speech", "clips", "manifest")
+_ENDS = (
+    "arkit_dataset", "training_set", "rig", "set_scores", "lip_ablation", "tables/summary", "videos/comparison",
+)  # fmt: skip
+
+
+def dagster_versions(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[tuple[str, str | None], str]:
+    """(asset, partition) -> newest data version in the event log, materialized or observed."""
+    found: dict[tuple[str, str | None], str] = {}
+    for key in keys:
+        cursor = None
+        while True:
+            page = instance.fetch_materializations(key, limit=_PAGE, cursor=cursor)
+            for record in page.records:
+                event = record.asset_materialization
+                version = (event.tags or {}).get("dagster/data_version") if event is not None else None
+                if event is not None and version is not None:
+                    found.setdefault((key.to_user_string(), event.partition), version)
+            if not page.has_more:
+                break
+            cursor = page.cursor
+        observed = instance.fetch_observations(key, limit=1).records
+        event = observed[0].asset_observation if observed else None
+        if event is not None and (version := (event.tags or {}).get("dagster/data_version")) is not None:
+            found.setdefault((key.to_user_string(), None), version)
+    return found
+
+
+def build_lineage_report_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
+    """`lineage_report` over all that is made but the HTML report, which shows it."""
+    key = dg.AssetKey("lineage_report")
+    upstream = [dg.AssetKey([corpus, name]) for corpus in corpora for name in ("snapshot", "card")]
+    upstream += [dg.AssetKey(["models", family]) for family in FAMILIES]
+    upstream += [dg.AssetKey(name.split("/")) for name in _ENDS]
+    between = [dg.AssetKey([corpus, name]) for corpus in corpora for name in _INSIDE]
+    between += [dg.AssetKey(name) for name in ("generated", "refined", "scores")]
+
+    @dg.asset(
+        key=key,
+        deps=upstream,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"json", "markdown"},
+        code_version="1",
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key)
+            for name in ("nothing_stale", "nothing_orphaned", "everything_verifiable", "systems_agree")
+        ],
+        description="What is stale, orphaned or unverifiable, where systems disagree, and what models oblige to.",
+    )
+    @retried_when_transient
+    def lineage_report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from magictalk_core.lineage.report import look_at_lineage, report_markdown, write_lineage_report
+
+        timer = Timer()
+        versions = dagster_versions(context.instance, [*between, *upstream])
+        report = look_at_lineage(store.workspace, versions)
+        path, md5 = write_lineage_report(store.workspace, report)
+        states = {"nothing_stale": "stale", "nothing_orphaned": "orphaned", "everything_verifiable": "unverifiable"}
+        found = {name: [f"{f.name}: {f.why}" for f in report.of(state)] for name, state in states.items()}
+        found["systems_agree"] = [str(disagreement) for disagreement in report.disagreements]
+        errors = {"everything_verifiable", "systems_agree"}
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(md5),
+            metadata=materialization(
+                path,
+                md5,
+                timer,
+                report=dg.MetadataValue.md(report_markdown(report)),
+                **{state: len(report.of(state)) for state in states.values()},
+                disagreements=len(report.disagreements),
+            ),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=not said,
+                    check_name=name,
+                    severity=dg.AssetCheckSeverity.ERROR if name in errors else dg.AssetCheckSeverity.WARN,
+                    metadata={"found": len(said), "first": "; ".join(said[:5])},
+                )
+                for name, said in found.items()
+            ],
+        )
+
+    return lineage_report

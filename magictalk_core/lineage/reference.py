@@ -1,0 +1,213 @@
+"""What a user means: a path, a name, an asset, a clip, a speaker, a hash, or a video that came back from somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.lineage.clip_index import ClipIndex
+from magictalk_core.lineage.registry import Registry
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.run import current_model
+from magictalk_core.work.provenance import Input, Provenance, output_md5, record_of
+from magictalk_core.workspace import absolute
+
+__all__ = ["Subject", "find_subject"]
+
+_HASH = re.compile(r"[0-9a-f]{6,64}(\.dir)?")
+_FULL_HASH = 32
+
+_ASSETS = {
+    "source": ("source", "corpora/{}/listing.json"),
+    "index": ("index", "corpora/{}/index.parquet"),
+    "clips": ("clips", "corpora/{}/dataset/clips.parquet"),
+    "manifest": ("manifest", "manifests/{}.json"),
+    "snapshot": ("snapshot", "corpora/{}/dataset"),
+    "card": ("card", "corpora/{}/card"),
+}
+_NAMES = {
+    "rig": ("rig", "rig/rig.npz"),
+    "generated": ("generated", "generated/test/motion.parquet"),
+    "refined": ("refined", "refined/test/motion.parquet"),
+    "scores": ("scores", "scores/scores.parquet"),
+    "set_scores": ("set_scores", "set_scores/set_scores.parquet"),
+    "lip_ablation": ("lip_ablation", "lip_ablation/lip_ablation.csv"),
+    "tables/summary": ("summary", "tables/summary.csv"),
+    "videos/comparison": ("comparison", "videos/comparison"),
+    "report": ("report", "report/report.html"),
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked about. `records` are what is known of it, or `inputs` alone of a video that says what made it;
+    `clips` where it is a clip, a speaker, a raw file. `how` says by what it was known."""
+
+    title: str
+    how: str
+    records: tuple[Provenance, ...] = ()
+    clips: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()
+
+
+def find_subject(registry: Registry, clips: ClipIndex, ref: str) -> Subject:
+    """Raises `UserError` saying what a reference may be, when nothing of the workspace is meant."""
+    path = Path(ref).expanduser()
+    ways = (
+        lambda: _of_path(registry, clips, path) if path.exists() else None,
+        lambda: _of_name(registry, ref),
+        lambda: _of_clips(clips, ref),
+        lambda: _of_hash(registry, clips, ref) if _HASH.fullmatch(ref) else None,
+        lambda: _of_run(registry, ref),
+    )
+    for way in ways:
+        subject = way()
+        if subject is not None:
+            return subject
+    raise UserError(
+        f"{ref}: nothing in {registry.workspace.home} is known by that: give the path of a file, an asset "
+        "(training_set, sample/manifest, models/emodiff), a clip (corpus/source/clip), a speaker (corpus/speaker), "
+        "a hash, or an MLflow run"
+    )
+
+
+def _of_path(registry: Registry, clips: ClipIndex, path: Path) -> Subject | None:
+    path = absolute(path)
+    name = path.relative_to(registry.workspace.home).as_posix() if _is_inside(registry, path) else path.as_posix()
+    named = [record for (_, found), record in registry.current.items() if found == name]
+    if named:
+        return Subject(name, "by its place in the workspace", tuple(named))
+    if path.is_dir():
+        return _of_records(registry, path.name, output_md5(path), "by its content")
+    md5 = file_md5(path)
+    found = _of_hash(registry, clips, md5) or _of_media(clips, name, md5)
+    if found is not None:
+        return found
+    beside = _beside(path, md5)
+    if beside is not None:
+        return beside
+    return _of_credentials(registry, path) if path.suffix.lower() == ".mp4" else None
+
+
+def _is_inside(registry: Registry, path: Path) -> bool:
+    return path.is_relative_to(absolute(registry.workspace.home))
+
+
+def _beside(path: Path, md5: str) -> Subject | None:
+    """A file of another workspace, with its record beside it."""
+    record = record_of(path)
+    if record is None or record.md5 != md5:
+        return None
+    return Subject(path.name, "by the record beside it, of no workspace that is looked at", (record,))
+
+
+def _of_media(clips: ClipIndex, name: str, md5: str) -> Subject | None:
+    clip = clips.of_media(name)
+    return None if clip is None else Subject(clip, f"by its standardized file {name} ({md5})", clips=(clip,))
+
+
+def _of_records(registry: Registry, title: str, md5: str, how: str) -> Subject | None:
+    records = tuple(registry.ever.get(md5, ()))
+    return Subject(title, how, records) if records else None
+
+
+def _of_credentials(registry: Registry, path: Path) -> Subject | None:
+    """A video by what its C2PA manifest says: the work, whose record may still be here, or its inputs."""
+    from magictalk_core.portrait.provenance import work_in_video
+
+    said = work_in_video(path)
+    if said is None:
+        return None
+    records = [r for found in registry.ever.values() for r in found if r.inputs_digest == said["inputs_digest"]]
+    state = f"by its C2PA manifest ({said['validation_state']})"
+    if records:
+        return Subject(path.name, f"{state}: made by the work that left {records[0].name}", tuple(records))
+    inputs = tuple(Input(**one) for one in said["inputs"])
+    return Subject(path.name, f"{state}: no record of that work is here, what it was made from is", inputs=inputs)
+
+
+def _of_name(registry: Registry, ref: str) -> Subject | None:
+    found = _record_of_name(registry, ref.rstrip("/"))
+    return None if found is None else Subject(ref, "by its name", (found,))
+
+
+def _record_of_name(registry: Registry, ref: str) -> Provenance | None:
+    for (_, name), record in registry.current.items():
+        if name == ref:
+            return record
+    if ref in _NAMES:
+        return registry.current.get(_NAMES[ref])
+    corpus, _, asset = ref.partition("/")
+    if asset in _ASSETS:
+        kind, name = _ASSETS[asset]
+        return registry.current.get((kind, name.format(corpus)))
+    if corpus == "models" and asset:
+        return _model(registry, *asset.partition("/")[::2])
+    return None
+
+
+def _model(registry: Registry, family: str, run: str) -> Provenance | None:
+    """`models/<family>`: the one in use; `models/<family>/<run>`: one by the first letters of its run."""
+    folder = registry.workspace.models(family)
+    if not run:
+        if not (folder / "current.json").is_file():
+            return None
+        name = current_model(folder).relative_to(registry.workspace.home).as_posix()
+        return registry.current.get(("model", name))
+    found = [r for (k, n), r in registry.current.items() if k == "model" and n.startswith(f"models/{family}/{run}")]
+    return found[0] if len(found) == 1 else None
+
+
+def _of_clips(clips: ClipIndex, ref: str) -> Subject | None:
+    rows = clips.rows
+    corpus, _, rest = ref.partition("/")
+    for what, found in (
+        ("clip", rows[rows["clip_id"] == ref]),
+        ("speaker", rows[(rows["corpus"] == corpus) & (rows["speaker"] == rest)]),
+        ("source", rows[(rows["corpus"] == corpus) & (rows["source"] == rest)]),
+        ("raw file", clips.of_path(ref)),
+        ("raw file", clips.of_path(rest)),
+    ):
+        if len(found):
+            return Subject(ref, f"by the index: a {what}", clips=tuple(map(str, found["clip_id"])))
+    return None
+
+
+def _of_hash(registry: Registry, clips: ClipIndex, ref: str) -> Subject | None:
+    """A full hash, or the beginning of one where it is the only such."""
+    raw = clips.of_hash(ref)
+    if len(raw):
+        files = ", ".join(sorted({f"{f.corpus}/{f.path}" for f in clips.raw_files(raw) if f.md5 == ref}))
+        return Subject(files, "by the index: a raw file", clips=tuple(map(str, raw["clip_id"])))
+    found = {id(record): record for record, _ in _named_by(registry, ref)}
+    if len(found) > 1 and len(ref.removesuffix(".dir")) < _FULL_HASH:
+        names = sorted({record.name for record in found.values()})
+        raise UserError(f"{ref}: begins the hashes of {', '.join(names[:5])}: give more of it")
+    records = sorted(found.values(), key=lambda record: not registry.is_current(record))
+    return Subject(records[0].name, "by its hash", tuple(records)) if records else None
+
+
+def _named_by(registry: Registry, ref: str) -> Iterator[tuple[Provenance, str]]:
+    for md5, records in registry.ever.items():
+        for record in records:
+            for known in (md5, record.inputs_digest, *record.files.values(), *record.digests.values()):
+                if known.startswith(ref):
+                    yield record, known
+                    break
+
+
+def _of_run(registry: Registry, ref: str) -> Subject | None:
+    records: Sequence[Any] = [
+        record for found in registry.ever.values() for record in found if ref in (record.mlflow_run, record.dagster_run)
+    ]
+    return Subject(ref, "by the run that made it", tuple(records)) if records else None
+
+
+def must_have_records(registry: Registry) -> None:
+    """Raise `PermanentError` where nothing was recorded yet."""
+    if not registry.ever:
+        raise PermanentError(f"{registry.workspace.home}: no provenance records: type `magictalk run`")

@@ -1,0 +1,112 @@
+"""All provenance records of a workspace: those beside its outputs, and the copies of records of replaced outputs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.training.run import current_model
+from magictalk_core.work.provenance import Input, Provenance, read_record, record_path
+from magictalk_core.workspace import Workspace
+
+__all__ = ["Registry"]
+
+_NO_OUTPUTS = frozenset({"cache", "corpora", "dagster", "logs", "mlflow", "provenance"})
+"""Folders of the workspace that are not walked: no record lies in them, or only at known places."""
+
+
+def _places(home: Path) -> Iterator[Path]:
+    """Every record that lies beside an output. Folders of media and pieces are not walked: they hold millions."""
+    yield from home.glob(".*.provenance.json")
+    for folder in sorted(home.iterdir()) if home.is_dir() else ():
+        if folder.is_dir() and folder.name not in _NO_OUTPUTS and not folder.name.startswith("."):
+            yield from folder.rglob(".*.provenance.json")
+    for corpus in sorted((home / "corpora").glob("*")):
+        yield from corpus.glob(".*.provenance.json")
+        yield from (corpus / "provenance").rglob("*.json")
+
+
+@dataclass(frozen=True, eq=False)
+class Registry:
+    """`current`: (kind, name) -> the record beside the output. `ever`: md5 -> every record of that hash, current or of
+    an output that was replaced. `broken`: records that cannot be read, in words."""
+
+    workspace: Workspace
+    current: Mapping[tuple[str, str], Provenance]
+    ever: Mapping[str, Sequence[Provenance]]
+    broken: Sequence[str]
+
+    @classmethod
+    def read(cls, workspace: Workspace) -> Registry:
+        current: dict[tuple[str, str], Provenance] = {}
+        ever: dict[str, list[Provenance]] = defaultdict(list)
+        broken: list[str] = []
+        for path in _places(workspace.home):
+            try:
+                record = read_record(path)
+            except PermanentError as error:
+                broken.append(str(error))
+                continue
+            current[record.kind, record.name] = record
+            ever[record.md5].append(record)
+        for path in sorted((workspace.home / "provenance" / "records").glob("*/*.json")):
+            md5, kind = path.name.removesuffix(".json").rsplit(".", 1)
+            if any(record.kind == kind for record in ever.get(md5, ())):
+                continue
+            try:
+                ever[md5].append(read_record(path))
+            except PermanentError as error:
+                broken.append(str(error))
+        return cls(workspace, current, ever, broken)
+
+    def source_of(self, one: Input) -> Provenance | None:
+        """The record that an input names: of that hash and kind, of the same name where several have it."""
+        found = [record for record in self.ever.get(one.md5, ()) if record.kind == one.kind]
+        named = [record for record in found if record.name == one.name]
+        return (named or found or [None])[0]
+
+    def now(self, one: Input) -> Provenance | None:
+        """What a consumer of the input would read now: of a model the one in use, of all else that of its name."""
+        name = one.name
+        if one.kind == "model" and name.startswith("models/"):
+            family = name.split("/")[1]
+            if not (self.workspace.models(family) / "current.json").is_file():
+                return None
+            name = current_model(self.workspace.models(family)).relative_to(self.workspace.home).as_posix()
+        return self.current.get((one.kind, name))
+
+    def is_current(self, record: Provenance) -> bool:
+        return self.current.get((record.kind, record.name)) is record
+
+    def output(self, record: Provenance) -> Path:
+        """Where its output lies; `name` is absolute for what lies outside of the workspace."""
+        return self.workspace.home / record.name
+
+    @cached_property
+    def consumers(self) -> Mapping[tuple[str, str], Sequence[tuple[Provenance, Input]]]:
+        """(kind, md5) of an input -> the records that name it, with how they do."""
+        found: dict[tuple[str, str], list[tuple[Provenance, Input]]] = defaultdict(list)
+        for records in self.ever.values():
+            for record in records:
+                for one in record.inputs:
+                    found[one.kind, one.md5].append((record, one))
+        return found
+
+    def clips_of(self, record: Provenance) -> frozenset[str]:
+        """The ids of the clips behind a record; empty where it names none."""
+        if record.clips is None:
+            return frozenset()
+        path = self.workspace.home / record.clips.file
+        if not path.is_file():
+            raise PermanentError(f"{path}: the clips of {record.name} are not there: `magictalk run` writes them anew")
+        return frozenset(map(str, pq.read_table(path, columns=["clip_id"])["clip_id"].to_pylist()))
+
+    def lies_there(self, record: Provenance) -> bool:
+        """Whether the output still is where the record says; its record beside it is another question."""
+        return self.output(record).exists() and record_path(self.output(record)).is_file()

@@ -1,0 +1,112 @@
+"""Every output leaves a record of what it was made from, down to raw files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from chain_fixtures import CORPUS, copy_of, run_graph, tiny_preset
+
+from magictalk_core.corpora.registry import list_corpora
+from magictalk_core.models.families import FAMILIES
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.run import current_model
+from magictalk_core.work.provenance import Provenance, archived_path, read_record, record_of
+from magictalk_core.workspace import Workspace
+from pipelines.definitions import build_definitions
+
+
+def outputs_of(workspace: Workspace) -> dict[str, list[Path]]:
+    """Asset -> what it leaves, in the workspace after a run."""
+    found = {
+        f"{CORPUS}/source": [workspace.listing(CORPUS)],
+        f"{CORPUS}/index": [workspace.index_table(CORPUS)],
+        f"{CORPUS}/clips": [workspace.clips_table(CORPUS)],
+        f"{CORPUS}/manifest": [workspace.manifest(CORPUS)],
+        f"{CORPUS}/snapshot": [workspace.dataset(CORPUS)],
+        f"{CORPUS}/card": [workspace.card(CORPUS)],
+        "arkit_dataset": [workspace.arkit_dataset],
+        "training_set": [workspace.training_set],
+        "rig": [workspace.rig / "rig.npz"],
+        "generated": [workspace.generated("test") / "motion.parquet"],
+        "refined": [workspace.refined("test") / "motion.parquet"],
+        "scores": [workspace.scores / "scores.parquet"],
+        "set_scores": [workspace.set_scores / "set_scores.parquet"],
+        "lip_ablation": [workspace.lip_ablation / "lip_ablation.csv"],
+        "tables/summary": [workspace.tables / "summary.csv"],
+        "videos/comparison": [workspace.videos / "comparison", *(workspace.videos / "comparison").glob("*.mp4")],
+        "lineage_report": [workspace.lineage_report],
+        "report": [workspace.report / "report.html"],
+    }
+    for table in ("media", "blendshapes", "speech"):
+        found[f"{CORPUS}/{table}"] = sorted((workspace.dataset(CORPUS) / table).glob("*.parquet"))
+    return found | {f"models/{name}": [current_model(workspace.models(name))] for name in FAMILIES}
+
+
+def records_of(workspace: Workspace) -> list[Provenance]:
+    found = [record_of(path) for paths in outputs_of(workspace).values() for path in paths]
+    return [record for record in found if record is not None]
+
+
+def test_every_asset_leaves_a_record_of_what_lies_there(tiny_chain: Workspace) -> None:
+    graph = build_definitions(tiny_chain).resolve_asset_graph()
+    assets = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    by_hand = {"recipes/deepspeech_small"}
+    outputs = outputs_of(tiny_chain)
+    assert set(outputs) == assets - by_hand
+    for asset, paths in outputs.items():
+        assert paths, asset
+        for path in paths:
+            record = record_of(path)
+            assert record is not None, (asset, path)
+            assert record.name == path.relative_to(tiny_chain.home).as_posix()
+            assert read_record(archived_path(tiny_chain.home, record.md5, record.kind)) == record
+            base = path if path.is_dir() else path.parent
+            assert {name: file_md5(base / name) for name in record.files} == record.files, asset
+            assert record.preset is not None and record.preset.name == "tiny"
+            assert record.dagster_run, asset
+    assert record_of(tiny_chain.clips_table(CORPUS)).clips.count == 4  # type: ignore[union-attr]
+
+
+def test_every_input_is_the_hash_of_a_record_or_a_raw_file(tiny_chain: Workspace) -> None:
+    records = records_of(tiny_chain)
+    known = {(record.kind, record.name): record for record in records}
+    tables = (tiny_chain.dataset(CORPUS) / "media").glob("*.parquet")
+    media = [row for path in tables for row in pq.read_table(path).to_pylist()]
+    clips = {row[f"{part}_path"]: row[f"{part}_md5"] for row in media for part in ("video", "audio")}
+    raw = {entry.labels for entry in list_corpora(tiny_chain)} | {tiny_chain.corpus_file(CORPUS)}
+    seen = set()
+    for record in records:
+        for one in record.inputs:
+            seen.add(one.kind)
+            if one.kind in ("registration", "labels"):
+                assert (tiny_chain.home / one.name) in raw and one.md5 == file_md5(tiny_chain.home / one.name)
+            elif one.kind == "clip":
+                assert one.md5 == clips[one.name.removeprefix(f"corpora/{CORPUS}/")]
+            else:
+                source = known[one.kind, one.name]
+                assert one.md5 == source.md5, (record.name, one)
+                assert one.part is None or one.part_md5 == source.digests[one.part]
+    assert {"source", "index", "media", "manifest", "training_set", "model", "refined", "scores", "clip"} <= seen
+
+
+def test_a_second_run_leaves_every_record_as_it_is(tiny_chain: Workspace, tmp_path: Path) -> None:
+    workspace = copy_of(tiny_chain, tmp_path / "home")
+    before = {p: p.read_bytes() for p in workspace.home.rglob("*.provenance.json")}
+    assert before
+    run_graph(workspace, tiny_preset())
+    assert {p: p.read_bytes() for p in workspace.home.rglob("*.provenance.json")} == before
+
+
+def test_a_lost_or_broken_record_is_written_again_without_the_work(tiny_chain: Workspace, tmp_path: Path) -> None:
+    workspace = copy_of(tiny_chain, tmp_path / "home")
+    lost = [workspace.home / "corpora" / CORPUS / "provenance" / "speech"]
+    path = next(lost[0].glob("*.json"))
+    record = json.loads(path.read_text())
+    path.write_text("{")
+    report = run_graph(workspace, tiny_preset(), f"{CORPUS}/speech")
+    assert all(outcome.counts.get("clips_computed", 0) == 0 for outcome in report.outcomes)
+    again = json.loads(path.read_text())
+    how = ("made", "seconds", "dagster_run")
+    assert {k: v for k, v in again.items() if k not in how} == {k: v for k, v in record.items() if k not in how}
