@@ -33,6 +33,7 @@ class Workspace:
         locks/                              one file for each thing that somebody writes
         manifests/<name>.json               digest and files of each dataset
         preset.yaml                         the workspace's settings, every value spelled out
+        withdrawals.jsonl                   who and what was withdrawn, by whom and why
         arkit_dataset/ training_set/ models/ releases/ rig/ generated/ refined/ scores/ tables/ videos/ report/
         lineage_report/                     what is stale, unverifiable, under which terms
         provenance/                         copies of all records that ever were, and the ids of the clips behind them
@@ -183,6 +184,11 @@ class Workspace:
     @property
     def mlflow_uri(self) -> str:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    @property
+    def withdrawals(self) -> Path:
+        """The record of withdrawals (`corpora/withdrawal_log.py`): only ever appended to."""
+        return self.home / "withdrawals.jsonl"
 
     @property
     def run_lock(self) -> Path:

@@ -53,13 +53,15 @@ DVC_IGNORE = """\
 .lock
 .tmp-*
 .*.provenance.json
+.*.withdrawn.json
 **/models/*/preset.yaml
 **/models/*/current.json
 **/models/*/*/mlflow_*
 """
-"""Locks name a process, provenance records say when something was made, and the settings that a family was last asked
-with lie beside each of its runs as well: with any of them, a model would differ after every look at it. Which run is
-the champion is the result of a release and not of a training, and what waits for MLflow is none."""
+"""Locks name a process, provenance records say when something was made, marks what was withdrawn since, and the
+settings that a family was last asked with lie beside each of its runs as well: with any of them, a model would differ
+after every look at it. Which run is the champion is the result of a release and not of a training, and what waits for
+MLflow is none."""
 
 _SETTINGS = "preset.yaml"
 _CORPUS = "corpora/${item}"
@@ -215,13 +217,7 @@ def _asset_stages() -> dict[str, _Stage]:
         "report": _Stage(
             "report",
             [
-                "manifests",
-                "training_set",
-                "generated",
-                "refined",
-                "scores",
-                "videos",
-                "tables/summary.csv",
+                *("manifests", "training_set", "generated", "refined", "scores", "videos", "tables/summary.csv"),
                 "lineage_report",
             ],
             ["report"],

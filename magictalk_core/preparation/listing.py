@@ -16,6 +16,7 @@ from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import list_corpora, load_corpus
 from magictalk_core.corpora.source import list_source
+from magictalk_core.corpora.withdrawals import read_withdrawals
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.clips_table import complete_clips
 from magictalk_core.preparation.index import INDEX_VERSION, index_corpus
@@ -72,7 +73,8 @@ class WrittenTable:
 def observe_source(workspace: Workspace, corpus: str) -> str:
     """List the raw files, reading only those that changed; returns the md5 of the listing.
 
-    Beside the table a file of a few bytes says what clips are found in, by content: its times are of no interest.
+    Beside the table a file of a few bytes says what clips are found in, by content: its times are of no interest. What
+    is withdrawn of the corpus is part of it, so that `dvc repro` makes its dataset again.
     """
     entry = load_corpus(workspace, corpus)
     table = workspace.source_table(corpus)
@@ -81,7 +83,9 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
     write_table(SOURCE, listing, table)
     # The version is about content: a file that was only touched is the same file.
     version = directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
-    facts = {"files": len(listing), "md5": version, "labels": _labels_md5(entry)}
+    facts: dict[str, Any] = {"files": len(listing), "md5": version, "labels": _labels_md5(entry)}
+    if gone := read_withdrawals(workspace).digest(corpus, listing["md5"]):
+        facts["withdrawn"] = gone
     write_if_changed(workspace.listing(corpus), json.dumps(facts, indent=1) + "\n")
     record_source(workspace, corpus, version)
     return version
@@ -107,14 +111,17 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
         "labels": _labels_md5(entry),
         "max_side": preset.media.max_side_px,
     }
+    source = read_frame(SOURCE, workspace.source_table(corpus))
+    withdrawals = read_withdrawals(workspace)
     settings = {"max_side_px": preset.media.max_side_px, "quality": preset.quality.model_dump(mode="json")}
+    if gone := withdrawals.digest(corpus, source["md5"]):
+        work["withdrawn"] = settings["withdrawn"] = gone
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})
     provenance = index_work(workspace, corpus, INDEX_VERSION, settings, inputs)
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
         return replace(_recorded_index(provenance, file_md5(path)), source=version)
-    source = read_frame(SOURCE, workspace.source_table(corpus))
     cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
-    rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
+    rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache, withdrawals)
     if not rows:
         raise PermanentError(
             f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind; "
@@ -137,8 +144,8 @@ def _written(path: Path, md5: str) -> WrittenTable:
 
 
 def shards_of(index: pd.DataFrame) -> tuple[str, ...]:
-    """Shards with a file to read; a bucket of clips that are only listed is no work."""
-    return tuple(sorted(index["shard"][index["reason"] != Reason.MISSING].unique()))
+    """Shards with a file to read; a bucket of clips that are only listed, or all withdrawn, is no work."""
+    return tuple(sorted(index["shard"][~index["reason"].isin([Reason.MISSING, Reason.WITHDRAWN])].unique()))
 
 
 def read_index(workspace: Workspace, corpus: str, shard: str | None = None) -> pd.DataFrame:
@@ -180,8 +187,9 @@ def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> Wr
     """Finish the clip table from the index and the tables of all shards."""
     path, shards = workspace.clips_table(corpus), shards_of(read_index(workspace, corpus))
     media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
+    index, withdrawals = workspace.index_table(corpus), read_withdrawals(workspace)
     work = clips_work(workspace, corpus, shards, quality.model_dump(mode="json"))
-    md5 = complete_clips(workspace.index_table(corpus), media, quality, path, tracked, heard)
+    md5 = complete_clips(index, media, quality, path, tracked, heard, withdrawals)
     if not work.is_recorded(md5):
         work.record(md5=md5, clips=clip_ids_of(path))
     return _written(path, md5)
