@@ -7,12 +7,13 @@ A factory over a corpus name. Whoever starts `index` looks at the raw files as w
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from assets.columns import of_clips, of_index
-from assets.keys import GROUP, OWNERS, SHARD_STAGES, corpus_key, shard_partitions
+from assets.keys import DATASETS, INGEST, OWNERS, SHARD_STAGES, corpus_key, shard_partitions
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer, writing
 from assets.pictures import picture_of_file
@@ -21,6 +22,12 @@ from assets.resources import DvcRepository, Settings, Store
 from assets.retries import retried_when_transient
 from assets.shards import build_shard_assets
 from magictalk_core.storage.schema import CLIPS
+
+LOOKED_AT = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=8), warn_window=timedelta(days=2))
+"""Of the index, whose run observes the raw files: a corpus that nobody looked at for a week may have changed."""
+
+RECORDED = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=15), warn_window=timedelta(days=8))
+"""Of the manifest: retraining on schedule expects one of this week."""
 
 
 def build_corpus_assets(corpus: str) -> list[Any]:
@@ -39,7 +46,8 @@ def build_corpus_assets(corpus: str) -> list[Any]:
 def _source(corpus: str) -> Any:
     @dg.observable_source_asset(
         key=corpus_key(corpus, "source"),
-        group_name=GROUP,
+        group_name=INGEST,
+        tags={"dagster/kind/file": ""},
         description=f"The raw files of `{corpus}` as they lie on disk; observed, never changed.",
     )
     @retried_when_transient
@@ -69,10 +77,11 @@ def _index(corpus: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=corpus_key(corpus, "index"),
         deps=[corpus_key(corpus, "source")],
-        group_name=GROUP,
+        group_name=INGEST,
         owners=OWNERS,
         kinds={"python", "parquet"},
         code_version="1",
+        freshness_policy=LOOKED_AT,
         description="Every clip before decoding: labels, shard, split, and what a file header already rejects.",
     )
     @retried_when_transient
@@ -106,7 +115,7 @@ def _clips(corpus: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=corpus_key(corpus, "clips"),
         deps=[corpus_key(corpus, name) for name in ("index", *SHARD_STAGES, "shards")],
-        group_name=GROUP,
+        group_name=DATASETS,
         owners=OWNERS,
         kinds={"python", "parquet"},
         code_version="1",
@@ -133,10 +142,11 @@ def _manifest(corpus: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=corpus_key(corpus, "manifest"),
         deps=[corpus_key(corpus, name) for name in (*SHARD_STAGES, "clips")],
-        group_name=GROUP,
+        group_name=DATASETS,
         owners=OWNERS,
         kinds={"json"},
         code_version="2",
+        freshness_policy=RECORDED,
         description="Every file of the dataset with its md5, and one digest over them, as DVC computes it.",
     )
     @retried_when_transient
@@ -165,7 +175,7 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=corpus_key(corpus, "snapshot"),
         deps=[corpus_key(corpus, "manifest")],
-        group_name=GROUP,
+        group_name=DATASETS,
         owners=OWNERS,
         kinds={"dvc", "git"},
         pool="dvc",
@@ -216,7 +226,7 @@ def _card(corpus: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=corpus_key(corpus, "card"),
         deps=[corpus_key(corpus, "clips"), corpus_key(corpus, "manifest")],
-        group_name=GROUP,
+        group_name=DATASETS,
         owners=OWNERS,
         kinds={"markdown"},
         code_version="2",

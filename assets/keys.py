@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dagster as dg
 
-__all__ = ["GROUP", "OWNERS", "SHARD_STAGES", "corpus_key", "shard_partitions"]
+__all__ = ["DATASETS", "INGEST", "OWNERS", "SHARDS", "SHARD_STAGES", "corpus_key", "shard_partitions"]
 
-GROUP = "corpora"
+INGEST, SHARDS, DATASETS = "ingest", "shards", "datasets"
+"""Groups of the assets of a corpus, by stage: looked at, decoded and measured, put together and recorded."""
+
 OWNERS = ["team:magictalk"]
 SHARD_STAGES = ("media", "blendshapes", "speech")
 """In the order in which one shard goes through them."""

@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.keys import GROUP, OWNERS, SHARD_STAGES, corpus_key, shard_partitions
+from assets.keys import OWNERS, SHARD_STAGES, SHARDS, corpus_key, shard_partitions
 from assets.machines import SHARD
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer, writing_shard
@@ -78,7 +78,7 @@ def _one_shard(corpus: str, stage: str) -> dg.AssetsDefinition:
         key=key,
         deps=[corpus_key(corpus, upstream)],
         partitions_def=partitions,
-        group_name=GROUP,
+        group_name=SHARDS,
         owners=OWNERS,
         kinds=kinds,
         pool="cpu_heavy",
@@ -119,7 +119,7 @@ def _all_shards(corpus: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[corpus_key(corpus, name) for name in ("index", *SHARD_STAGES)],
-        group_name=GROUP,
+        group_name=SHARDS,
         owners=OWNERS,
         kinds={"python", "parquet"},
         pool="cpu_heavy",

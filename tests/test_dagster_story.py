@@ -35,8 +35,8 @@ def test_every_asset_says_what_it_is_whose_it_is_and_where_its_code_stands(
         assert spec.tags.get("magictalk/corpus") == (CORPUS if name.startswith(f"{CORPUS}/") else None), name
         (reference,) = spec.metadata["dagster/code_references"].code_references
         code = Path(reference.file_path)
-        assert code.parent.name == "assets", f"{name}: {code}"
-        assert code.read_text(encoding="utf-8").splitlines()[reference.line_number - 1].strip().startswith("@dg.asset")
+        line = code.read_text(encoding="utf-8").splitlines()[reference.line_number - 1]
+        assert code.parent.name == "assets" and line.strip().startswith("@dg.asset"), f"{name}: {code}: {line}"
 
 
 def _metadata(workspace: Workspace) -> dict[str, dict[str, Any]]:
@@ -85,6 +85,15 @@ def test_columns_lead_from_frames_back_to_the_raw_files(tiny_chain: Workspace) -
     assert f"{CORPUS}/index.raw_md5" in origins(f"{CORPUS}/media", "video_path")
     assert origins(f"{CORPUS}/index", "raw_md5") == {f"{CORPUS}/source.path", f"{CORPUS}/source.md5"}
     assert origins("arkit_dataset", "jawOpen") == {f"{CORPUS}/blendshapes.jawOpen"}
+
+
+def test_what_is_promised_has_a_policy_that_says_when_it_is_broken(workspace: Workspace, tmp_path: Path) -> None:
+    add_corpus(workspace, new_entry(name=CORPUS, kind="folder", root=tmp_path))
+    specs = build_definitions(workspace).resolve_all_asset_specs()
+    assert {spec.key.to_user_string() for spec in specs if spec.freshness_policy} == {
+        f"{CORPUS}/index",
+        f"{CORPUS}/manifest",
+    }
 
 
 # --- the instance ----------------------------------------------------------------------------------------------------
