@@ -16,7 +16,11 @@ __all__ = ["asset_job", "execute_apart"]
 
 def asset_job(home: str, preset: str) -> dg.JobDefinition:
     """The job over all assets of a workspace, as a step's process makes it again."""
-    return build_definitions(Workspace(Path(home)), preset).resolve_implicit_global_asset_job_def()
+    everything = dg.define_asset_job("everything", dg.AssetSelection.all())
+    definitions = dg.Definitions.merge(
+        build_definitions(Workspace(Path(home)), preset), dg.Definitions(jobs=[everything])
+    )
+    return definitions.resolve_job_def("everything")
 
 
 def execute_apart(
