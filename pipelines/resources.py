@@ -1,8 +1,9 @@
-"""Resources bound to the environment: where the data lies, which preset, which DVC repository."""
+"""Resources bound to a workspace: where the data lies, its preset, its DVC repository."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from assets.machines import LAUNCHER, MAPPER
@@ -11,13 +12,13 @@ from magictalk_core.errors import UserError
 from magictalk_core.workspace import Workspace
 
 
-def build_resources(workspace: Workspace | None = None, preset: str | None = None) -> dict[str, Any]:
-    """From arguments, else from `MAGICTALK_HOME`, `MAGICTALK_PRESET` and `MAGICTALK_DVC_ROOT` (default: the home)."""
-    workspace = workspace or Workspace.from_environment()
+def build_resources(workspace: Workspace) -> dict[str, Any]:
+    """All of them are the workspace's own: no job can be given other settings or another repository."""
+    home = str(workspace.home)
     return {
-        "store": Store(home=str(workspace.home)),
-        "settings": Settings(preset=preset or os.environ.get("MAGICTALK_PRESET", "sample")),
-        "dvc": DvcRepository(root=os.environ.get("MAGICTALK_DVC_ROOT") or str(workspace.home)),
+        "store": Store(home=home),
+        "settings": Settings(home=home),
+        "dvc": DvcRepository(root=home),
         "clip_workers": _clip_workers(),
         "launcher": _launcher(),
     }
@@ -25,15 +26,15 @@ def build_resources(workspace: Workspace | None = None, preset: str | None = Non
 
 def _clip_workers() -> ClipWorkers:
     if not _on_ray(MAPPER):
-        return ClipWorkers()
+        return ClipWorkers(workers=0)
     from pipelines.ray_cluster import RayClipWorkers
 
-    return RayClipWorkers()
+    return RayClipWorkers(workers=0)
 
 
 def _launcher() -> TrainingLauncher:
     if not _on_ray(LAUNCHER):
-        return TrainingLauncher()
+        return TrainingLauncher(python=sys.executable)
     from pipelines.executors import handed_on_variables
     from pipelines.ray_cluster import RayTrainingLauncher
 

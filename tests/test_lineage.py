@@ -10,7 +10,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.corpus import dvc_stage
 from assets.resources import DvcRepository
 from magictalk_core.errors import PermanentError, TransientError, UserError
 from magictalk_core.presets.preset import load_preset
@@ -18,9 +17,9 @@ from magictalk_core.storage.atomic import atomic_directory, atomic_path
 from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.work.manifest import build_manifest, read_manifest
-from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.work.provenance import Input, Work, archived_path, read_record, record_of, record_path
 from magictalk_core.workspace import Workspace
-from pipelines.dvc_workspace import prepare_dvc_workspace
+from pipelines.dvc_workspace import prepare_repository
 
 NAMES = st.text("abcXYZ01_-. äß", min_size=1, max_size=8).filter(lambda s: s.strip(". ") == s)
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -44,16 +43,16 @@ def test_manifest_snapshot_and_lock_are_one_number(workspace: Workspace) -> None
     workspace.corpus_file("c").write_text("name: c")
     workspace.listing("c").write_text("{}")
     workspace.preset.write_text(yaml.safe_dump(load_preset("sample").model_dump(mode="json")))
-    prepare_dvc_workspace(workspace, "sample", ["c"])
+    prepare_repository(workspace, ["c"])
     manifest = build_manifest(dataset, workspace.manifest("c"))
-    locked = DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
+    locked = DvcRepository(root=str(workspace.home)).keep("c")
     assert locked == manifest.digest == tree_md5(dataset)
     assert len(manifest.digest) == 36  # MLflow's limit for a dataset digest
     from dvc.repo import Repo
 
     # Someone types `dvc` beside a run: passing trouble, which the asset tries again.
     with Repo(str(workspace.home)).lock, pytest.raises(TransientError, match="another DVC command"):
-        DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
+        DvcRepository(root=str(workspace.home)).keep("c")
 
 
 def _dataset_of(workspace: Workspace) -> str:
@@ -61,7 +60,7 @@ def _dataset_of(workspace: Workspace) -> str:
     workspace.corpus_file("c").write_text("name: c")
     workspace.listing("c").write_text("{}")
     workspace.preset.write_text(yaml.safe_dump(load_preset("sample").model_dump(mode="json")))
-    prepare_dvc_workspace(workspace, "sample", ["c"])
+    prepare_repository(workspace, ["c"])
     return build_manifest(workspace.dataset("c"), workspace.manifest("c")).digest
 
 
@@ -85,16 +84,16 @@ def test_what_a_kill_left_of_dvcs_files_is_mended_by_the_next_run(
 ) -> None:
     expected, dvc = _dataset_of(workspace), DvcRepository(root=str(workspace.home))
     if recorded:
-        dvc.commit(dvc_stage("c"))
+        dvc.keep("c")
     damaged = workspace.home / name
     damaged.parent.mkdir(exist_ok=True)
     damaged.write_bytes(content)
     is_state = name in (".dvc/tmp/rwlock", "dvc.lock")
     if is_state:
         with pytest.raises(PermanentError, match=f"{name}: DVC cannot read it.*rename it"):
-            dvc.commit(dvc_stage("c"))
-    prepare_dvc_workspace(workspace, str(workspace.preset), ["c"])
-    assert dvc.commit(dvc_stage("c")) == expected
+            dvc.keep("c")
+    prepare_repository(workspace, ["c"])
+    assert dvc.keep("c") == expected
     aside = list(damaged.parent.glob(f"{damaged.name}.damaged-*"))
     assert [path.read_bytes() for path in aside] == ([content] if is_state else [])
     assert any(str(damaged) in record.getMessage() for record in caplog.records) == is_state
@@ -155,14 +154,54 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_a_reader_sees(tmp_path: Pa
     assert done.returncode == -9 and not target.exists()
 
 
-def test_a_stamp_is_void_when_inputs_or_outputs_change(tmp_path: Path) -> None:
+def test_work_is_not_made_when_inputs_settings_version_or_outputs_change(tmp_path: Path) -> None:
     output = tmp_path / "out"
     write_tree(output, {"a.mp4": b"1", "b.mp4": b"2"})
-    write_stamp(output, {"model": "x"})
-    assert stamp_is_valid(output, {"model": "x"})
-    assert not stamp_is_valid(output, {"model": "y"})
+
+    def work(model: str = "x", size: int = 1, version: str = "1") -> Work:
+        return Work(tmp_path, "videos", output, version, (Input(kind="model", name="m", md5=model),), {"size": size})
+
+    work().record()
+    assert work().is_made()
+    assert not any(other.is_made() for other in (work("y"), work(size=2), work(version="2")))
     (output / "a.mp4").write_bytes(b"edited")
-    assert not stamp_is_valid(output, {"model": "x"})
+    assert not work().is_made()
+    (output / "a.mp4").write_bytes(b"1")
+    assert work().is_made()
+    write_tree(output, {"c.mp4": b"3"})
+    assert not work().is_made()
+
+
+def test_a_kill_between_output_and_record_is_seen(tmp_path: Path) -> None:
+    output = tmp_path / "table.csv"
+    output.write_text("old")
+    work = Work(tmp_path, "table", output, "1")
+    work.record()
+    output.write_text("new")  # and then the process was killed
+    assert not work.is_made()
+    record_path(output).write_text('{"kind": "tab')
+    assert not work.is_made()
+    record_path(output).unlink()
+    assert not work.is_made() and record_of(output) is None
+    assert work.record().files == {"table.csv": file_md5(output)} and work.is_made()
+
+
+def test_a_record_of_the_same_work_stays_as_it_was_written_first(tmp_path: Path) -> None:
+    output = tmp_path / "table.csv"
+    output.write_text("1")
+    first = Work(tmp_path, "table", output, "1").record(clips=["c/s/2", "c/s/1", "c/s/1"])
+    state = record_path(output).stat()
+    assert Work(tmp_path, "table", output, "1").record(clips=["c/s/1", "c/s/2"]) == first
+    assert record_path(output).stat() == state
+    assert first.clips is not None and first.clips.count == 2 and (tmp_path / first.clips.file).is_file()
+    assert read_record(archived_path(tmp_path, first.md5, "table")) == first
+
+
+def test_records_of_a_dataset_lie_outside_of_the_folder_that_dvc_hashes(tmp_path: Path) -> None:
+    dataset = Workspace(tmp_path).dataset("c")
+    assert record_path(dataset / "speech/a.parquet") == tmp_path / "corpora/c/provenance/speech/a.json"
+    assert record_path(dataset / "clips.parquet") == tmp_path / "corpora/c/provenance/clips.json"
+    assert record_path(dataset) == tmp_path / "corpora/c/.dataset.provenance.json"
 
 
 def test_file_md5_is_plain_md5(tmp_path: Path) -> None:
