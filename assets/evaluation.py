@@ -30,14 +30,10 @@ LIP_FAMILIES = ("audio2bs", "lip_residue", "sync_expert", "sync_expert_all_chann
 )
 @retried_when_transient
 def rig(store: Store) -> dg.MaterializeResult:
-    from magictalk_core.rig.builtin import builtin_rig
-    from magictalk_core.rig.rig import save_rig
-    from magictalk_core.work.stamps import output_md5
+    from magictalk_core.rig.builtin import write_builtin_rig
 
     timer = Timer()
-    path = store.workspace.rig / "rig.npz"
-    save_rig(builtin_rig(), path)
-    md5 = output_md5(path)
+    path, md5 = write_builtin_rig(store.workspace)
     return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=materialization(path, md5, timer))
 
 
@@ -172,11 +168,9 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
     @retried_when_transient
     def summary(store: Store) -> dg.MaterializeResult:
         from magictalk_core.evaluation.clip_scores import write_summary
-        from magictalk_core.work.stamps import output_md5
 
         timer = Timer()
-        path = write_summary(store.workspace)
-        md5 = output_md5(path)
+        path, md5 = write_summary(store.workspace)
         return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=materialization(path, md5, timer))
 
     @dg.asset(

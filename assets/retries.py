@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 import dagster as dg
 
 from magictalk_core.errors import MagicTalkError, TransientError
+from magictalk_core.work.circumstances import in_dagster_run
 
 __all__ = ["MAX_RETRIES", "SECONDS_BETWEEN_TRIES", "retried_when_transient"]
 
@@ -23,12 +24,14 @@ def retried_when_transient(body: Callable[Parameters, Result]) -> Callable[Param
     """An asset's body whose `TransientError` is retried; other errors of ours never are, whatever a job's policy.
 
     Stands below `@dg.asset`. The error stays the cause of what Dagster records, so a run's failure can name its class.
+    What the body leaves names Dagster's run in its provenance record.
     """
 
     @functools.wraps(body)
     def run(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
         try:
-            return body(*arguments, **named)
+            with in_dagster_run(dg.OpExecutionContext.get().run_id):
+                return body(*arguments, **named)
         except TransientError as error:
             raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=SECONDS_BETWEEN_TRIES) from error
         except MagicTalkError as error:

@@ -80,7 +80,7 @@ def run_graph(workspace: Workspace, values: Mapping[str, Any], selection: str | 
 
 BOOKKEEPING = (
     "dagster/*", ".dvc/tmp/*", ".dvc/cache/*", "dvc.lock", ".run.lock", "models/*/.lock", "models/*/current.json",
-    "models/*/preset.yaml", "preset.yaml", "params.yaml",
+    "models/*/preset.yaml", "preset.yaml", "params.yaml", "provenance/*", "*.provenance.json", "corpora/*/provenance/*",
 )  # fmt: skip
 """Who did what when, what was asked for last, and copies. Any run may write these; no result is among them."""
 

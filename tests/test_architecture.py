@@ -27,8 +27,7 @@ BAD_IMPORTS = {
     "magictalk_core/media/audio.py": "def f():\n    from magictalk_core.commands import convert",
     "magictalk_core/speech/logmel.py": "import magictalk_core.faces.mesh",
     "magictalk_core/commands/convert.py": "import assets.corpus",
-    "magictalk_core/work/stamps.py": "import magictalk_core.work.manifest",
-    "magictalk_core/work/manifest.py": "import magictalk_core.work.stamps",
+    "magictalk_core/work/provenance.py": "import magictalk_core.work.manifest",
 }
 TOLD = (
     "magictalk_core.storage is not allowed to import magictalk_core.report",

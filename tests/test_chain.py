@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +47,7 @@ from magictalk_core.storage.hashes import file_md5, tree_md5
 from magictalk_core.storage.parquet import table_metadata
 from magictalk_core.training_set.assemble import assemble_training_set
 from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 from pipelines.dvc_workspace import stage_params
 from pipelines.instance import open_instance
@@ -153,20 +153,19 @@ def _all_others_changed(preset: Preset, params: list[str]) -> Preset:
 
 
 def _inputs(make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """What goes into the stamp of an output, in place of the output."""
-    module = sys.modules[make.__module__]
+    """The identity of the work behind an output, in place of the output."""
 
     def inputs(workspace: Workspace, preset: Preset) -> Any:
         found: list[Any] = []
         with monkeypatch.context() as patched:
-            patched.setattr(module, "stamp_is_valid", lambda path, inputs: not found.append(inputs))
+            patched.setattr(Work, "is_made", lambda work: not found.append(work.digest))
             make(workspace, [CORPUS], preset)
         return found
 
     return inputs
 
 
-STAMPED = {
+RECORDED = {
     "generated": generate_test_motion,
     "scores": score_test_motion,
     "set_scores": score_sets,
@@ -175,11 +174,11 @@ STAMPED = {
 }
 
 
-@pytest.mark.parametrize("stage", STAMPED)
-def test_params_of_an_evaluation_stage_are_what_its_stamp_reads(
+@pytest.mark.parametrize("stage", RECORDED)
+def test_params_of_an_evaluation_stage_are_what_its_work_reads(
     stage: str, tiny_chain: Workspace, preset: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inputs, params = _inputs(STAMPED[stage], monkeypatch), stage_params(stage)
+    inputs, params = _inputs(RECORDED[stage], monkeypatch), stage_params(stage)
     base = inputs(tiny_chain, preset)
     assert inputs(tiny_chain, _all_others_changed(preset, params)) == base
     named = [name for name in settings_in(preset) if is_named(name, params)]

@@ -18,7 +18,7 @@ from magictalk_core.storage.atomic import atomic_directory, atomic_path
 from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.work.manifest import build_manifest, read_manifest
-from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.work.provenance import Input, Work, archived_path, read_record, record_of, record_path
 from magictalk_core.workspace import Workspace
 from pipelines.dvc_workspace import prepare_dvc_workspace
 
@@ -155,14 +155,54 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_a_reader_sees(tmp_path: Pa
     assert done.returncode == -9 and not target.exists()
 
 
-def test_a_stamp_is_void_when_inputs_or_outputs_change(tmp_path: Path) -> None:
+def test_work_is_not_made_when_inputs_settings_version_or_outputs_change(tmp_path: Path) -> None:
     output = tmp_path / "out"
     write_tree(output, {"a.mp4": b"1", "b.mp4": b"2"})
-    write_stamp(output, {"model": "x"})
-    assert stamp_is_valid(output, {"model": "x"})
-    assert not stamp_is_valid(output, {"model": "y"})
+
+    def work(model: str = "x", size: int = 1, version: str = "1") -> Work:
+        return Work(tmp_path, "videos", output, version, (Input(kind="model", name="m", md5=model),), {"size": size})
+
+    work().record()
+    assert work().is_made()
+    assert not any(other.is_made() for other in (work("y"), work(size=2), work(version="2")))
     (output / "a.mp4").write_bytes(b"edited")
-    assert not stamp_is_valid(output, {"model": "x"})
+    assert not work().is_made()
+    (output / "a.mp4").write_bytes(b"1")
+    assert work().is_made()
+    write_tree(output, {"c.mp4": b"3"})
+    assert not work().is_made()
+
+
+def test_a_kill_between_output_and_record_is_seen(tmp_path: Path) -> None:
+    output = tmp_path / "table.csv"
+    output.write_text("old")
+    work = Work(tmp_path, "table", output, "1")
+    work.record()
+    output.write_text("new")  # and then the process was killed
+    assert not work.is_made()
+    record_path(output).write_text('{"kind": "tab')
+    assert not work.is_made()
+    record_path(output).unlink()
+    assert not work.is_made() and record_of(output) is None
+    assert work.record().files == {"table.csv": file_md5(output)} and work.is_made()
+
+
+def test_a_record_of_the_same_work_stays_as_it_was_written_first(tmp_path: Path) -> None:
+    output = tmp_path / "table.csv"
+    output.write_text("1")
+    first = Work(tmp_path, "table", output, "1").record(clips=["c/s/2", "c/s/1", "c/s/1"])
+    state = record_path(output).stat()
+    assert Work(tmp_path, "table", output, "1").record(clips=["c/s/1", "c/s/2"]) == first
+    assert record_path(output).stat() == state
+    assert first.clips is not None and first.clips.count == 2 and (tmp_path / first.clips.file).is_file()
+    assert read_record(archived_path(tmp_path, first.md5, "table")) == first
+
+
+def test_records_of_a_dataset_lie_outside_of_the_folder_that_dvc_hashes(tmp_path: Path) -> None:
+    dataset = Workspace(tmp_path).dataset("c")
+    assert record_path(dataset / "speech/a.parquet") == tmp_path / "corpora/c/provenance/speech/a.json"
+    assert record_path(dataset / "clips.parquet") == tmp_path / "corpora/c/provenance/clips.json"
+    assert record_path(dataset) == tmp_path / "corpora/c/.dataset.provenance.json"
 
 
 def test_file_md5_is_plain_md5(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.corpora.kinds import corpus_of, kind_of
 from magictalk_core.corpora.registry import load_corpus
-from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_text
+from magictalk_core.evaluation.stand_ins import PartsUsed, named_stand_ins, stand_ins_text
 from magictalk_core.evaluation.sync_scores import SYNC_METRICS, sync_values
 from magictalk_core.evaluation.table import GROUND_TRUTH, METRICS_VERSION, score_clip, score_ground_truth, summary
 from magictalk_core.metrics.catalogue import METRICS
@@ -24,18 +24,19 @@ from magictalk_core.preparation.reader import ClipData, CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.rig import Rig, load_rig
 from magictalk_core.storage.atomic import atomic_path
-from magictalk_core.storage.hashes import file_md5, tree_md5
+from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION, SCORES
-from magictalk_core.training.run import current_model
+from magictalk_core.training.run import current_model, model_input
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
-from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.manifest import manifest_inputs
 from magictalk_core.work.needed import needed
-from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
 __all__ = ["TRUE_CURVE_METRIC", "ScoreTable", "mean_score", "score_test_motion", "write_summary"]
 
+SUMMARY_VERSION = "2"
 TRUE_CURVE_METRIC = "jaw_open_correlation_true_curve"
 """Where a corpus's kind knows the curves that animated its clips: generated jawOpen against them, without a tracker."""
 
@@ -52,27 +53,29 @@ class ScoreTable:
 def score_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> ScoreTable:
     """Score every generated clip against its tracked motion."""
     path = workspace.scores / "scores.parquet"
-    motions = [
-        needed(workspace.generated("test") / "motion.parquet", "generated"),
-        needed(workspace.refined("test") / "motion.parquet", "refined"),
-    ]
-    rig_file, expert = needed(workspace.rig / "rig.npz", "rig"), current_model(workspace.models("sync_expert"))
-    inputs = {
-        "motion": [file_md5(motion) for motion in motions],
-        "rig": file_md5(rig_file),
-        "expert": tree_md5(expert),
-        "version": METRICS_VERSION,
-        "schema": SCORES.version,
-        # The truth and the window of the seams are not in the generated motion.
-        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
-        "window": preset.training_set.window,
+    home = workspace.home
+    motions = {
+        kind: needed(folder / "motion.parquet", kind)
+        for kind, folder in (("generated", workspace.generated("test")), ("refined", workspace.refined("test")))
     }
-    if not stamp_is_valid(path, inputs):
-        motion, rig = pd.concat([read_frame(MOTION, m) for m in motions], ignore_index=True), load_rig(rig_file)
+    rig_file, expert = needed(workspace.rig / "rig.npz", "rig"), current_model(workspace.models("sync_expert"))
+    inputs = (
+        *(input_of(home, kind, motion) for kind, motion in motions.items()),
+        input_of(home, "rig", rig_file),
+        model_input(workspace, expert),
+        # The truth and the window of the seams are not in the generated motion.
+        *manifest_inputs(workspace, corpora),
+    )
+    settings = {"window": preset.training_set.window}
+    work = Work(home, "scores", path, f"{METRICS_VERSION}.{SCORES.version}", inputs, settings)
+    if not work.is_made():
+        motion = pd.concat([read_frame(MOTION, m) for m in motions.values()], ignore_index=True)
+        rig = load_rig(rig_file)
         parts = PartsUsed.of(workspace, corpora, rig.name)
         rows = _score_all(workspace, motion, rig, SyncExpertModel.load(expert), preset)
-        write_table(SCORES, [{**r, "stand_ins": stand_ins_text(parts, r["method"], r["metric"])} for r in rows], path)
-        write_stamp(path, inputs)
+        rows = [{**r, "stand_ins": stand_ins_text(parts, r["method"], r["metric"])} for r in rows]
+        write_table(SCORES, rows, path)
+        work.record(clips={row["clip_id"] for row in rows}, stand_ins=named_stand_ins(rows))
     return ScoreTable(path, file_md5(path), len(read_frame(SCORES, path, columns=["metric"])))
 
 
@@ -133,10 +136,11 @@ def mean_score(scores: Path, method: str, metric: str) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def write_summary(workspace: Workspace) -> Path:
-    """`tables/summary.csv`: mean, interval, n and stand-ins per method and metric."""
-    path = workspace.tables / "summary.csv"
-    table = summary(read_frame(SCORES, needed(workspace.scores / "scores.parquet", "scores")))
+def write_summary(workspace: Workspace) -> tuple[Path, str]:
+    """`tables/summary.csv`: mean, interval, n and stand-ins per method and metric; its path and md5."""
+    path, scores = workspace.tables / "summary.csv", needed(workspace.scores / "scores.parquet", "scores")
+    work = Work(workspace.home, "summary", path, SUMMARY_VERSION, (input_of(workspace.home, "scores", scores),))
+    rows = read_frame(SCORES, scores)
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
-    return path
+        summary(rows).to_csv(temporary, index=False, float_format="%.6g")
+    return path, work.record(clips=set(rows["clip_id"]), stand_ins=named_stand_ins(rows.to_dict("records"))).md5

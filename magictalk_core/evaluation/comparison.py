@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,14 +28,13 @@ from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.render import RigRenderer
 from magictalk_core.rig.rig import Rig, load_rig
 from magictalk_core.storage.atomic import atomic_directory
-from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.needed import needed
-from magictalk_core.work.stamps import output_md5, stamp_is_valid, write_stamp
+from magictalk_core.work.provenance import Work, input_of, output_md5
 from magictalk_core.workspace import Workspace
 
 __all__ = ["COMPARISON_VERSION", "Comparison", "ComparisonVideos", "read_comparisons", "render_comparisons"]
@@ -84,14 +82,14 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
     generated = needed(workspace.refined("test") / "motion.parquet", "refined")
     clips = _spread(test_clips(workspace, corpora, preset.evaluation.max_clips), preset.evaluation.max_videos)
     readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
-    inputs: dict[str, Any] = {
-        "version": COMPARISON_VERSION,
-        "motion": file_md5(generated),
-        "rig": file_md5(needed(workspace.rig / "rig.npz", "rig")),
-        "media": {c: file_md5(readers[name].media(c)[0]) for name, c in clips},
-        "size": preset.evaluation.video_size,
-    }
-    if not stamp_is_valid(out, inputs):
+    inputs = (
+        input_of(workspace.home, "refined", generated),
+        input_of(workspace.home, "rig", needed(workspace.rig / "rig.npz", "rig")),
+        *(input_of(workspace.home, "media", readers[name].media(c)[0]) for name, c in clips),
+    )
+    settings = {"size": preset.evaluation.video_size}
+    work = Work(workspace.home, "comparison", out, COMPARISON_VERSION, inputs, settings)
+    if not work.is_made():
         for left in out.parent.glob(f".tmp-*{out.name}-*"):
             shutil.rmtree(left)  # of a run that was killed; nothing in it need be signed
         motions = read_frame(MOTION, generated, filters=[("method", "==", METHOD)])
@@ -99,7 +97,7 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
             made = _render_all(workspace, clips, readers, motions, preset, folder)
             rows = [asdict(comparison) for comparison in made]
             (folder / _LIST).write_text(json.dumps(rows, indent=1), encoding="utf-8")
-        write_stamp(out, inputs)
+        work.record(clips=[clip_id for _, clip_id in clips])
     return ComparisonVideos(out, output_md5(out), read_comparisons(out))
 
 

@@ -21,13 +21,13 @@ from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION
-from magictalk_core.training.run import current_model
-from magictalk_core.training_set.dataset import TrainingSet, out_of_sync
+from magictalk_core.training.run import current_model, model_input
+from magictalk_core.training_set.dataset import TrainingSet, out_of_sync, training_set_input
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.rates import FRAME_RATE
-from magictalk_core.work.manifest import read_manifest
-from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.work.manifest import manifest_inputs
+from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
 __all__ = [
@@ -43,6 +43,8 @@ __all__ = [
 
 GENERATED_VERSION = "3"
 EMODIFF = "emodiff"
+STYLES = "styles.json"
+"""Beside the motion: which clip gave the style of which."""
 INDEPENDENT_WINDOWS = "emodiff_independent_windows"
 """The ablation without autoregression: Algorithm 1 with windows that know nothing of each other."""
 
@@ -105,20 +107,22 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
     clips = test_clips(workspace, corpora, preset.evaluation.max_clips)
     if not clips:
         raise PermanentError("no accepted clip in the test split: add clips, or set split=test in the labels CSV")
-    inputs: dict[str, Any] = {
-        "version": GENERATED_VERSION,
-        "model": file_md5(model_dir / "model.safetensors"),
-        "training_set": TrainingSet.open(workspace.training_set).info["digest"],
-        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
-        "sampling": preset.emodiff.sampling.model_dump(),
-        "evaluation": preset.evaluation.model_dump(exclude={"max_videos", "video_size"}),
+    inputs = (
+        model_input(workspace, model_dir),
+        training_set_input(workspace.home, workspace.training_set),
+        *manifest_inputs(workspace, corpora),
+    )
+    settings: dict[str, Any] = {
+        "sampling": preset.emodiff.sampling.model_dump(mode="json"),
+        "evaluation": preset.evaluation.model_dump(mode="json", exclude={"max_videos", "video_size"}),
     }
-    if not stamp_is_valid(path, inputs):
+    work = Work(workspace.home, "generated", path, GENERATED_VERSION, inputs, settings)
+    if not work.is_made():
         model = EmoDiffModel.load(model_dir, sampling=preset.emodiff.sampling)
         tables, styles = _generate(workspace, model, clips, preset)
-        write_text(out / "styles.json", json.dumps(styles, indent=1, sort_keys=True))
+        write_text(out / STYLES, json.dumps(styles, indent=1, sort_keys=True))
         write_table(MOTION, pd.concat(tables, ignore_index=True), path, sampling_stamp(model))
-        write_stamp(path, inputs)
+        work.record(clips=[*styles, *styles.values()], beside=[out / STYLES])
     rows = len(read_frame(MOTION, path, columns=["clip_id"]))
     return GeneratedMotion(path, file_md5(path), rows, len(clips))
 

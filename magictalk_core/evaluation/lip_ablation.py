@@ -20,7 +20,7 @@ from magictalk_core.evaluation.all_channels import refine_all_channels
 from magictalk_core.evaluation.generate import EMODIFF, test_clips, to_motion
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.set_scores import Judge
-from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_text
+from magictalk_core.evaluation.stand_ins import PartsUsed, named_stand_ins, stand_ins_text
 from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.evaluation.trials import Trials, collect_trials
@@ -32,12 +32,12 @@ from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.preparation.reader import ClipData, CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.atomic import atomic_path
-from magictalk_core.storage.hashes import file_md5, tree_md5
-from magictalk_core.training.run import current_model
-from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.run import current_model, model_input
+from magictalk_core.training_set.dataset import TrainingSet, training_set_input
 from magictalk_core.vocabulary.emotions import NEUTRAL
-from magictalk_core.work.manifest import read_manifest
-from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.work.manifest import manifest_inputs
+from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
 __all__ = ["ALL_CHANNELS", "LIP_FAMILIES", "NEUTRAL_LIPS", "LipAblation", "ablate_lips"]
@@ -97,15 +97,18 @@ def ablate_lips(workspace: Workspace, corpora: Sequence[str], preset: Preset) ->
     """Write the table, or return the finished one when models, data and settings are unchanged."""
     path = workspace.lip_ablation / "lip_ablation.csv"
     folders = {name: current_model(workspace.models(name)) for name in (EMODIFF, *LIP_FAMILIES)}
-    inputs: dict[str, Any] = {
-        "version": ABLATION_VERSION,
-        "models": {name: tree_md5(folder) for name, folder in folders.items()},
-        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
-        "sampling": preset.emodiff.sampling.model_dump(),
-        "all_channels": preset.all_channels.model_dump(),
+    inputs = (
+        *(model_input(workspace, folder) for folder in folders.values()),
+        training_set_input(workspace.home, workspace.training_set),
+        *manifest_inputs(workspace, corpora),
+    )
+    settings: dict[str, Any] = {
+        "sampling": preset.emodiff.sampling.model_dump(mode="json"),
+        "all_channels": preset.all_channels.model_dump(mode="json"),
         "max_clips": preset.evaluation.max_clips,
     }
-    if not stamp_is_valid(path, inputs):
+    work = Work(workspace.home, "lip_ablation", path, ABLATION_VERSION, inputs, settings)
+    if not work.is_made():
         methods = _Methods.load(folders, preset)
         clips = test_clips(workspace, corpora, preset.evaluation.max_clips)
         trials = collect_trials(workspace, clips, methods.emodiff)
@@ -117,7 +120,7 @@ def ablate_lips(workspace: Workspace, corpora: Sequence[str], preset: Preset) ->
         rows = [{**row, "stand_ins": stand_ins_text(parts, row["method"], row["metric"])} for row in rows]
         with atomic_path(path) as temporary:
             pd.DataFrame(rows, columns=list(_COLUMNS)).to_csv(temporary, index=False, float_format="%.6g")
-        write_stamp(path, inputs)
+        work.record(clips=[clip_id for _, clip_id in clips], stand_ins=named_stand_ins(rows))
     return LipAblation(path, file_md5(path))
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from magictalk_core.evaluation.generate import EMODIFF, GeneratedMotion, motion_rows
+from magictalk_core.evaluation.generate import EMODIFF, STYLES, GeneratedMotion, motion_rows
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.preparation.reader import CorpusReader
-from magictalk_core.storage.hashes import file_md5, tree_md5
+from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame, table_metadata, write_table
 from magictalk_core.storage.schema import MOTION
-from magictalk_core.training.run import current_model
+from magictalk_core.training.run import current_model, model_input
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.work.manifest import manifest_inputs
 from magictalk_core.work.needed import needed
-from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
 __all__ = ["MAGICTALK", "REFINED_VERSION", "refine_test_motion"]
@@ -34,14 +34,15 @@ def refine_test_motion(workspace: Workspace, corpora: Sequence[str]) -> Generate
     needed(generated / "motion.parquet", "generated")
     path = workspace.refined("test") / "motion.parquet"
     audio2bs, residue = (current_model(workspace.models(name)) for name in ("audio2bs", "lip_residue"))
-    inputs: dict[str, Any] = {
-        "version": REFINED_VERSION,
-        "motion": file_md5(generated / "motion.parquet"),
-        "models": [tree_md5(audio2bs), tree_md5(residue)],
-    }
-    if not stamp_is_valid(path, inputs):
+    inputs = (
+        input_of(workspace.home, "generated", generated / "motion.parquet"),
+        *(model_input(workspace, folder) for folder in (audio2bs, residue)),
+        *manifest_inputs(workspace, corpora),
+    )
+    work = Work(workspace.home, "refined", path, REFINED_VERSION, inputs)
+    if not work.is_made():
         refiner = LipRefiner.load(audio2bs, residue)
-        styles = json.loads((generated / "styles.json").read_text(encoding="utf-8"))
+        styles = json.loads((generated / STYLES).read_text(encoding="utf-8"))
         motion = read_frame(MOTION, generated / "motion.parquet", filters=[("method", "==", EMODIFF)])
         readers = {corpus: CorpusReader(workspace, corpus) for corpus in corpora}
         tables = []
@@ -54,6 +55,6 @@ def refine_test_motion(workspace: Workspace, corpora: Sequence[str]) -> Generate
         # Refined from the motion of a model that was asked in some way: the stamp goes on.
         asked = table_metadata(generated / "motion.parquet")["sampling"]
         write_table(MOTION, pd.concat(tables, ignore_index=True), path, {"sampling": asked})
-        write_stamp(path, inputs)
+        work.record(clips=[*styles, *styles.values()])
     found = read_frame(MOTION, path, columns=["clip_id"])
     return GeneratedMotion(path, file_md5(path), len(found), found["clip_id"].nunique())

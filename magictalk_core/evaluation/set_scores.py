@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, sampling_stamp, test_clips, to_motion
-from magictalk_core.evaluation.stand_ins import NONE, PartsUsed, described, stand_ins_text
+from magictalk_core.evaluation.stand_ins import NONE, PartsUsed, described, named_stand_ins, stand_ins_text
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.evaluation.trials import INTENSITIES, Trials, collect_trials
 from magictalk_core.metrics.catalogue import SET_METRICS
@@ -23,17 +23,17 @@ from magictalk_core.metrics.frechet import LEAST_WINDOWS, WINDOW, WindowFeatures
 from magictalk_core.metrics.seams import seam_ratio
 from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.presets.preset import Preset
-from magictalk_core.storage.hashes import file_md5, tree_md5
+from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.markdown import markdown_table
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION, SET_SCORES
-from magictalk_core.training.run import current_model
-from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.training.run import current_model, model_input
+from magictalk_core.training_set.dataset import TrainingSet, training_set_input
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.emotions import SIGNATURES
-from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.manifest import manifest_inputs
 from magictalk_core.work.needed import needed
-from magictalk_core.work.stamps import stamp_is_valid, write_stamp
+from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
 __all__ = [
@@ -206,28 +206,32 @@ def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> 
     path = workspace.set_scores / "set_scores.parquet"
     generated = needed(workspace.generated("test") / "motion.parquet", "generated")
     folders = {name: current_model(workspace.models(name)) for name in MODELS}
-    inputs: dict[str, Any] = {
-        "version": SET_SCORES_VERSION,
-        "models": {name: tree_md5(folder) for name, folder in folders.items()},
-        "sampling": preset.emodiff.sampling.model_dump(),
-        "motion": file_md5(generated),
-        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
-        "evaluation": preset.evaluation.model_dump(exclude={"max_videos", "video_size"}),
+    inputs = (
+        *(model_input(workspace, folder) for folder in folders.values()),
+        input_of(workspace.home, "generated", generated),
+        training_set_input(workspace.home, workspace.training_set),
+        *manifest_inputs(workspace, corpora),
+    )
+    settings: dict[str, Any] = {
+        "sampling": preset.emodiff.sampling.model_dump(mode="json"),
+        "evaluation": preset.evaluation.model_dump(mode="json", exclude={"max_videos", "video_size"}),
     }
-    if not stamp_is_valid(path, inputs):
+    work = Work(workspace.home, "set_scores", path, SET_SCORES_VERSION, inputs, settings)
+    if not work.is_made():
         sampling = preset.emodiff.sampling
         models = {name: EmoDiffModel.load(folder, sampling=sampling) for name, folder in folders.items()}
-        trials = collect_trials(workspace, test_clips(workspace, corpora, preset.evaluation.max_clips), models[EMODIFF])
+        clips = test_clips(workspace, corpora, preset.evaluation.max_clips)
+        trials = collect_trials(workspace, clips, models[EMODIFF])
         data = TrainingSet.open(workspace.training_set)
         judge = Judge.fit(trials, data)
-        judge_path = workspace.set_scores / "motion_emotion.safetensors"
+        beside = [workspace.set_scores / "motion_emotion.safetensors"] if judge.emotion is not None else []
         if judge.emotion is not None:
-            judge.emotion.save(judge_path)
+            judge.emotion.save(beside[0])
         rows = rows_of_models(judge, models, data) + frechet_rows(judge, read_frame(MOTION, generated))
         parts = PartsUsed.of(workspace, corpora)
         rows = [{**row, "stand_ins": stand_ins_text(parts, row["method"], row["metric"])} for row in rows]
         write_table(SET_SCORES, rows, path, sampling_stamp(models[EMODIFF]))
-        write_stamp(path, inputs)
+        work.record(clips=[clip for _, clip in clips], stand_ins=named_stand_ins(rows), beside=beside)
     return SetScores(path, file_md5(path), len(read_frame(SET_SCORES, path, columns=["metric"])))
 
 

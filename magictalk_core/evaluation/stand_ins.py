@@ -6,8 +6,9 @@ or `none`. The report and the console read that column, so that no number is sho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +23,17 @@ from magictalk_core.vocabulary.clips import Split
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
-__all__ = ["NONE", "PORTRAIT", "PartsUsed", "StandIn", "described", "stand_ins_of", "stand_ins_text", "trackers_of"]
+__all__ = [
+    "NONE",
+    "PORTRAIT",
+    "PartsUsed",
+    "StandIn",
+    "described",
+    "named_stand_ins",
+    "stand_ins_of",
+    "stand_ins_text",
+    "trackers_of",
+]
 
 NONE = "none"
 """What a table says of a number that no stand-in took part in."""
@@ -141,6 +152,11 @@ def stand_ins_of(parts: PartsUsed, method: str, metric: str) -> tuple[StandIn, .
 def stand_ins_text(parts: PartsUsed, method: str, metric: str) -> str:
     """`stand_ins_of` as the column `stand_ins` holds it."""
     return "; ".join(map(str, stand_ins_of(parts, method, metric))) or NONE
+
+
+def named_stand_ins(rows: Iterable[Mapping[Any, Any]]) -> tuple[str, ...]:
+    """What the column `stand_ins` of the rows of a table names, each once."""
+    return tuple(sorted({one for row in rows if row["stand_ins"] != NONE for one in row["stand_ins"].split("; ")}))
 
 
 def described(texts: Iterable[str]) -> tuple[StandIn, ...]:

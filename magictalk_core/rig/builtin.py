@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 from magictalk_core.rig.anatomy import build_rig
-from magictalk_core.rig.rig import Rig
+from magictalk_core.rig.rig import Rig, save_rig
+from magictalk_core.work.provenance import Work
+from magictalk_core.workspace import Workspace
 
-__all__ = ["builtin_rig"]
+__all__ = ["RIG_VERSION", "builtin_rig", "write_builtin_rig"]
+
+RIG_VERSION = "1"
 
 
 @cache
 def builtin_rig() -> Rig:
     """Built once per process; see `shapes.py` and `anatomy.py`."""
     return build_rig()
+
+
+def write_builtin_rig(workspace: Workspace) -> tuple[Path, str]:
+    """The rig as the workspace's `rig.npz`; its path and md5."""
+    path = workspace.rig / "rig.npz"
+    work = Work(workspace.home, "rig", path, RIG_VERSION)
+    rig = builtin_rig()
+    save_rig(rig, path)
+    return path, work.record(stand_ins=[f"rig={rig.name}"]).md5

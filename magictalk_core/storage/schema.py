@@ -12,6 +12,7 @@ from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS
 __all__ = [
     "ARKIT",
     "CLIPS",
+    "CLIP_IDS",
     "FRAMES",
     "MEASURED",
     "MEDIA",
@@ -194,6 +195,8 @@ CLIPS = TableSpec(
     ("clip_id",),
 )
 
+CLIP_IDS = TableSpec("clip_ids", 1, "the clips behind a provenance record", (_CLIP_ID,), ("clip_id",))
+
 MEDIA = TableSpec(
     "media",
     3,
@@ -305,5 +308,5 @@ SET_SCORES = TableSpec(
 )
 
 TABLES: dict[str, TableSpec] = {
-    t.name: t for t in (SOURCE, CLIPS, MEDIA, FRAMES, ARKIT, SPEECH, MOTION, SCORES, SET_SCORES)
+    t.name: t for t in (SOURCE, CLIPS, CLIP_IDS, MEDIA, FRAMES, ARKIT, SPEECH, MOTION, SCORES, SET_SCORES)
 }

@@ -29,13 +29,15 @@ from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.training.family import ModelFamily
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.work.provenance import Input, input_of
+from magictalk_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from magictalk_core.training.fit import Fitted, Progress
     from magictalk_core.training.samples import SampleRenderer
     from magictalk_core.training.task import TrainingTask
 
-__all__ = ["TrainedModel", "current_model", "current_run", "finished_run", "run_digest", "train"]
+__all__ = ["TrainedModel", "current_model", "current_run", "finished_run", "model_input", "run_digest", "train"]
 
 
 @dataclass(frozen=True)
@@ -203,3 +205,8 @@ def current_run(out: Path) -> TrainedModel:
 def current_model(out: Path) -> Path:
     """The model folder of `current_run`."""
     return current_run(out).path
+
+
+def model_input(workspace: Workspace, folder: Path) -> Input:
+    """A model folder as the input of other work."""
+    return input_of(workspace.home, "model", folder)

@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.vocabulary.clips import Split, Use
+from magictalk_core.work.provenance import Input, input_of, record_of
 
-__all__ = ["LEFT_OUT", "SYNC_GATE", "TRAINING_SET_VERSION", "TrainingSet", "out_of_sync"]
+__all__ = ["LEFT_OUT", "SYNC_GATE", "TRAINING_SET_VERSION", "TrainingSet", "out_of_sync", "training_set_input"]
 
 TRAINING_SET_VERSION = "3"
 SYNC_GATE = "sync_gate.csv"
@@ -93,3 +94,10 @@ def out_of_sync(training_set: Path) -> frozenset[str]:
         return frozenset()
     found = pd.read_csv(table)
     return frozenset(found.loc[~found["kept"] | (found["shift"] != 0), "clip_id"])
+
+
+def training_set_input(home: Path, training_set: Path, part: str | None = None) -> Input:
+    """The training set as the input of other work, by the hash of its record: the arrays may be many gigabytes."""
+    record, info = record_of(training_set), json.loads((training_set / "info.json").read_text(encoding="utf-8"))
+    known = record.md5 if record is not None and record.version == info["digest"] else None
+    return input_of(home, "training_set", training_set, known, part)

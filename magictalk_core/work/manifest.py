@@ -7,14 +7,17 @@ partitions, and a manifest does not.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import directory_md5, file_md5
+from magictalk_core.work.provenance import Input, input_of
+from magictalk_core.workspace import Workspace
 
-__all__ = ["Manifest", "build_manifest", "read_manifest"]
+__all__ = ["Manifest", "build_manifest", "manifest_inputs", "read_manifest"]
 
 
 @dataclass(frozen=True)
@@ -52,3 +55,9 @@ def read_manifest(path: Path) -> Manifest:
         raise PermanentError(f"no manifest at {path}: materialize the manifest of this corpus first (`magictalk run`)")
     values = json.loads(path.read_text(encoding="utf-8"))
     return Manifest(values["digest"], tuple((f["relpath"], f["md5"]) for f in values["files"]))
+
+
+def manifest_inputs(workspace: Workspace, corpora: Sequence[str]) -> tuple[Input, ...]:
+    """The manifests of corpora as inputs of work, by the digest over their datasets."""
+    paths = [workspace.manifest(corpus) for corpus in corpora]
+    return tuple(input_of(workspace.home, "manifest", path, read_manifest(path).digest) for path in paths)

@@ -1,0 +1,291 @@
+"""Provenance records: what every output is, by hash, and what it was made from.
+
+A record is a small JSON file that the call that writes an output leaves beside it, last of all. So a kill between the
+two leaves an output whose record is missing or names another hash: that is seen (`Work.is_made`, the audit), and the
+next run makes record or output again. For a finished clip table or a shard the record lies outside of the dataset
+folder, which DVC hashes as a whole.
+
+::
+
+    .<name>.provenance.json                      beside the file or folder <name>
+    corpora/<c>/provenance/<table>/<shard>.json  of corpora/<c>/dataset/<table>/<shard>.parquet
+    provenance/records/<md5[:2]>/<md5>.<kind>.json  a copy of every record there ever was: outputs are replaced, and
+                                                 what was made from an old one still must name it
+    provenance/clips/<digest>.parquet            the ids of the clips behind a record, once per set of them
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from magictalk_core.config import StrictModel
+from magictalk_core.errors import PermanentError
+from magictalk_core.storage.atomic import write_text
+from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
+from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.schema import CLIP_IDS
+from magictalk_core.work.circumstances import CodeUsed, PresetUsed, code_used, current_dagster_run, preset_used
+
+__all__ = [
+    "ClipSet",
+    "Input",
+    "Provenance",
+    "Weights",
+    "Work",
+    "archived_path",
+    "clips_digest",
+    "input_of",
+    "output_md5",
+    "read_record",
+    "record_of",
+    "record_path",
+]
+
+FORMAT = 1
+_SUFFIX = ".provenance.json"
+
+
+class Input(StrictModel):
+    """A direct input: another output by the `md5` of its record, or a raw file. `name` is relative to the workspace.
+
+    `part`: only what this one of the input's `digests` covers was read; the rest may change without a consequence.
+    """
+
+    kind: str
+    name: str
+    md5: str
+    part: str | None = None
+
+
+class ClipSet(StrictModel):
+    """The clips behind an output: md5 over their sorted ids, how many, and the Parquet of the ids."""
+
+    digest: str
+    count: int
+    file: str
+
+
+class Weights(StrictModel):
+    """A file of weights that is no output of this workspace."""
+
+    name: str
+    sha256: str
+
+
+class Provenance(StrictModel):
+    """One record. `made`, `seconds`, runs, code and preset say how it came about; no identity of work includes them."""
+
+    format: int = FORMAT
+    kind: str
+    work_version: str = Field(description="of the code that made it; one more whenever it makes something else")
+    name: str = Field(description="path relative to the workspace, or absolute where the output lies outside")
+    md5: str = Field(description="of the file, or `<md5>.dir` of the directory as DVC computes it")
+    files: dict[str, str] = Field(description="md5 of every file of the output, by its path below the output's folder")
+    inputs: tuple[Input, ...]
+    inputs_digest: str = Field(description="identity of the work: what it was made from, settings and versions of code")
+    digests: dict[str, str] = Field({}, description="other names by content: `dagster` where its data version differs")
+    clips: ClipSet | None = None
+    settings: dict[str, Any] = Field({}, description="resolved, those that the work reads")
+    preset: PresetUsed | None = None
+    code: CodeUsed
+    weights: tuple[Weights, ...] = ()
+    stand_ins: tuple[str, ...] = ()
+    mlflow_run: str | None = None
+    dagster_run: str | None = None
+    made: datetime
+    seconds: float
+
+    @property
+    def version(self) -> str:
+        """What Dagster knows it by."""
+        return self.digests.get("dagster", self.md5)
+
+
+def record_path(output: Path) -> Path:
+    """Where the record of a file or folder lies."""
+    parts = output.parts
+    # `.../corpora/<c>/dataset/<table>/<shard>.parquet`: nothing may be added inside the dataset folder.
+    for i in range(len(parts) - 2, 1, -1):
+        if parts[i] == "dataset" and parts[i - 2] == "corpora":
+            return Path(*parts[:i], "provenance", *parts[i + 1 :]).with_suffix(".json")
+    return output.with_name(f".{output.name}{_SUFFIX}")
+
+
+def archived_path(home: Path, md5: str, kind: str) -> Path:
+    """Where the copy of a record lies, found by hash alone."""
+    return home / "provenance" / "records" / md5[:2] / f"{md5}.{kind}.json"
+
+
+def read_record(path: Path) -> Provenance:
+    """The record in a file. Raises `PermanentError` when there is none or it is no record of this format."""
+    try:
+        return Provenance.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise PermanentError(f"{path}: no provenance record: `magictalk run` writes it anew") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise PermanentError(
+            f"{path}: no provenance record of this release: {where}: {first['msg']}: remove it, then `magictalk run`"
+        ) from error
+
+
+def record_of(output: Path) -> Provenance | None:
+    """The record of an output, None where it has none. Raises `PermanentError` when it cannot be read."""
+    path = record_path(output)
+    return read_record(path) if path.is_file() else None
+
+
+def input_of(home: Path, kind: str, path: Path, md5: str | None = None, part: str | None = None) -> Input:
+    """A file or folder as the input of other work, by the hash of what was read, whatever a record says of it.
+
+    `md5` where it is known already, or where the input is named by another hash than that of its file.
+    """
+    return Input(kind=kind, name=_name(home, path), md5=md5 or output_md5(path), part=part)
+
+
+def output_md5(output: Path) -> str:
+    """md5 of a file, or DVC's `<md5>.dir` of a directory; hidden files are no part of an output."""
+    return file_md5(output) if output.is_file() else directory_md5(_files_of(output).items())
+
+
+def _files_of(output: Path) -> dict[str, str]:
+    if output.is_file():
+        return {output.name: file_md5(output)}
+    files = sorted(p for p in output.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return {p.relative_to(output).as_posix(): file_md5(p) for p in files}
+
+
+def clips_digest(clip_ids: Iterable[str]) -> str:
+    return hashlib.md5("\n".join(sorted(clip_ids)).encode()).hexdigest()
+
+
+def _name(home: Path, path: Path) -> str:
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else path.absolute().as_posix()
+
+
+def _write_clips(home: Path, clip_ids: Sequence[str]) -> ClipSet:
+    digest = clips_digest(clip_ids)
+    path = home / "provenance" / "clips" / f"{digest}.parquet"
+    if not path.is_file():
+        write_table(CLIP_IDS, [{"clip_id": clip} for clip in clip_ids], path)
+    return ClipSet(digest=digest, count=len(clip_ids), file=_name(home, path))
+
+
+@dataclass(frozen=True)
+class Work:
+    """Work whose output is skipped while it `is_made`, and whose `record` is written with it.
+
+    ::
+
+        work = Work(workspace.home, "scores", path, METRICS_VERSION, inputs, {"window": 32})
+        if not work.is_made():
+            write_table(SCORES, rows, path)
+            work.record()
+
+    `version` of the code, `inputs` and `settings` are all that determines the output: never times, run ids or commits.
+    `known_digest`: the identity of work that has one of its own.
+    """
+
+    home: Path
+    kind: str
+    output: Path
+    version: str
+    inputs: Sequence[Input] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    known_digest: str | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def digest(self) -> str:
+        """The identity of the work. Inputs count by content: where they lie does not matter."""
+        if self.known_digest is not None:
+            return self.known_digest
+        read = [(one.kind, one.md5) for one in self.inputs]
+        return digest_of({"kind": self.kind, "version": self.version, "inputs": read, "settings": self.settings})
+
+    def is_made(self) -> bool:
+        """True when the output was made by the same work and is unchanged since.
+
+        A record that cannot be read is none: the output is made again.
+        """
+        found = self._found()
+        if found is None or found.inputs_digest != self.digest or found.kind != self.kind or not self.output.exists():
+            return False
+        if self.output.is_dir():
+            return found.files == _files_of(self.output)
+        paths = {name: self.output.parent / name for name in found.files}
+        return all(path.is_file() and file_md5(path) == found.files[name] for name, path in paths.items())
+
+    def record(
+        self,
+        *,
+        md5: str | None = None,
+        clips: Iterable[str] | None = None,
+        weights: Sequence[Weights] = (),
+        stand_ins: Sequence[str] = (),
+        mlflow_run: str | None = None,
+        digests: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
+        beside: Sequence[Path] = (),
+        at: Path | None = None,
+    ) -> Provenance:
+        """Write the record of the finished output, and its copy. One that says the same already is left as it is.
+
+        `md5` and `files` are given where they are known or are no plain hash of the output. `beside` are files in the
+        output's folder that belong to it. `at`: where the output lies now, inside a folder that will appear as a whole.
+        """
+        lies = at or self.output
+        hashes = _files_of(lies) if files is None else dict(files)
+        if md5 is None:
+            md5 = hashes[lies.name] if lies.is_file() else directory_md5(hashes.items())
+        hashes |= {path.name: file_md5(path) for path in beside}
+        made = Provenance(
+            kind=self.kind,
+            work_version=self.version,
+            name=_name(self.home, self.output),
+            md5=md5,
+            files=hashes,
+            inputs=tuple(self.inputs),
+            inputs_digest=self.digest,
+            digests=dict(digests or {}),
+            clips=None if clips is None else _write_clips(self.home, sorted(set(clips))),
+            settings=dict(self.settings),
+            preset=preset_used(self.home),
+            code=code_used(),
+            weights=tuple(weights),
+            stand_ins=tuple(stand_ins),
+            mlflow_run=mlflow_run,
+            dagster_run=current_dagster_run(),
+            made=datetime.now(UTC),
+            seconds=round(time.monotonic() - self.began, 3),
+        )
+        found = self._found()
+        if found is not None and _content(found) == _content(made):
+            made = found
+        text = made.model_dump_json(indent=1)
+        archived = archived_path(self.home, made.md5, made.kind)
+        for path in (archived, record_path(lies)):
+            if made is not found or not path.is_file():
+                write_text(path, text)
+        return made
+
+    def _found(self) -> Provenance | None:
+        try:
+            return record_of(self.output)
+        except PermanentError:
+            return None
+
+
+def _content(record: Provenance) -> dict[str, Any]:
+    """What a record says of the output; not when, where and by which run it was made."""
+    how = {"code", "preset", "mlflow_run", "dagster_run", "made", "seconds"}
+    return record.model_dump(exclude=how)
