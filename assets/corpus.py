@@ -11,8 +11,9 @@ from typing import Any
 
 import dagster as dg
 
+from assets.machines import SHARD
 from assets.metadata import Timer, materialization
-from assets.resources import DvcRepository, Settings, Store
+from assets.resources import ClipWorkers, DvcRepository, Settings, Store
 from assets.retries import retried_when_transient
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SPEECH
 
@@ -116,12 +117,15 @@ def _media(corpus: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"ffmpeg", "parquet"},
         pool="cpu_heavy",
+        op_tags=SHARD.op_tags(),
         code_version="1",
         check_specs=[dg.AssetCheckSpec("some_clips_accepted", asset=_key(corpus, "media"))],
         description="25 fps face crops and 16 kHz mono audio; the table lists every file with its md5.",
     )
     @retried_when_transient
-    def media(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
+    def media(
+        context: dg.AssetExecutionContext, store: Store, settings: Settings, clip_workers: ClipWorkers
+    ) -> dg.MaterializeResult:
         from magictalk_core.corpora.registry import load_corpus
         from magictalk_core.preparation.listing import read_index
         from magictalk_core.preparation.shards import media_shard
@@ -130,7 +134,16 @@ def _media(corpus: str) -> dg.AssetsDefinition:
         shard = context.partition_key
         index = read_index(store.workspace, corpus, shard)
         root = load_corpus(store.workspace, corpus).root
-        result = media_shard(store.workspace, corpus, root, shard, index, settings.load())
+        result = media_shard(
+            store.workspace,
+            corpus,
+            root,
+            shard,
+            index,
+            settings.load(),
+            workers=clip_workers.workers,
+            mapper=clip_workers.mapper,
+        )
         accepted = result.clips - result.rejected
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
@@ -157,20 +170,26 @@ def _blendshapes(corpus: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"python", "parquet"},
         pool="cpu_heavy",
+        op_tags=SHARD.op_tags(),
         code_version="1",
         check_specs=[dg.AssetCheckSpec("frames_match_media", asset=_key(corpus, "blendshapes"), blocking=True)],
         description="52 ARKit coefficients and the head pose of every frame.",
     )
     @retried_when_transient
-    def blendshapes(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
+    def blendshapes(
+        context: dg.AssetExecutionContext, store: Store, settings: Settings, clip_workers: ClipWorkers
+    ) -> dg.MaterializeResult:
         from magictalk_core.preparation.shards import blendshapes_shard
 
         timer = Timer()
-        result = blendshapes_shard(store.workspace, corpus, context.partition_key, settings.load())
+        shard, preset = context.partition_key, settings.load()
+        result = blendshapes_shard(
+            store.workspace, corpus, shard, preset, workers=clip_workers.workers, mapper=clip_workers.mapper
+        )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
             metadata=_shard_result(result, timer, FRAMES),
-            check_results=[_frames_match_media(store, corpus, context.partition_key, "blendshapes", "video_path")],
+            check_results=[_frames_match_media(store, corpus, shard, "blendshapes", "video_path")],
         )
 
     return blendshapes
@@ -187,6 +206,7 @@ def _speech(corpus: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="cpu_heavy",
+        op_tags=SHARD.op_tags(),
         code_version="1",
         check_specs=[
             dg.AssetCheckSpec("frames_match_media", asset=key, blocking=True),
@@ -196,12 +216,16 @@ def _speech(corpus: str) -> dg.AssetsDefinition:
         description="Speech features, one vector per video frame.",
     )
     @retried_when_transient
-    def speech(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
+    def speech(
+        context: dg.AssetExecutionContext, store: Store, settings: Settings, clip_workers: ClipWorkers
+    ) -> dg.MaterializeResult:
         from magictalk_core.preparation.shards import speech_shard
 
         timer = Timer()
         shard, preset = context.partition_key, settings.load()
-        result = speech_shard(store.workspace, corpus, shard, preset)
+        result = speech_shard(
+            store.workspace, corpus, shard, preset, workers=clip_workers.workers, mapper=clip_workers.mapper
+        )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
             metadata=_shard_result(result, timer, SPEECH) | {"feature_id": preset.speech.feature},

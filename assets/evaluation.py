@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets.machines import CPU_WORK, GENERATION
 from assets.metadata import Timer, materialization
 from assets.resources import Settings, Store
 from assets.retries import retried_when_transient
@@ -46,6 +47,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="gpu",
+        op_tags=GENERATION.op_tags(),
         code_version="1",
         description="Motion for every test clip: EmoDiff, its ablation without autoregression, the baselines.",
     )
@@ -64,6 +66,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="gpu",
+        op_tags=GENERATION.op_tags(),
         code_version="1",
         description="The whole method on every test clip: EmoDiff's motion with refined lips.",
     )
@@ -81,6 +84,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
+        op_tags=CPU_WORK.op_tags(),
         code_version="3",
         check_specs=[dg.AssetCheckSpec("mouth_follows_speech", asset="scores")],
         description="One row per test clip, method and metric.",
@@ -112,6 +116,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="gpu",
+        op_tags=GENERATION.op_tags(),
         code_version="2",
         check_specs=[dg.AssetCheckSpec("style_is_shown", asset="set_scores")],
         description="Scores over the whole test set, ablation and student too: emotion, intensity, distributions.",
@@ -144,6 +149,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"torch", "csv"},
         pool="gpu",
+        op_tags=GENERATION.op_tags(),
         code_version="2",
         description="Table 4 of the paper: what lip refinement changes, and what all channels at once would.",
     )
@@ -180,6 +186,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"ffmpeg"},
         pool="cpu_heavy",
+        op_tags=CPU_WORK.op_tags(),
         code_version="2",
         description="Real clip, rig and animated portrait side by side, with sound, labelled synthetic.",
     )

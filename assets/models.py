@@ -2,14 +2,14 @@
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
+from assets.machines import CPU_WORK, TRAINING
 from assets.metadata import Timer, materialization
-from assets.resources import Settings, Store
+from assets.resources import Settings, Store, TrainingLauncher
 from assets.retries import retried_when_transient
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.storage.schema import ARKIT
@@ -28,6 +28,7 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=OWNERS,
         kinds={"numpy", "parquet"},
+        op_tags=CPU_WORK.op_tags(),
         code_version="2",
         check_specs=[dg.AssetCheckSpec("splits_disjoint", asset="training_set", blocking=True)],
         description="Packed float32 arrays, index, normalisation and splits of every accepted clip.",
@@ -67,6 +68,7 @@ def build_arkit_dataset_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         group_name="datasets",
         owners=OWNERS,
         kinds={"parquet", "markdown"},
+        op_tags=CPU_WORK.op_tags(),
         code_version="2",
         check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=name in blocking) for name in names],
         description="The publishable dataset: frames with labels as Parquet, meta/, dataset card with distributions.",
@@ -114,13 +116,12 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"torch", "mlflow"},
         pool="gpu",
+        op_tags=TRAINING.op_tags(),
         code_version=about.version,
         description=f"{about.description} Checkpoints, final weights, and an MLflow run with its curves.",
     )
     @retried_when_transient
-    def model(
-        context: dg.AssetExecutionContext, store: Store, settings: Settings, launcher: dg.PipesSubprocessClient
-    ) -> Any:
+    def model(context: dg.AssetExecutionContext, store: Store, settings: Settings, launcher: TrainingLauncher) -> Any:
         import yaml
 
         from magictalk_core.storage.atomic import write_text
@@ -136,19 +137,10 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
             )
         config = workspace.models(family) / "preset.yaml"
         write_text(config, yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
-        command = _launch(about.settings_of(preset).training.processes)
-        command += ["--family", family, "--config", str(config)]
-        command += ["--data", str(workspace.training_set), "--out", str(workspace.models(family))]
-        command += ["--tracking-uri", workspace.mlflow_uri]
-        command += ["--tag", f"dagster.run_id={context.run.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
-        return launcher.run(context=context, command=command).get_materialize_result()
+        arguments = ["--family", family, "--config", str(config)]
+        arguments += ["--data", str(workspace.training_set), "--out", str(workspace.models(family))]
+        arguments += ["--tracking-uri", workspace.mlflow_uri]
+        arguments += ["--tag", f"dagster.run_id={context.run.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
+        return launcher.train(context, arguments, about.settings_of(preset).training.processes)
 
     return model
-
-
-def _launch(processes: int) -> list[str]:
-    """The plain command, or the same under torchrun; only the first process reports to Dagster."""
-    if processes == 1:
-        return [sys.executable, "-m", "magictalk_core.commands.train"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*torchrun, "-m", "magictalk_core.commands.train"]

@@ -9,6 +9,7 @@ from assets.evaluation import build_evaluation_assets
 from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
 from assets.recipes import deepspeech_small
 from magictalk_core.workspace import Workspace
+from pipelines.executors import build_executor
 from pipelines.jobs import build_jobs, build_schedules
 from pipelines.resources import build_resources
 
@@ -32,6 +33,7 @@ def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Def
         jobs=list(jobs.values()),
         schedules=build_schedules(jobs),
         resources=build_resources(workspace, preset),
+        executor=build_executor(),
     )
 
 

@@ -6,12 +6,17 @@ import dagster as dg
 
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.workspace import Workspace
+from pipelines.executors import executor_choice
 
 __all__ = ["COMMAND_TAG", "DAGSTER_YAML", "end_dead_runs", "open_instance"]
 
 COMMAND_TAG = {"magictalk/command": "run"}
 """On every run that `magictalk run` starts, to tell them from runs of the daemon."""
 
+
+LIMITED_BY_RAY, POOL_ON_RAY = ("cpu_heavy", "gpu"), 100
+"""Pools of which one machine has one place. On a cluster a step waits in Ray for the processors and GPUs it
+asks for."""
 
 DAGSTER_YAML = """\
 telemetry:
@@ -37,7 +42,11 @@ def open_instance(workspace: Workspace) -> dg.DagsterInstance:
     config = workspace.dagster / "dagster.yaml"
     if not config.is_file():
         write_text(config, DAGSTER_YAML)
-    return dg.DagsterInstance.from_config(str(workspace.dagster))
+    instance = dg.DagsterInstance.from_config(str(workspace.dagster))
+    if executor_choice() == "ray":
+        for pool in LIMITED_BY_RAY:
+            instance.event_log_storage.set_concurrency_slots(pool, POOL_ON_RAY)
+    return instance
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:

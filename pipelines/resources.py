@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import dagster as dg
-
-from assets.resources import DvcRepository, Settings, Store
+from assets.machines import LAUNCHER, MAPPER
+from assets.resources import ClipWorkers, DvcRepository, Settings, Store, TrainingLauncher
+from magictalk_core.errors import UserError
 from magictalk_core.workspace import Workspace
 
 
@@ -18,5 +18,30 @@ def build_resources(workspace: Workspace | None = None, preset: str | None = Non
         "store": Store(home=str(workspace.home)),
         "settings": Settings(preset=preset or os.environ.get("MAGICTALK_PRESET", "sample")),
         "dvc": DvcRepository(root=os.environ.get("MAGICTALK_DVC_ROOT") or str(workspace.home)),
-        "launcher": dg.PipesSubprocessClient(),
+        "clip_workers": _clip_workers(),
+        "launcher": _launcher(),
     }
+
+
+def _clip_workers() -> ClipWorkers:
+    if not _on_ray(MAPPER):
+        return ClipWorkers()
+    from pipelines.ray_cluster import RayClipWorkers
+
+    return RayClipWorkers()
+
+
+def _launcher() -> TrainingLauncher:
+    if not _on_ray(LAUNCHER):
+        return TrainingLauncher()
+    from pipelines.executors import handed_on_variables
+    from pipelines.ray_cluster import RayTrainingLauncher
+
+    return RayTrainingLauncher(python="python", variables=handed_on_variables())
+
+
+def _on_ray(variable: str) -> bool:
+    choice = os.environ.get(variable) or "local"
+    if choice not in ("local", "ray"):
+        raise UserError(f"{variable}: expected local or ray, found `{choice}`")
+    return choice == "ray"

@@ -10,6 +10,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,10 +27,12 @@ from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import prepare_dvc_workspace
+from pipelines.executors import SHARDS_AT_ONCE, executor_choice
 from pipelines.failures import failure_of
 from pipelines.held_out import without_what_needs_test_clips
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import INDEX, RECORD_STAGES, SHARD_STAGES
+from pipelines.run_apart import execute_apart
 
 __all__ = ["AssetOutcome", "RunReport", "quiet_libraries", "run"]
 
@@ -61,6 +64,7 @@ class _Runner:
 
     def __init__(self, workspace: Workspace, preset: str, on_asset: Callable[[AssetOutcome], None]) -> None:
         self.workspace = workspace
+        self.preset = preset
         self.instance = open_instance(workspace)
         self.corpora = [entry.name for entry in list_corpora(workspace)]
         self.definitions = build_definitions(workspace, preset)
@@ -72,16 +76,7 @@ class _Runner:
     def materialize(self, keys: Sequence[dg.AssetKey], partition: str | None = None) -> None:
         if not keys:
             return
-        result = dg.materialize(
-            self.assets,
-            selection=list(keys),
-            instance=self.instance,
-            resources=self.resources,
-            partition_key=partition,
-            run_config=QUIET_LOGS,
-            raise_on_error=False,
-            tags=COMMAND_TAG,
-        )
+        result = self._execute(keys, partition)
         for event in result.get_asset_materialization_events():
             self._record(event.step_materialization_data.materialization, partition)
         for evaluation in result.get_asset_check_evaluations():
@@ -93,6 +88,33 @@ class _Runner:
                 )
         if not result.success:
             raise failure_of(result, self.instance, self.workspace)
+
+    def _execute(self, keys: Sequence[dg.AssetKey], partition: str | None) -> Any:
+        if executor_choice() in (None, "in_process"):
+            return dg.materialize(
+                self.assets,
+                selection=list(keys),
+                instance=self.instance,
+                resources=self.resources,
+                partition_key=partition,
+                run_config=QUIET_LOGS,
+                raise_on_error=False,
+                tags=COMMAND_TAG,
+            )
+        tags = COMMAND_TAG | ({} if partition is None else {"dagster/partition": partition})
+        return execute_apart(self.workspace, self.preset, self.instance, keys, tags, QUIET_LOGS)
+
+    def materialize_shards(self, keys: Sequence[dg.AssetKey], shards: Sequence[str]) -> None:
+        """Each shard in a run of its own; on a cluster side by side, and one that fails leaves the others alone."""
+        at_once = SHARDS_AT_ONCE.get(executor_choice() or "", 1)
+        if at_once == 1:
+            for shard in shards:
+                self.materialize(keys, shard)
+            return
+        with ThreadPoolExecutor(at_once) as pool:
+            runs = [pool.submit(self.materialize, keys, shard) for shard in shards]
+        for run_of_shard in runs:
+            run_of_shard.result()
 
     def observe(self, corpus: str) -> None:
         job = self.definitions.resolve_job_def(f"{corpus}_observe")
@@ -183,8 +205,7 @@ def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.As
         if index in wanted or unknown:
             runner.materialize([index])
         if stages:
-            for shard in _shards(runner, corpus):
-                runner.materialize(stages, shard)
+            runner.materialize_shards(stages, _shards(runner, corpus))
         runner.materialize([k for k in (dg.AssetKey([corpus, n]) for n in RECORD_STAGES) if k in wanted])
     done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", INDEX, *SHARD_STAGES, *RECORD_STAGES)}
     accepted = accepted_by_split(runner.workspace, corpora)

@@ -82,10 +82,12 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
     """Turn the listing and the files' headers into CLIPS rows; the same listing and settings are not read again."""
     version = observe_source(workspace, corpus)
     entry, path = load_corpus(workspace, corpus), workspace.index_table(corpus)
+    # By content alone: where the raw files lie is another matter on another machine.
+    corpus_facts = {name: fact for name, fact in asdict(corpus_of(entry)).items() if name not in ("root", "labels")}
     work: dict[str, Any] = {
         "source": version,
         "kind": entry.kind,
-        "corpus": asdict(corpus_of(entry)),
+        "corpus": corpus_facts,
         "version": INDEX_VERSION,
     }
     work |= {

@@ -38,7 +38,8 @@ from magictalk_core.work.clip_steps import (
     unchanged_shard,
     write_shard,
 )
-from magictalk_core.work.isolation import default_workers
+from magictalk_core.work.isolation import default_workers, map_isolated
+from magictalk_core.work.mapper import TaskMapper
 from magictalk_core.workspace import Workspace
 
 __all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_shard", "speech_shard"]
@@ -168,6 +169,7 @@ def media_shard(
     index: pd.DataFrame,
     preset: DataSettings,
     workers: int = 0,
+    mapper: TaskMapper = map_isolated,
 ) -> ShardResult:
     """25 fps video with a fixed square crop and 16 kHz audio for the clips of `shard` that are `WORTH_DECODING`.
 
@@ -186,7 +188,7 @@ def media_shard(
         row = json.loads(piece.read_text(encoding="utf-8"))
         return all(row[name] is None or (out_dir / row[name]).is_file() for name in ("video_path", "audio_path"))
 
-    limits = StepLimits(workers or default_workers(), config.timeout_s, config.max_memory_gb, PRELOAD)
+    limits = StepLimits(workers or default_workers(), config.timeout_s, config.max_memory_gb, PRELOAD, mapper)
     cache = workspace.cache("media")
     outcome = run_clip_tasks(f"{corpus}/media {shard}", tasks, make_media_piece, cache, ".json", limits, is_valid)
     _refuse_broken_machine(f"{corpus}/media", shard, outcome, len(tasks))
@@ -252,7 +254,12 @@ def _media_rows(workspace: Workspace, corpus: str, shard: str, needs: str) -> li
 
 
 def blendshapes_shard(
-    workspace: Workspace, corpus: str, shard: str, preset: DataSettings, workers: int = 0
+    workspace: Workspace,
+    corpus: str,
+    shard: str,
+    preset: DataSettings,
+    workers: int = 0,
+    mapper: TaskMapper = map_isolated,
 ) -> ShardResult:
     """ARKit coefficients of every clip of the shard that has a video, rejected clips included."""
     from magictalk_core.faces.extract import BLENDSHAPES_VERSION
@@ -264,14 +271,21 @@ def blendshapes_shard(
         work = {"clip": row["clip_id"], "video": row["video_md5"], "tracker": tracker, "version": BLENDSHAPES_VERSION}
         video = str(workspace.corpus(corpus) / row["video_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (video, row["clip_id"], preset.faces.tracker)))
-    limits = StepLimits(workers or default_workers(), _TRACKING_TIMEOUT_S, _TRACKING_MEMORY_GB, PRELOAD)
+    limits = StepLimits(workers or default_workers(), _TRACKING_TIMEOUT_S, _TRACKING_MEMORY_GB, PRELOAD, mapper)
     metadata = {"tracker": tracker, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(tracker)}
     return _table_shard(
         workspace, corpus, shard, FRAMES, "blendshapes", tasks, make_blendshapes_piece, limits, metadata
     )
 
 
-def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSettings, workers: int = 0) -> ShardResult:
+def speech_shard(
+    workspace: Workspace,
+    corpus: str,
+    shard: str,
+    preset: DataSettings,
+    workers: int = 0,
+    mapper: TaskMapper = map_isolated,
+) -> ShardResult:
     """Speech features of every clip of the shard that has audio, one row per video frame.
 
     Raises `PermanentError` when the weights of the feature are not here, before any clip is touched.
@@ -289,7 +303,7 @@ def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSett
             work["weights"] = weights
         audio = str(workspace.corpus(corpus) / row["audio_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (audio, row["clip_id"], n_frames, feature.id)))
-    limits = StepLimits(workers or default_workers(), _SPEECH_TIMEOUT_S, speech_memory_gb(), PRELOAD)
+    limits = StepLimits(workers or default_workers(), _SPEECH_TIMEOUT_S, speech_memory_gb(), PRELOAD, mapper)
     metadata = {"feature_id": feature.id, "version": feature.version}
     if weights is not None:
         metadata["weights"] = f"sha256:{weights}"
@@ -297,6 +311,6 @@ def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSett
     changed = unchanged_shard(workspace.shard_table(corpus, "speech", shard), inputs_digest(tasks)) is None
     if feature.classes and changed:
         cache, together = workspace.cache("speech"), feature.together
-        done = make_pieces_in_batches(f"{corpus}/speech {shard}", tasks, cache, limits.workers, together)
+        done = make_pieces_in_batches(f"{corpus}/speech {shard}", tasks, cache, limits.workers, together, mapper)
     result = _table_shard(workspace, corpus, shard, SPEECH, "speech", tasks, make_speech_piece, limits, metadata)
     return replace(result, computed=result.computed + done)

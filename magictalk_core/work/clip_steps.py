@@ -21,6 +21,7 @@ from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
 from magictalk_core.storage.schema import TableSpec
 from magictalk_core.work.isolation import Crash, map_isolated
+from magictalk_core.work.mapper import TaskMapper
 
 __all__ = [
     "ClipTask",
@@ -51,12 +52,13 @@ class ClipTask:
 
 @dataclass(frozen=True)
 class StepLimits:
-    """How a step may use the machine."""
+    """How a step may use the machine, or by `mapper` the machines."""
 
     workers: int = 2
     timeout_s: float = 600.0
     memory_gb: float | None = None
     preload: tuple[str, ...] = ()
+    mapper: TaskMapper = map_isolated
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,14 @@ def run_clip_tasks(
 ) -> StepOutcome:
     """Make the missing pieces in isolated children. A crash is logged and returned, never cached, never raised.
 
-    Trouble of the machine is raised (`map_isolated`); the pieces that are finished stay for the next run.
+    Trouble of the machine is raised (`TaskMapper`); the pieces that are finished stay for the next run.
     """
     pieces = {task.clip_id: piece_path(cache, task.key, suffix) for task in tasks}
     todo = [task for task in tasks if not is_valid(pieces[task.clip_id])]
     crashes: dict[str, Crash] = {}
     calls = [(*task.arguments, pieces[task.clip_id]) for task in todo]
     done, said = len(tasks) - len(todo), time.monotonic()
-    outcomes = map_isolated(
+    outcomes = limits.mapper(
         function,
         calls,
         workers=limits.workers,

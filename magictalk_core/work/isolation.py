@@ -20,10 +20,12 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Literal, TypeVar
 
-from magictalk_core.errors import MachineError, MagicTalkError, TransientError
+from magictalk_core.errors import MachineError, MagicTalkError, TransientError, UserError
 from magictalk_core.storage.machine import GO_ON, machine_trouble
 
 __all__ = ["MAX_ANSWER_BYTES", "Crash", "default_workers", "map_isolated"]
+
+WORKERS = "MAGICTALK_WORKERS"
 
 MAX_ANSWER_BYTES = 16_000_000
 """What a child may send. Results that are larger, or no JSON, are left in files by the child."""
@@ -80,8 +82,11 @@ class _Running:
 
 
 def default_workers() -> int:
-    """The processors this process may use."""
-    return max(1, len(os.sched_getaffinity(0)))
+    """`$MAGICTALK_WORKERS`, else the processors this process may use; the share of a container is not seen."""
+    stated = os.environ.get(WORKERS) or ""
+    if stated and not (stated.isdecimal() and int(stated)):
+        raise UserError(f"{WORKERS}: expected a number of processes from 1, found `{stated}`")
+    return int(stated) if stated else max(1, len(os.sched_getaffinity(0)))
 
 
 def _one_line(text: str) -> str:
