@@ -25,11 +25,6 @@ def shard_partitions(corpus: str) -> dg.DynamicPartitionsDefinition:
     return dg.DynamicPartitionsDefinition(name=f"{corpus}_shards")
 
 
-def dvc_stage(corpus: str) -> str:
-    """The stage of `dvc.yaml` that owns the dataset directory of `corpus`."""
-    return f"dataset@{corpus}"
-
-
 def build_corpus_assets(corpus: str) -> list[Any]:
     """All assets of the registered corpus `corpus`."""
     return [
@@ -318,13 +313,19 @@ def _manifest(corpus: str) -> dg.AssetsDefinition:
     @retried_when_transient
     def manifest(store: Store) -> dg.MaterializeResult:
         from magictalk_core.preparation.listing import write_manifest
+        from magictalk_core.work.circumstances import code_used, preset_used
 
         timer = Timer()
         result = write_manifest(store.workspace, corpus)
-        path = store.workspace.manifest(corpus)
+        path, preset, code = store.workspace.manifest(corpus), preset_used(store.workspace.home), code_used()
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.digest),
-            metadata=materialization(path, result.digest, timer, files=len(result.entries)),
+            metadata=materialization(path, result.digest, timer, files=len(result.entries))
+            | {
+                "preset": preset.name if preset else "none",
+                "preset.digest": preset.digest if preset else "none",
+                "git.commit": f"{code.commit or 'no checkout'}{', with changes' if code.dirty else ''}",
+            },
         )
 
     return manifest
@@ -336,11 +337,11 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         deps=[_key(corpus, "manifest")],
         group_name=GROUP,
         owners=OWNERS,
-        kinds={"dvc"},
+        kinds={"dvc", "git"},
         pool="dvc",
-        code_version="1",
+        code_version="2",
         check_specs=[dg.AssetCheckSpec("equals_manifest", asset=_key(corpus, "snapshot"), blocking=True)],
-        description="The dataset directory recorded in `dvc.lock`; must be the manifest's digest.",
+        description="The dataset in DVC's cache, its digest in `dvc.lock`, committed to Git; must be the manifest's.",
     )
     @retried_when_transient
     def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
@@ -348,11 +349,12 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
 
         timer = Timer()
         expected = read_manifest(store.workspace.manifest(corpus)).digest
-        locked = dvc.commit(dvc_stage(corpus))
+        locked = dvc.keep(corpus)
+        commit = dvc.commit(_message(store, corpus, locked)) if locked == expected else None
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),
             metadata=materialization(store.workspace.dataset(corpus), locked, timer)
-            | {"dvc.path": f"{dvc.root}/dvc.lock"},
+            | {"dvc.path": f"{dvc.root}/dvc.lock", "snapshot": commit or "as before"},
             check_results=[
                 dg.AssetCheckResult(
                     passed=locked == expected,
@@ -363,6 +365,15 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         )
 
     return snapshot
+
+
+def _message(store: Store, corpus: str, digest: str) -> str:
+    """Of a snapshot's commit: what, then with which settings and which code."""
+    from magictalk_core.work.circumstances import code_used, preset_used
+
+    preset, code = preset_used(store.workspace.home), code_used()
+    made_with = f"preset: {preset.name} {preset.digest}\n" if preset else ""
+    return f"snapshot {corpus}: {digest}\n\n{made_with}code: {code.version} {code.commit or ''}".rstrip() + "\n"
 
 
 def _card(corpus: str) -> dg.AssetsDefinition:

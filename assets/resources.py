@@ -13,9 +13,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from magictalk_core.errors import PermanentError, TransientError
-from magictalk_core.presets.preset import Preset, load_preset
-from magictalk_core.work.dvc_state import damaged_dvc_files
+from magictalk_core.presets.of_workspace import preset_of
+from magictalk_core.presets.preset import Preset
 from magictalk_core.work.isolation import map_isolated
 from magictalk_core.work.mapper import TaskMapper
 from magictalk_core.workspace import Workspace
@@ -32,53 +31,31 @@ class Store(dg.ConfigurableResource):
 
 
 class Settings(dg.ConfigurableResource):
-    """The settings of the run."""
+    """The workspace's preset, for whoever starts a job: `presets.of_workspace`."""
 
-    preset: str = Field("sample", description="preset name (sample, paper) or path of a YAML file")
+    home: str = Field(description="the folder $MAGICTALK_HOME, whose preset.yaml holds the settings")
 
     def load(self) -> Preset:
-        return load_preset(self.preset)
+        return preset_of(Workspace(Path(self.home)))
 
 
 class DvcRepository(dg.ConfigurableResource):
     """The only writer of `dvc.lock`. One at a time: its asset sits in the pool `dvc`, which has one slot."""
 
-    root: str = Field(description="directory of the DVC repository that holds the workspace")
+    root: str = Field(description="the folder $MAGICTALK_HOME, which is a DVC and a Git repository")
 
-    def commit(self, stage: str) -> str:
-        """Record the outputs of `stage` as they lie on disk; returns the `<md5>.dir` that went into `dvc.lock`.
+    def keep(self, corpus: str) -> str:
+        """Put the dataset of `corpus` into the cache; returns the `<md5>.dir` that went into `dvc.lock`."""
+        # Imported here: the definitions must load without DVC.
+        from magictalk_core.lineage.snapshots import record_dataset
 
-        Raises `TransientError` while another DVC command holds the repository, `PermanentError` when its files are
-        damaged.
-        """
-        # Imported here: DVC takes about a second, and the definitions must load without it.
-        from dvc.lock import LockError
-        from dvc.repo import Repo
+        return record_dataset(Workspace(Path(self.root)), corpus)
 
-        damaged = damaged_dvc_files(Path(self.root))
-        if damaged:
-            raise PermanentError(
-                f"{damaged[0]}: DVC cannot read it, as after a kill or a full disk: rename it while no DVC "
-                "command runs, then go on (`magictalk run` does so in its own workspace)"
-            )
-        repo = Repo(self.root)
-        try:
-            # Without force, commit asks a question and raises where nobody can answer it.
-            repo.commit(f"{self.root}/dvc.yaml:{stage}", force=True)
-        except LockError as error:
-            raise TransientError(f"{self.root}: another DVC command holds it; wait until it ends") from error
-        finally:
-            repo.close()
-        return self.locked_hash(stage)
+    def commit(self, message: str) -> str | None:
+        """Commit what is small to Git; the commit, None where nothing changed or commits are off."""
+        from magictalk_core.lineage.snapshots import commit_workspace
 
-    def locked_hash(self, stage: str) -> str:
-        import yaml
-
-        lock = Path(self.root) / "dvc.lock"
-        stages: dict[str, Any] = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.is_file() else {}
-        if stage not in stages:
-            raise PermanentError(f"{lock}: no entry for stage `{stage}`: run `dvc commit {stage}` in {self.root}")
-        return next(str(out["md5"]) for out in stages[stage]["outs"] if str(out["md5"]).endswith(".dir"))
+        return commit_workspace(Workspace(Path(self.root)), message)
 
 
 class ClipWorkers(dg.ConfigurableResource):

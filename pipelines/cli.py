@@ -12,6 +12,8 @@ from magictalk_core import __version__
 from magictalk_core.workspace import Workspace
 from pipelines.cli_corpus import corpus_app
 from pipelines.cli_files import files_app
+from pipelines.cli_preset import preset_app
+from pipelines.cli_snapshot import snapshot_app
 from pipelines.cli_weights import weights_app
 from pipelines.console import set_up_logging
 from pipelines.one_line import OneLineErrors
@@ -47,11 +49,13 @@ def run(
         str | None,
         typer.Option("--select", help="assets; + for upstream or downstream, e.g. `+mead/manifest` or `training_set+`"),
     ] = None,
-    preset: PresetOption = "sample",
+    preset: PresetOption = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Bring assets up to date: all of them, or a selection. Unchanged work is not done again.
+
+    --preset becomes the workspace's preset, as by `magictalk preset set`, and stays so for every run after it.
 
     Example: magictalk run --preset sample --select "mead/index mead/media"
     """
@@ -59,7 +63,7 @@ def run(
 
 
 @app.command()
-def demo(home: Home = None, preset: PresetOption = "sample") -> None:
+def demo(home: Home = None, preset: PresetOption = None) -> None:
     """Build the sample corpus and run the whole chain on it, from raw clips to a comparison video and a report.
 
     Example: magictalk demo --home /tmp/magictalk-demo
@@ -67,28 +71,15 @@ def demo(home: Home = None, preset: PresetOption = "sample") -> None:
     from magictalk_core.presets.preset import load_preset
     from pipelines.demo import demo_selection, prepare_demo, summarize_demo
 
-    load_preset(preset)  # refused before the corpus is made
+    if preset is not None:
+        load_preset(preset)  # refused before the corpus is made
     workspace = workspace_to_write(home)
     prepare_demo(workspace)
     _run_pipeline(workspace, preset, demo_selection(workspace), as_json=False)
     typer.echo(summarize_demo(workspace))
 
 
-@app.command("preset")
-def spell_out_preset(preset: PresetOption = "sample", home: Home = None) -> None:
-    """Write all settings of a preset to preset.yaml in the workspace; `dvc repro` compares it with what it ran with.
-
-    Example: magictalk preset --preset mine.yaml
-    """
-    from magictalk_core.presets.resolved import write_resolved_preset
-    from magictalk_core.storage.locks import held_or_refused
-
-    workspace = workspace_to_write(home)
-    with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
-        typer.echo(write_resolved_preset(workspace, preset))
-
-
-def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json: bool) -> None:
+def _run_pipeline(workspace: Workspace, preset: str | None, select: str | None, as_json: bool) -> None:
     # Imported here: Dagster takes seconds, and `magictalk --help` must not.
     from pipelines.run import AssetOutcome, quiet_libraries, run
 
@@ -107,6 +98,8 @@ def _run_pipeline(workspace: Workspace, preset: str, select: str | None, as_json
 
 app.add_typer(files_app)
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(preset_app, name="preset")
+app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(weights_app, name="weights")
 
 

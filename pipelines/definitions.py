@@ -14,7 +14,7 @@ from pipelines.jobs import build_jobs, build_schedules
 from pipelines.resources import build_resources
 
 
-def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Definitions:
+def build_definitions(workspace: Workspace) -> dg.Definitions:
     """Assets of every registered corpus, and everything made from them together."""
     from magictalk_core.corpora.registry import list_corpora
 
@@ -32,7 +32,7 @@ def build_definitions(workspace: Workspace, preset: str | None = None) -> dg.Def
         assets=assets,
         jobs=list(jobs.values()),
         schedules=build_schedules(jobs),
-        resources=build_resources(workspace, preset),
+        resources=build_resources(workspace),
         executor=build_executor(),
     )
 

@@ -1,4 +1,4 @@
-"""Resources bound to the environment: where the data lies, which preset, which DVC repository."""
+"""Resources bound to a workspace: where the data lies, its preset, its DVC repository."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from magictalk_core.errors import UserError
 from magictalk_core.workspace import Workspace
 
 
-def build_resources(workspace: Workspace | None = None, preset: str | None = None) -> dict[str, Any]:
-    """From arguments, else from `MAGICTALK_HOME`, `MAGICTALK_PRESET` and `MAGICTALK_DVC_ROOT` (default: the home)."""
-    workspace = workspace or Workspace.from_environment()
+def build_resources(workspace: Workspace) -> dict[str, Any]:
+    """All of them are the workspace's own: no job can be given other settings or another repository."""
+    home = str(workspace.home)
     return {
-        "store": Store(home=str(workspace.home)),
-        "settings": Settings(preset=preset or os.environ.get("MAGICTALK_PRESET", "sample")),
-        "dvc": DvcRepository(root=os.environ.get("MAGICTALK_DVC_ROOT") or str(workspace.home)),
+        "store": Store(home=home),
+        "settings": Settings(home=home),
+        "dvc": DvcRepository(root=home),
         "clip_workers": _clip_workers(),
         "launcher": _launcher(),
     }

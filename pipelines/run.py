@@ -21,12 +21,12 @@ from assets.recipes import GROUP as RECIPES
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
 from magictalk_core.preparation.listing import accepted_by_split
+from magictalk_core.presets.of_workspace import preset_of, set_preset
 from magictalk_core.presets.preset import load_preset
-from magictalk_core.presets.resolved import write_resolved_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
-from pipelines.dvc_workspace import prepare_dvc_workspace
+from pipelines.dvc_workspace import prepare_repository, record_results
 from pipelines.executors import SHARDS_AT_ONCE, executor_choice
 from pipelines.failures import failure_of
 from pipelines.held_out import without_what_needs_test_clips
@@ -35,6 +35,8 @@ from pipelines.jobs import INDEX, RECORD_STAGES, SHARD_STAGES
 from pipelines.run_apart import execute_apart
 
 __all__ = ["AssetOutcome", "RunReport", "quiet_libraries", "run"]
+
+logger = logging.getLogger("magictalk.preset")
 
 QUIET_LOGS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -62,12 +64,11 @@ class RunReport:
 class _Runner:
     """Runs batches of assets and collects what they report."""
 
-    def __init__(self, workspace: Workspace, preset: str, on_asset: Callable[[AssetOutcome], None]) -> None:
+    def __init__(self, workspace: Workspace, on_asset: Callable[[AssetOutcome], None]) -> None:
         self.workspace = workspace
-        self.preset = preset
         self.instance = open_instance(workspace)
         self.corpora = [entry.name for entry in list_corpora(workspace)]
-        self.definitions = build_definitions(workspace, preset)
+        self.definitions = build_definitions(workspace)
         self.assets: list[Any] = list(self.definitions.assets or [])
         self.resources = dict(self.definitions.resources or {})
         self.on_asset = on_asset
@@ -102,7 +103,7 @@ class _Runner:
                 tags=COMMAND_TAG,
             )
         tags = COMMAND_TAG | ({} if partition is None else {"dagster/partition": partition})
-        return execute_apart(self.workspace, self.preset, self.instance, keys, tags, QUIET_LOGS)
+        return execute_apart(self.workspace, self.instance, keys, tags, QUIET_LOGS)
 
     def materialize_shards(self, keys: Sequence[dg.AssetKey], shards: Sequence[str]) -> None:
         """Each shard in a run of its own; on a cluster side by side, and one that fails leaves the others alone."""
@@ -168,16 +169,18 @@ def _select(runner: _Runner, selection: str | None) -> set[dg.AssetKey]:
 
 def run(
     workspace: Workspace,
-    preset: str,
+    preset: str | None = None,
     selection: str | None = None,
     on_asset: Callable[[AssetOutcome], None] = lambda outcome: None,
 ) -> RunReport:
-    """Materialize `selection` (default: everything but recipes) in dependency order.
+    """Materialize `selection` (default: everything but recipes) in dependency order, with the workspace's preset.
 
-    Raises what the first step that failed raised, as an error of the same class.
+    `preset`, a name or a path, becomes the workspace's first, and a change is told. Raises what the first step that
+    failed raised, as an error of the same class.
     """
     start = time.monotonic()
-    load_preset(preset)  # a wrong one is refused before anything is touched
+    if preset is not None:
+        load_preset(preset)  # a wrong one is refused before anything is touched
     corpora = [entry.name for entry in list_corpora(workspace)]
     if not corpora:
         raise UserError(
@@ -185,13 +188,23 @@ def run(
             "`magictalk corpus add NAME --kind folder --root DIR`, or `magictalk demo`"
         )
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
-        prepare_dvc_workspace(workspace, preset, corpora)
-        # One look at the preset for the whole run: a file that is edited meanwhile counts in the next one.
-        runner = _Runner(workspace, str(write_resolved_preset(workspace, preset)), on_asset)
+        _settle_preset(workspace, preset)
+        prepare_repository(workspace, corpora)
+        runner = _Runner(workspace, on_asset)
         end_dead_runs(runner.instance)
         _bring_up_to_date(runner, corpora, _select(runner, selection), selection)
+        record_results(workspace, (outcome.asset for outcome in runner.report.outcomes))
     runner.report.seconds = time.monotonic() - start
     return runner.report
+
+
+def _settle_preset(workspace: Workspace, preset: str | None) -> None:
+    """Spell the workspace's preset out, after it is changed to `preset` where one is given."""
+    if preset is None:
+        preset_of(workspace)
+    change = set_preset(workspace, preset or str(workspace.preset))
+    if change.is_one:
+        logger.warning("%s", change.line())
 
 
 def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.AssetKey], selection: str | None) -> None:

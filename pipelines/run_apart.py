@@ -14,14 +14,13 @@ from pipelines.definitions import build_definitions
 __all__ = ["asset_job", "execute_apart"]
 
 
-def asset_job(home: str, preset: str) -> dg.JobDefinition:
+def asset_job(home: str) -> dg.JobDefinition:
     """The job over all assets of a workspace, as a step's process makes it again."""
-    return build_definitions(Workspace(Path(home)), preset).resolve_implicit_global_asset_job_def()
+    return build_definitions(Workspace(Path(home))).resolve_implicit_global_asset_job_def()
 
 
 def execute_apart(
     workspace: Workspace,
-    preset: str,
     instance: dg.DagsterInstance,
     keys: Sequence[dg.AssetKey],
     tags: dict[str, str],
@@ -29,7 +28,7 @@ def execute_apart(
 ) -> Any:
     """Materialize `keys` in one run of the chosen executor; its result, whether it failed or not."""
     job = dg.build_reconstructable_job(
-        "pipelines.run_apart", "asset_job", reconstructable_kwargs={"home": str(workspace.home), "preset": preset}
+        "pipelines.run_apart", "asset_job", reconstructable_kwargs={"home": str(workspace.home)}
     )
     with dg.execute_job(
         job, instance, run_config=run_config, tags=tags, asset_selection=list(keys), raise_on_error=False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from fnmatch import fnmatch
@@ -59,9 +59,9 @@ def unshared(workspace: Workspace) -> AbstractContextManager[None]:
 
 
 def copy_of(workspace: Workspace, home: Path) -> Workspace:
-    """The same workspace elsewhere; times stay."""
+    """The same workspace elsewhere; times stay, and links into DVC's cache."""
     with unshared(workspace):
-        shutil.copytree(workspace.home, home)
+        subprocess.run(["cp", "-a", str(workspace.home), str(home)], check=True)
     return Workspace(home)
 
 
@@ -79,7 +79,7 @@ def run_graph(workspace: Workspace, values: Mapping[str, Any], selection: str | 
 # --- what a run wrote ------------------------------------------------------------------------------------------------
 
 BOOKKEEPING = (
-    "dagster/*", ".dvc/tmp/*", ".dvc/cache/*", "dvc.lock", ".run.lock", "models/*/.lock", "models/*/current.json",
+    "dagster/*", ".dvc/tmp/*", ".dvc/cache/*", ".git/*", "dvc.lock", ".run.lock", "models/*/.lock", "models/*/current.json",
     "models/*/preset.yaml", "preset.yaml", "params.yaml", "provenance/*", "*.provenance.json", "corpora/*/provenance/*",
 )  # fmt: skip
 """Who did what when, what was asked for last, and copies. Any run may write these; no result is among them."""
@@ -87,7 +87,7 @@ BOOKKEEPING = (
 DERIVED = (
     "corpora/*/source.parquet", "corpora/*/listing.json", "corpora/*/index.parquet", "cache/headers/*",
     "corpora/*/dataset/clips.parquet", "corpora/*/card/*", "manifests/*", "arkit_dataset/*", "training_set/*",
-    "rig/rig.npz", "tables/summary.csv", "report/report.html",
+    "rig/rig.npz", "tables/summary.csv", "tables/metrics.json", "report/report.html",
 )  # fmt: skip
 """Put together from finished tables whenever they are asked for, in seconds: a run again writes the same bytes."""
 

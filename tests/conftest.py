@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """An empty workspace; the environment's own is out of reach."""
-    for variable in ("MAGICTALK_HOME", "MAGICTALK_PRESET", "MAGICTALK_DVC_ROOT", "MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
+    for variable in ("MAGICTALK_HOME", "MAGICTALK_PRESET", "MLFLOW_TRACKING_URI", "DAGSTER_HOME"):
         monkeypatch.delenv(variable, raising=False)
     return Workspace(tmp_path / "home")
 

@@ -30,13 +30,13 @@ from chain_fixtures import (
 )
 
 from magictalk_core.models.families import FAMILIES
+from magictalk_core.preparation.listing import observe_source
+from magictalk_core.presets.of_workspace import set_preset
 from magictalk_core.presets.preset import Preset
 from magictalk_core.workspace import Workspace
-from pipelines.dvc_workspace import prepare_dvc_workspace, stage_params
+from pipelines.dvc_workspace import prepare_repository, stage_params
 
 ROOT = Path(__file__).resolve().parents[1]
-LOOKING = {"preset", f"listing@{CORPUS}"}
-"""Stages that run every time, and say whether there is something to do."""
 
 
 @pytest.fixture
@@ -60,10 +60,10 @@ REAL = 'os.execv(sys.executable, [sys.executable, "-m", "pipelines.cli", *sys.ar
 STAND_IN = f"""
 if sys.argv[1] != "run":
     {REAL}
-import hashlib, pathlib, yaml
+import hashlib, json, pathlib, yaml
 def read(text):
     return yaml.load(text, yaml.CSafeLoader)
-text = open("dvc.yaml").read().replace("${{home}}/", "").replace("${{settings}}", "preset.yaml")
+text = open("dvc.yaml").read()
 stages = read(text.replace("${{item}}", "{CORPUS}"))["stages"]
 preset = read(open("preset.yaml"))
 (stage,) = [s for s in (s.get("do", s) for s in stages.values()) if s["cmd"].endswith(sys.argv[-1] + '"')]
@@ -76,10 +76,10 @@ for param in stage.get("params", [{{"preset.yaml": []}}])[0]["preset.yaml"]:
     for name in param.split("."):
         value = value[name]
     seen.update(repr(value).encode())
-for (out,) in stage["outs"]:
-    file = pathlib.Path(out) if out.endswith(".json") else pathlib.Path(out, "made")
+for (out,) in [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, ())]:
+    file = pathlib.Path(out) if "." in out else pathlib.Path(out, "made")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(seen.hexdigest())
+    file.write_text(json.dumps({{"made": seen.hexdigest()}}))
 """
 """In place of `magictalk run`: results that change exactly when something changes that the stage says it depends on."""
 
@@ -94,8 +94,8 @@ def reproduced(workspace: Workspace, *targets: str) -> set[str]:
 
 
 def edit(workspace: Workspace, name: str, value: Any) -> None:
-    """Change one setting in the preset that the workspace was made with."""
-    path = Path(yaml.safe_load((workspace.home / "params.yaml").read_text())["preset"])
+    """Change one setting of the workspace's preset."""
+    path = workspace.preset
     values = yaml.safe_load(path.read_text())
     *sections, leaf = name.split(".")
     section = values
@@ -112,25 +112,30 @@ def test_exactly_the_stages_run_that_a_change_concerns(tmp_path: Path, magictalk
     raw.mkdir()
     (raw / "one.mp4").write_bytes(b"1")
     workspace = new_workspace(tmp_path / "home", raw, "folder")
-    prepare_dvc_workspace(workspace, str(preset_file(workspace, tiny_preset())), [CORPUS])
+    set_preset(workspace, str(preset_file(workspace, tiny_preset())))
+    prepare_repository(workspace, [CORPUS])
+    observe_source(workspace, CORPUS)
     dataset, models = {f"dataset@{CORPUS}"}, {"models-emodiff", "models-audio2bs"}
     models |= {"models-sync_expert", "models-lip_residue"}
     follows = {"refined", "scores", "tables-summary", "videos-comparison", "report"}
 
-    assert reproduced(workspace, "report") == LOOKING | dataset | models | {"training_set", "generated"} | follows
+    assert reproduced(workspace, "report") == dataset | models | {"training_set", "generated"} | follows
     os.utime(raw / "one.mp4", ns=(1, 1))
+    observe_source(workspace, CORPUS)
     edit(workspace, "speech_recipe.seed", 2)
-    assert reproduced(workspace, "report") == LOOKING, "a file was touched, and a setting edited that nothing reads"
+    assert reproduced(workspace, "report") == set(), "a file was touched, and a setting edited that nothing reads"
     edit(workspace, "emodiff.sampling.guidance", 0.5)
-    assert reproduced(workspace, "report") == LOOKING | {"generated"} | follows, "no model"
+    assert reproduced(workspace, "report") == {"generated"} | follows, "no model"
     edit(workspace, "evaluation.video_size", 32)
-    assert reproduced(workspace, "report") == LOOKING | {"videos-comparison", "report"}
+    assert reproduced(workspace, "report") == {"videos-comparison", "report"}
     (raw / "one.mp4").write_bytes(b"other")
-    assert reproduced(workspace, "generated") == LOOKING | dataset | {"training_set", "models-emodiff", "generated"}
+    observe_source(workspace, CORPUS)
+    assert reproduced(workspace, "generated") == dataset | {"training_set", "models-emodiff", "generated"}
     (raw / "two.mp4").write_bytes(b"2")
-    assert reproduced(workspace, *dataset) == LOOKING | dataset, "a file is new"
+    observe_source(workspace, CORPUS)
+    assert reproduced(workspace, *dataset) == dataset, "a file is new"
     edit(workspace, "quality.min_sharpness", 5.0)
-    assert reproduced(workspace, *dataset) == LOOKING | dataset, "a threshold was edited"
+    assert reproduced(workspace, *dataset) == dataset, "a threshold was edited"
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -152,15 +157,6 @@ def test_params_of_a_model_stage_are_what_the_identity_of_its_training_reads(nam
     assert named - changing == harmless | fixed.get(name, set()) and changing <= named
 
 
-def test_a_preset_is_found_again_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = new_workspace(tmp_path / "home", tmp_path, "folder")
-    file = preset_file(workspace, tiny_preset())
-    monkeypatch.chdir(tmp_path)
-    for given, named in (("sample", "sample"), (file.name, str(file)), (str(workspace.preset), str(file))):
-        prepare_dvc_workspace(workspace, given, [CORPUS])
-        assert yaml.safe_load((workspace.home / "params.yaml").read_text())["preset"] == named
-
-
 def test_a_recorded_dataset_is_not_made_again_by_dvc(
     tiny_chain: Workspace, tmp_path: Path, magictalk: Callable[[str], None]
 ) -> None:
@@ -168,7 +164,7 @@ def test_a_recorded_dataset_is_not_made_again_by_dvc(
     magictalk(REAL)
     workspace = copy_of(tiny_chain, tmp_path / "home")
     before = files_of(workspace.home)
-    assert reproduced(workspace, f"dataset@{CORPUS}") == LOOKING
+    assert reproduced(workspace, f"dataset@{CORPUS}") == set()
     assert without(written_since(before, workspace.home), BOOKKEEPING, DERIVED) == set()
 
 
@@ -181,19 +177,20 @@ def test_dvc_repro_on_real_clips(tiny_raw: Path, tmp_path: Path, magictalk: Call
     workspace = new_workspace(tmp_path / "home", raw)
     run_graph(workspace, tiny_preset(), "+generated +sample/snapshot")
     chain = {f"dataset@{CORPUS}", "training_set", "models-emodiff", "generated"}
-    assert reproduced(workspace, "generated") == LOOKING | (chain - {f"dataset@{CORPUS}"}), "known to nobody yet"
-    assert reproduced(workspace, "generated") == LOOKING
+    assert reproduced(workspace, "generated") == set()
 
     video, other = sorted(raw.rglob("*.mp4"))[:2]
     os.utime(video, ns=(1, 1))
-    assert reproduced(workspace, "generated") == LOOKING
+    observe_source(workspace, CORPUS)
+    assert reproduced(workspace, "generated") == set()
     before = files_of(workspace.home)
     edit(workspace, "quality.min_sharpness", 4.5)
-    assert reproduced(workspace, "generated") == LOOKING | {f"dataset@{CORPUS}"}, "every clip passes as before"
+    assert reproduced(workspace, "generated") == {f"dataset@{CORPUS}"}, "every clip passes as before"
     assert without(written_since(before, workspace.home), BOOKKEEPING, DERIVED) == set(), "nothing was decoded"
 
     edit(workspace, "emodiff.sampling.guidance", 0.25)
-    assert reproduced(workspace, "generated") == LOOKING | {"generated"}
+    assert reproduced(workspace, "generated") == {"generated"}
     video.write_bytes(video.read_bytes() + b"\0" * 64)
-    assert reproduced(workspace, "generated") == LOOKING | chain
+    observe_source(workspace, CORPUS)
+    assert reproduced(workspace, "generated") == chain
     assert other.is_file()

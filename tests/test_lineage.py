@@ -10,7 +10,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.corpus import dvc_stage
 from assets.resources import DvcRepository
 from magictalk_core.errors import PermanentError, TransientError, UserError
 from magictalk_core.presets.preset import load_preset
@@ -20,7 +19,7 @@ from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.work.manifest import build_manifest, read_manifest
 from magictalk_core.work.provenance import Input, Work, archived_path, read_record, record_of, record_path
 from magictalk_core.workspace import Workspace
-from pipelines.dvc_workspace import prepare_dvc_workspace
+from pipelines.dvc_workspace import prepare_repository
 
 NAMES = st.text("abcXYZ01_-. äß", min_size=1, max_size=8).filter(lambda s: s.strip(". ") == s)
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -44,16 +43,16 @@ def test_manifest_snapshot_and_lock_are_one_number(workspace: Workspace) -> None
     workspace.corpus_file("c").write_text("name: c")
     workspace.listing("c").write_text("{}")
     workspace.preset.write_text(yaml.safe_dump(load_preset("sample").model_dump(mode="json")))
-    prepare_dvc_workspace(workspace, "sample", ["c"])
+    prepare_repository(workspace, ["c"])
     manifest = build_manifest(dataset, workspace.manifest("c"))
-    locked = DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
+    locked = DvcRepository(root=str(workspace.home)).keep("c")
     assert locked == manifest.digest == tree_md5(dataset)
     assert len(manifest.digest) == 36  # MLflow's limit for a dataset digest
     from dvc.repo import Repo
 
     # Someone types `dvc` beside a run: passing trouble, which the asset tries again.
     with Repo(str(workspace.home)).lock, pytest.raises(TransientError, match="another DVC command"):
-        DvcRepository(root=str(workspace.home)).commit(dvc_stage("c"))
+        DvcRepository(root=str(workspace.home)).keep("c")
 
 
 def _dataset_of(workspace: Workspace) -> str:
@@ -61,7 +60,7 @@ def _dataset_of(workspace: Workspace) -> str:
     workspace.corpus_file("c").write_text("name: c")
     workspace.listing("c").write_text("{}")
     workspace.preset.write_text(yaml.safe_dump(load_preset("sample").model_dump(mode="json")))
-    prepare_dvc_workspace(workspace, "sample", ["c"])
+    prepare_repository(workspace, ["c"])
     return build_manifest(workspace.dataset("c"), workspace.manifest("c")).digest
 
 
@@ -85,16 +84,16 @@ def test_what_a_kill_left_of_dvcs_files_is_mended_by_the_next_run(
 ) -> None:
     expected, dvc = _dataset_of(workspace), DvcRepository(root=str(workspace.home))
     if recorded:
-        dvc.commit(dvc_stage("c"))
+        dvc.keep("c")
     damaged = workspace.home / name
     damaged.parent.mkdir(exist_ok=True)
     damaged.write_bytes(content)
     is_state = name in (".dvc/tmp/rwlock", "dvc.lock")
     if is_state:
         with pytest.raises(PermanentError, match=f"{name}: DVC cannot read it.*rename it"):
-            dvc.commit(dvc_stage("c"))
-    prepare_dvc_workspace(workspace, str(workspace.preset), ["c"])
-    assert dvc.commit(dvc_stage("c")) == expected
+            dvc.keep("c")
+    prepare_repository(workspace, ["c"])
+    assert dvc.keep("c") == expected
     aside = list(damaged.parent.glob(f"{damaged.name}.damaged-*"))
     assert [path.read_bytes() for path in aside] == ([content] if is_state else [])
     assert any(str(damaged) in record.getMessage() for record in caplog.records) == is_state

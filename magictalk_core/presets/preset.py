@@ -22,7 +22,7 @@ from magictalk_core.models.emodiff_student.config import StudentSettings
 from magictalk_core.models.lip_residue.config import LipResidueSettings
 from magictalk_core.models.sync_expert.config import SyncExpertSettings
 
-__all__ = ["Preset", "algorithm_differences", "load_preset", "preset_names"]
+__all__ = ["Preset", "algorithm_differences", "is_preset", "load_preset", "parse_preset", "preset_names"]
 
 
 class Preset(DataSettings):
@@ -44,6 +44,11 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
 
 
+def is_preset(name_or_path: str | Path) -> bool:
+    """Whether it names a shipped preset, or a file."""
+    return str(name_or_path) in preset_names() or Path(name_or_path).is_file()
+
+
 def load_preset(name_or_path: str | Path) -> Preset:
     """The preset of that name, or the YAML file at that path. Raises `UserError` naming the wrong key."""
     if str(name_or_path) in preset_names():
@@ -53,14 +58,19 @@ def load_preset(name_or_path: str | Path) -> Preset:
     else:
         known = ", ".join(preset_names())
         raise UserError(f"no preset `{name_or_path}`: expected one of {known}, or the path of a YAML file")
+    return parse_preset(text, str(name_or_path))
+
+
+def parse_preset(text: str, where: str) -> Preset:
+    """The preset in a YAML text. Raises `UserError` naming `where` and the wrong key."""
     try:
         values: Any = yaml.safe_load(text) or {}
         return Preset.model_validate(values)
     except yaml.YAMLError as error:
-        raise UserError(f"preset `{name_or_path}` is no valid YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"preset `{where}` is no valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UserError(f"preset `{name_or_path}`: {problems}") from error
+        raise UserError(f"preset `{where}`: {problems}") from error
 
 
 def _read(path: Path) -> str:

@@ -17,7 +17,7 @@ from magictalk_core.storage.hashes import directory_md5, file_md5
 from magictalk_core.work.provenance import Input, input_of
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Manifest", "build_manifest", "manifest_inputs", "read_manifest"]
+__all__ = ["Manifest", "build_manifest", "manifest_inputs", "parse_manifest", "read_manifest"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,12 @@ def build_manifest(dataset: Path, out: Path, expected: set[str] | None = None) -
 def read_manifest(path: Path) -> Manifest:
     if not path.is_file():
         raise PermanentError(f"no manifest at {path}: materialize the manifest of this corpus first (`magictalk run`)")
-    values = json.loads(path.read_text(encoding="utf-8"))
+    return parse_manifest(path.read_text(encoding="utf-8"))
+
+
+def parse_manifest(text: str) -> Manifest:
+    """The content of a manifest's file."""
+    values = json.loads(text)
     return Manifest(values["digest"], tuple((f["relpath"], f["md5"]) for f in values["files"]))
 
 
