@@ -3,11 +3,16 @@
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
+from assets.columns import of_motion, of_scores
+from assets.links import file_link, file_url
 from assets.machines import CPU_WORK, GENERATION
 from assets.metadata import Timer, materialization
+from assets.one_writer import one_writer
+from assets.pictures import summary_table
 from assets.resources import Settings, Store
 from assets.retries import retried_when_transient
 from magictalk_core.storage.schema import MOTION, SCORES, SET_SCORES
@@ -30,6 +35,7 @@ LIP_FAMILIES = ("audio2bs", "lip_residue", "sync_expert", "sync_expert_all_chann
     description="The 52-shape ARKit rig that renders motion.",
 )
 @retried_when_transient
+@one_writer("rig")
 def rig(store: Store) -> dg.MaterializeResult:
     from magictalk_core.rig.builtin import write_builtin_rig
 
@@ -52,12 +58,21 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Motion for every test clip: EmoDiff, its ablation without autoregression, the baselines.",
     )
     @retried_when_transient
+    @one_writer("generated")
     def generated(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.generate import generate_test_motion
 
         timer = Timer()
         result = generate_test_motion(store.workspace, corpora, settings.load())
-        metadata = materialization(result.path, result.md5, timer, spec=MOTION, rows=result.rows, clips=result.clips)
+        metadata = materialization(
+            result.path,
+            result.md5,
+            timer,
+            spec=MOTION,
+            rows=result.rows,
+            columns=of_motion(corpora),
+            clips=result.clips,
+        )
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
@@ -71,12 +86,21 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="The whole method on every test clip: EmoDiff's motion with refined lips.",
     )
     @retried_when_transient
+    @one_writer("refined")
     def refined(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.refine import refine_test_motion
 
         timer = Timer()
         result = refine_test_motion(store.workspace, corpora)
-        metadata = materialization(result.path, result.md5, timer, spec=MOTION, rows=result.rows, clips=result.clips)
+        metadata = materialization(
+            result.path,
+            result.md5,
+            timer,
+            spec=MOTION,
+            rows=result.rows,
+            columns=of_motion(corpora),
+            clips=result.clips,
+        )
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
@@ -90,6 +114,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="One row per test clip, method and metric.",
     )
     @retried_when_transient
+    @one_writer("scores")
     def scores(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.clip_scores import mean_score, score_test_motion
 
@@ -98,7 +123,14 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         correlation = mean_score(result.path, "magictalk", "jaw_open_correlation")
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=materialization(result.path, result.md5, timer, spec=SCORES, rows=result.rows),
+            metadata=materialization(
+                result.path,
+                result.md5,
+                timer,
+                spec=SCORES,
+                rows=result.rows,
+                columns=of_scores(SCORES, ("generated", "refined")),
+            ),
             check_results=[
                 dg.AssetCheckResult(
                     passed=correlation is not None and correlation >= 0.5,
@@ -122,6 +154,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Scores over the whole test set, ablation and student too: emotion, intensity, distributions.",
     )
     @retried_when_transient
+    @one_writer("set_scores")
     def set_scores(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.set_scores import score_sets, set_scores_markdown, style_gain
 
@@ -131,7 +164,15 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         table = dg.MetadataValue.md(set_scores_markdown(result.path))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=materialization(result.path, result.md5, timer, spec=SET_SCORES, rows=result.rows, table=table),
+            metadata=materialization(
+                result.path,
+                result.md5,
+                timer,
+                spec=SET_SCORES,
+                rows=result.rows,
+                columns=of_scores(SET_SCORES, ("generated",)),
+                table=table,
+            ),
             check_results=[
                 dg.AssetCheckResult(
                     passed=gain is not None and gain.with_style >= 0.9 and gain.with_style - gain.without_style >= 0.2,
@@ -154,6 +195,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Table 4 of the paper: what lip refinement changes, and what all channels at once would.",
     )
     @retried_when_transient
+    @one_writer("lip_ablation")
     def lip_ablation(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.lip_ablation import ablate_lips
 
@@ -172,12 +214,14 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Mean and 95 % bootstrap interval per method and metric.",
     )
     @retried_when_transient
+    @one_writer("tables/summary")
     def summary(store: Store) -> dg.MaterializeResult:
         from magictalk_core.evaluation.clip_scores import write_summary
 
         timer = Timer()
         path, md5 = write_summary(store.workspace)
-        return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=materialization(path, md5, timer))
+        shown = materialization(path, md5, timer, table=summary_table(path))
+        return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=shown)
 
     @dg.asset(
         key=["videos", "comparison"],
@@ -191,13 +235,19 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Real clip, rig and animated portrait side by side, with sound, labelled synthetic.",
     )
     @retried_when_transient
+    @one_writer("videos/comparison")
     def comparison(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.comparison import render_comparisons
 
         timer = Timer()
         result = render_comparisons(store.workspace, corpora, settings.load())
         skipped = len(result.comparisons) - result.videos
-        metadata = materialization(result.path, result.md5, timer, videos=result.videos, skipped=skipped)
+        files = [
+            (one.file, file_url(store.workspace, result.path / one.file)) for one in result.comparisons if one.file
+        ]
+        preview = dg.MetadataValue.md("\n".join(f"- [{name}]({url})" for name, url in files))
+        counts: dict[str, Any] = {"videos": result.videos, "skipped": skipped}
+        metadata = materialization(result.path, result.md5, timer, preview=preview, **counts)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
@@ -209,12 +259,14 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="One page: videos, table, loss curves, data funnel, what was made from what.",
     )
     @retried_when_transient
+    @one_writer("report")
     def report(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.report.assemble import assemble_report
 
         timer = Timer()
         result = assemble_report(store.workspace, corpora, settings.load())
-        metadata = materialization(result.path, result.md5, timer)
+        link = file_link(store.workspace, store.workspace.report / "report.html")
+        metadata = materialization(result.path, result.md5, timer, page=link)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     return [rig, generated, refined, scores, set_scores, lip_ablation, summary, comparison, report]

@@ -29,6 +29,7 @@ class Workspace:
         corpora/<name>/fetched.parquet      what became of each listed video that is not on disk
         corpora/<name>/card/                README.md, funnel.svg
         cache/<step>/                       results per clip, by content
+        locks/                              one file for each thing that somebody writes
         manifests/<name>.json               digest and files of each dataset
         preset.yaml                         all settings of the newest run
         arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
@@ -94,6 +95,15 @@ class Workspace:
 
     def cache(self, step: str) -> Path:
         return self.home / "cache" / step
+
+    @property
+    def file_hashes(self) -> Path:
+        """md5 of large files, by size, time and inode."""
+        return self.cache("md5") / "files.sqlite"
+
+    def lock(self, thing: str) -> Path:
+        """Held by whoever writes `thing`: the key of an asset, with its shard where it has one."""
+        return self.home / "locks" / f"{thing}.lock"
 
     @property
     def preset(self) -> Path:

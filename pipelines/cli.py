@@ -14,6 +14,7 @@ from pipelines.cli_corpus import corpus_app
 from pipelines.cli_files import files_app
 from pipelines.cli_preset import preset_app
 from pipelines.cli_snapshot import snapshot_app
+from pipelines.cli_ui import ui
 from pipelines.cli_weights import weights_app
 from pipelines.console import set_up_logging
 from pipelines.one_line import OneLineErrors
@@ -96,6 +97,7 @@ def _run_pipeline(workspace: Workspace, preset: str | None, select: str | None, 
         typer.echo(json.dumps(asdict(report), indent=1))
 
 
+app.command()(ui)
 app.add_typer(files_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(preset_app, name="preset")

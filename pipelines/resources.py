@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from assets.machines import LAUNCHER, MAPPER
@@ -25,15 +26,15 @@ def build_resources(workspace: Workspace) -> dict[str, Any]:
 
 def _clip_workers() -> ClipWorkers:
     if not _on_ray(MAPPER):
-        return ClipWorkers()
+        return ClipWorkers(workers=0)
     from pipelines.ray_cluster import RayClipWorkers
 
-    return RayClipWorkers()
+    return RayClipWorkers(workers=0)
 
 
 def _launcher() -> TrainingLauncher:
     if not _on_ray(LAUNCHER):
-        return TrainingLauncher()
+        return TrainingLauncher(python=sys.executable)
     from pipelines.executors import handed_on_variables
     from pipelines.ray_cluster import RayTrainingLauncher
 

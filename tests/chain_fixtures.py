@@ -79,7 +79,8 @@ def run_graph(workspace: Workspace, values: Mapping[str, Any], selection: str | 
 # --- what a run wrote ------------------------------------------------------------------------------------------------
 
 BOOKKEEPING = (
-    "dagster/*", ".dvc/tmp/*", ".dvc/cache/*", ".git/*", "dvc.lock", ".run.lock", "models/*/.lock", "models/*/current.json",
+    "dagster/*", ".dvc/tmp/*", ".dvc/cache/*", ".git/*", "dvc.lock", ".run.lock", "locks/*", "cache/md5/*",
+    "cache/silence/*", "cache/shards/*", "models/*/.lock", "models/*/current.json",
     "models/*/preset.yaml", "preset.yaml", "params.yaml", "provenance/*", "*.provenance.json", "corpora/*/provenance/*",
 )  # fmt: skip
 """Who did what when, what was asked for last, and copies. Any run may write these; no result is among them."""

@@ -74,7 +74,8 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "sample/media": ["sample/index"],
         "sample/blendshapes": ["sample/media"],
         "sample/speech": ["sample/media"],
-        "sample/clips": ["sample/blendshapes", "sample/index", "sample/media", "sample/speech"],
+        "sample/shards": ["sample/blendshapes", "sample/index", "sample/media", "sample/speech"],
+        "sample/clips": ["sample/blendshapes", "sample/index", "sample/media", "sample/shards", "sample/speech"],
         "sample/manifest": ["sample/blendshapes", "sample/clips", "sample/media", "sample/speech"],
         "sample/snapshot": ["sample/manifest"],
         "sample/card": ["sample/clips", "sample/manifest"],
@@ -115,7 +116,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
 
 def test_dvc_stages_mirror_the_assets(definitions: dg.Definitions) -> None:
     keys = {spec.key.to_user_string() for spec in specs(definitions)}
-    names = ("source", "index", "media", "blendshapes", "speech", "clips", "snapshot", "card")
+    names = ("source", "index", "media", "blendshapes", "speech", "shards", "clips", "snapshot", "card")
     inside = {f"sample/{name}" for name in names}
     assert stage_asset_keys(["sample"]) == keys - inside - {"rig", "recipes/deepspeech_small"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ __all__ = [
     "frame_count_mismatches",
     "observe_source",
     "read_index",
+    "shards_of",
     "speech_problems_of_shard",
     "write_clips",
     "write_index",
@@ -55,6 +56,8 @@ class WrittenTable:
     clips: int
     rejected: int
     shards: tuple[str, ...]
+    source: str = ""
+    """Of an index: version of the listing that it was made from."""
 
 
 def observe_source(workspace: Workspace, corpus: str) -> str:
@@ -96,7 +99,7 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
     }
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
-        return _written(path, file_md5(path))
+        return replace(_written(path, file_md5(path)), source=version)
     source = read_frame(SOURCE, workspace.source_table(corpus))
     cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
     rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
@@ -105,15 +108,16 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
             f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind; "
             f"`magictalk corpus check {corpus}` names what lies there and is not taken"
         )
-    return _written(path, write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"}))
+    md5 = write_table(CLIPS, rows, path, {_INPUTS: inputs if complete else "incomplete"})
+    return replace(_written(path, md5), source=version)
 
 
 def _written(path: Path, md5: str) -> WrittenTable:
     rows = read_frame(CLIPS, path, columns=["shard", "status", "reason"])
-    return WrittenTable(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), _shards(rows))
+    return WrittenTable(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), shards_of(rows))
 
 
-def _shards(index: pd.DataFrame) -> tuple[str, ...]:
+def shards_of(index: pd.DataFrame) -> tuple[str, ...]:
     """Shards with a file to read; a bucket of clips that are only listed is no work."""
     return tuple(sorted(index["shard"][index["reason"] != Reason.MISSING].unique()))
 
@@ -155,14 +159,14 @@ def speech_problems_of_shard(workspace: Workspace, corpus: str, shard: str) -> d
 
 def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> WrittenTable:
     """Finish the clip table from the index and the tables of all shards."""
-    path, shards = workspace.clips_table(corpus), _shards(read_index(workspace, corpus))
+    path, shards = workspace.clips_table(corpus), shards_of(read_index(workspace, corpus))
     media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
     return _written(path, complete_clips(workspace.index_table(corpus), media, quality, path, tracked, heard))
 
 
 def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
     """Hash the whole dataset directory, which holds the finished clip table and the tables of its shards."""
-    shards = _shards(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
+    shards = shards_of(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
     return build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
 

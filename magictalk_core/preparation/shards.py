@@ -42,7 +42,7 @@ from magictalk_core.work.isolation import default_workers, map_isolated
 from magictalk_core.work.mapper import TaskMapper
 from magictalk_core.workspace import Workspace
 
-__all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_shard", "speech_shard"]
+__all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_settings", "media_shard", "speech_shard"]
 
 MAX_FAILED_SHARE = 0.5
 _FEW_FAILED = 2
@@ -86,7 +86,7 @@ def _refuse_broken_machine(step: str, shard: str, outcome: StepOutcome, clips: i
 # --- media ---------------------------------------------------------------------------------------------------------
 
 
-def _media_settings(config: MediaConfig) -> dict[str, Any]:
+def media_settings(config: MediaConfig) -> dict[str, Any]:
     """The settings that change the result; limits of the machine do not."""
     return config.model_dump(exclude={"timeout_s", "max_memory_gb"})
 
@@ -151,7 +151,7 @@ be decoded, is not here, or would take long."""
 def _media_tasks(
     index: pd.DataFrame, root: Path, local: Path, out_dir: Path, config: MediaConfig, version: str
 ) -> list[ClipTask]:
-    settings = _media_settings(config)
+    settings = media_settings(config)
     tasks = []
     for row in sorted(_none_for_nan(index), key=_work, reverse=True):
         if row["reason"] in WORTH_DECODING:

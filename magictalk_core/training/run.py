@@ -55,7 +55,7 @@ class TrainedModel:
     def facts(self) -> dict[str, Any]:
         """What a record of the model says of it: where it is, its md5, its MLflow run, its metrics."""
         numbers = {key.replace("/", "."): value for key, value in (self.metrics | self.measured).items()}
-        return {"path": str(self.path), "dvc.md5": self.weights_md5, "mlflow.run_id": self.run_id, **numbers}
+        return {"path": str(self.path), "md5": self.weights_md5, "mlflow.run_id": self.run_id, **numbers}
 
 
 def run_digest(

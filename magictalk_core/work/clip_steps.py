@@ -29,6 +29,7 @@ __all__ = [
     "StepOutcome",
     "failed_clips",
     "inputs_digest",
+    "is_incomplete",
     "piece_path",
     "run_clip_tasks",
     "write_shard",
@@ -38,6 +39,7 @@ logger = logging.getLogger("magictalk.steps")
 
 SECONDS_BETWEEN_LINES = 5.0
 INPUTS_KEY = "magictalk.inputs"
+INCOMPLETE = "incomplete"
 _FAILED_KEY = "magictalk.failed"
 
 
@@ -123,6 +125,11 @@ def failed_clips(path: Path) -> dict[str, str]:
     return {str(clip): str(detail) for clip, detail in json.loads(table_metadata(path).get(_FAILED_KEY, "{}")).items()}
 
 
+def is_incomplete(path: Path) -> bool:
+    """Whether a shard file says that clips of it are to be tried again."""
+    return table_metadata(path).get(INPUTS_KEY) == INCOMPLETE
+
+
 def unchanged_shard(path: Path, inputs: str) -> str | None:
     """md5 of the shard file when it was already made from the same work, else None."""
     if path.is_file() and table_metadata(path).get(INPUTS_KEY) == inputs:
@@ -148,5 +155,5 @@ def write_shard(
     facts = {INPUTS_KEY: inputs, **metadata}
     if crashes:
         failed = {clip: f"{crash.kind}: {crash.detail}" for clip, crash in crashes.items()}
-        facts |= {INPUTS_KEY: "incomplete", _FAILED_KEY: json.dumps(failed, sort_keys=True)}
+        facts |= {INPUTS_KEY: INCOMPLETE, _FAILED_KEY: json.dumps(failed, sort_keys=True)}
     return write_table(spec, table, path, facts), len(table)
