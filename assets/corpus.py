@@ -176,12 +176,14 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
     @retried_when_transient
     @one_writer(f"{corpus}/snapshot", dataset_of=corpus)
     def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
+        from magictalk_core.lineage.exports.datasets import write_corpus_croissant
         from magictalk_core.work.manifest import read_manifest
 
         timer = Timer()
         expected = read_manifest(store.workspace.manifest(corpus)).digest
         with writing(store.workspace, "dvc"):
             locked = dvc.keep(corpus)
+            write_corpus_croissant(store.workspace, corpus)
             commit = dvc.commit(_message(store, corpus, locked)) if locked == expected else None
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),

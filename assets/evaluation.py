@@ -262,8 +262,10 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
     @one_writer("report")
     def report(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.report.assemble import assemble_report
+        from magictalk_core.report.model_card import write_model_cards
 
         timer = Timer()
+        write_model_cards(store.workspace)
         result = assemble_report(store.workspace, corpora, settings.load())
         link = file_link(store.workspace, store.workspace.report / "report.html")
         metadata = materialization(result.path, result.md5, timer, page=link)

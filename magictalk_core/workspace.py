@@ -25,6 +25,7 @@ class Workspace:
         corpora/<name>/listing.json         the same by content alone, in three numbers
         corpora/<name>/media/<shard>/       <clip>.mp4 (25 fps, face crop), <clip>.wav (16 kHz mono)
         corpora/<name>/dataset/             what DVC versions: clips.parquet, media|blendshapes|speech/<shard>.parquet
+        corpora/<name>/pieces/<table>/      which pieces of the cache each shard is made of
         corpora/<name>/local/               raw files from archives and downloads
         corpora/<name>/fetched.parquet      what became of each listed video that is not on disk
         corpora/<name>/card/                README.md, funnel.svg
@@ -76,6 +77,10 @@ class Workspace:
 
     def media(self, name: str, shard: str) -> Path:
         return self.corpus(name) / "media" / shard
+
+    def piece_list(self, name: str, table: str, shard: str) -> Path:
+        """Which pieces of the cache a shard is made of (`work/pieces.py`)."""
+        return self.corpus(name) / "pieces" / table / f"{shard}.json"
 
     def local_media(self, name: str) -> Path:
         """Raw files that this project brought: unpacked archives and fetched videos."""

@@ -35,6 +35,7 @@ from magictalk_core.arkit_dataset.checks import Finding, run_checks
 from magictalk_core.arkit_dataset.plots import write_plots
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics, measure
 from magictalk_core.errors import UserError
+from magictalk_core.lineage.exports.datasets import arkit_croissant
 from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
 from magictalk_core.storage.parquet import read_frame, read_table, write_table
@@ -85,6 +86,8 @@ def build_arkit_dataset(workspace: Workspace, corpora: Sequence[str]) -> ArkitDa
         if before is not None:
             (folder / "meta" / _PREVIOUS).write_text(json.dumps(before, indent=1), encoding="utf-8")
         (folder / "README.md").write_text(card_text(info, clips, present, stats), encoding="utf-8")
+        document = arkit_croissant(workspace, folder)
+        (folder / "croissant.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
         entries = [(p.relative_to(folder).as_posix(), file_md5(p)) for p in folder.rglob("*") if p.is_file()]
     digest = directory_md5(entry for entry in entries if entry[0] not in _OF_THE_PAST)
     excluded = int((clips["status"] == Status.REJECTED).sum())

@@ -34,12 +34,14 @@ from magictalk_core.work.clip_steps import (
     StepLimits,
     StepOutcome,
     inputs_digest,
+    piece_path,
     run_clip_tasks,
     unchanged_shard,
     write_shard,
 )
 from magictalk_core.work.isolation import default_workers, map_isolated
 from magictalk_core.work.mapper import TaskMapper
+from magictalk_core.work.pieces import write_piece_list
 from magictalk_core.workspace import Workspace
 
 __all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_settings", "media_shard", "speech_shard"]
@@ -193,6 +195,7 @@ def media_shard(
     outcome = run_clip_tasks(f"{corpus}/media {shard}", tasks, make_media_piece, cache, ".json", limits, is_valid)
     _refuse_broken_machine(f"{corpus}/media", shard, outcome, len(tasks))
     md5 = unchanged_shard(path, inputs) if not outcome.crashes else None
+    _list_pieces(workspace, corpus, "media", shard, outcome.pieces, is_same=md5 is not None and not outcome.computed)
     rows = [json.loads(p.read_text(encoding="utf-8")) for p in outcome.pieces.values()]
     for row in rows:
         for name in ("video_path", "audio_path"):
@@ -205,6 +208,15 @@ def media_shard(
         _prune_media(out_dir, rows)
     rejected = sum(row["status"] != Status.OK or decide(row, preset.quality) is not None for row in rows)
     return ShardResult(path, md5, len(tasks), len(rows), outcome.computed, rejected)
+
+
+def _list_pieces(
+    workspace: Workspace, corpus: str, table: str, shard: str, pieces: Mapping[str, Path], *, is_same: bool
+) -> None:
+    """Leave the list of a shard's pieces; `is_same`: one that is there is of these pieces."""
+    listed = workspace.piece_list(corpus, table, shard)
+    if not is_same or not listed.is_file():
+        write_piece_list(listed, pieces, workspace.cache(table))
 
 
 def _prune_media(out_dir: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -240,10 +252,14 @@ def _table_shard(
     inputs = inputs_digest(tasks)
     md5 = unchanged_shard(path, inputs)
     if md5 is not None:
+        cached = {task.clip_id: piece_path(workspace.cache(folder), task.key, ".parquet") for task in tasks}
+        here = {clip: piece for clip, piece in cached.items() if piece.is_file()}
+        _list_pieces(workspace, corpus, folder, shard, here, is_same=True)
         rows = pq.read_metadata(path).num_rows
         return ShardResult(path, md5, len(tasks), rows, 0, 0)
     outcome = run_clip_tasks(f"{corpus}/{folder} {shard}", tasks, function, workspace.cache(folder), ".parquet", limits)
     _refuse_broken_machine(f"{corpus}/{folder}", shard, outcome, len(tasks))
+    _list_pieces(workspace, corpus, folder, shard, outcome.pieces, is_same=False)
     md5, rows = write_shard(spec, list(outcome.pieces.values()), path, inputs, metadata, outcome.crashes)
     return ShardResult(path, md5, len(tasks), rows, outcome.computed, len(outcome.crashes))
 

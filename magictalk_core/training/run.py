@@ -26,6 +26,7 @@ from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_text
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
+from magictalk_core.storage.sealed import sealed
 from magictalk_core.training.family import ModelFamily
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet
@@ -186,7 +187,7 @@ def _finish(
     tracker.artifact(run / "curves.csv")
     tracker.finish()
     result: dict[str, Any] = {"weights_md5": md5, "run_id": run_id, "metrics": metrics, "measured": fitted.measured}
-    write_text(run / "result.json", json.dumps(result, indent=1))
+    write_text(run / "result.json", sealed(json.dumps(result, indent=1)))
 
 
 def current_run(out: Path) -> TrainedModel:
