@@ -33,6 +33,7 @@ class Workspace:
         locks/                              one file for each thing that somebody writes
         manifests/<name>.json               digest and files of each dataset
         preset.yaml                         all settings of the newest run
+        withdrawals.jsonl                   who and what was withdrawn, by whom and why
         arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
         dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
     """
@@ -172,6 +173,11 @@ class Workspace:
     @property
     def mlflow_uri(self) -> str:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    @property
+    def withdrawals(self) -> Path:
+        """The record of withdrawals (`corpora/withdrawal_log.py`): only ever appended to."""
+        return self.home / "withdrawals.jsonl"
 
     @property
     def run_lock(self) -> Path:

@@ -18,6 +18,7 @@ from pipelines.cli_preset import preset_app
 from pipelines.cli_snapshot import snapshot_app
 from pipelines.cli_ui import ui
 from pipelines.cli_weights import weights_app
+from pipelines.cli_withdraw import withdraw_app
 from pipelines.console import set_up_logging
 from pipelines.one_line import OneLineErrors
 from pipelines.options import Home, Json, PresetOption, workspace_of, workspace_to_write
@@ -107,6 +108,7 @@ app.add_typer(preset_app, name="preset")
 app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(weights_app, name="weights")
 app.add_typer(export_app, name="export")
+app.add_typer(withdraw_app, name="withdraw")
 
 
 def main() -> None:

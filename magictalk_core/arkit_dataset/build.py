@@ -36,9 +36,10 @@ from magictalk_core.arkit_dataset.plots import write_plots
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics, measure
 from magictalk_core.errors import UserError
 from magictalk_core.lineage.exports.datasets import arkit_croissant
+from magictalk_core.preparation.withdrawn import current_clips
 from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
-from magictalk_core.storage.parquet import read_frame, read_table, write_table
+from magictalk_core.storage.parquet import read_table, write_table
 from magictalk_core.storage.schema import ARKIT, CLIPS, FRAMES
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.vocabulary.rates import FRAME_RATE
@@ -72,7 +73,7 @@ def build_arkit_dataset(workspace: Workspace, corpora: Sequence[str]) -> ArkitDa
     """Write the dataset over the manifests of `corpora`; replaces an earlier one as a whole."""
     if not corpora:
         raise UserError("no corpus is registered: see `magictalk corpus add --help`")
-    clips = pd.concat([read_frame(CLIPS, workspace.clips_table(c)) for c in corpora], ignore_index=True)
+    clips = pd.concat([current_clips(workspace, c) for c in corpora], ignore_index=True)
     accepted = clips[clips["status"] == Status.OK].set_index("clip_id", drop=False)
     out = workspace.arkit_dataset
     with atomic_directory(out) as folder:

@@ -31,6 +31,7 @@ from magictalk_core.training.family import ModelFamily
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.work.provenance import Input, input_of
+from magictalk_core.work.withdrawn_marks import warn_of_mark
 from magictalk_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -204,8 +205,10 @@ def current_run(out: Path) -> TrainedModel:
 
 
 def current_model(out: Path) -> Path:
-    """The model folder of `current_run`."""
-    return current_run(out).path
+    """The model folder of `current_run`; a warning where what it learned from was withdrawn since."""
+    path = current_run(out).path
+    warn_of_mark(path.parent)
+    return path
 
 
 def model_input(workspace: Workspace, folder: Path) -> Input:

@@ -96,12 +96,12 @@ def _metrics(facts: ModelFacts) -> list[dict[str, Any]]:
     found = [{"type": name, "value": str(value)} for name, value in sorted(facts.metrics.items())]
     for row in facts.scores.to_dict("records"):
         if row["mean"] == row["mean"]:
-            metric = {
+            metric: dict[str, Any] = {
                 "type": f"{row['metric']} [{row['unit']}]",
                 "value": str(row["mean"]),
                 "slice": str(row["method"]),
             }
-            interval = {"lowerBound": str(row["low"]), "upperBound": str(row["high"])}
+            interval: dict[str, str] = {"lowerBound": str(row["low"]), "upperBound": str(row["high"])}
             found.append({**metric, "confidenceInterval": interval} if row["low"] == row["low"] else metric)
     return found
 
