@@ -34,7 +34,7 @@ class Workspace:
         manifests/<name>.json               digest and files of each dataset
         preset.yaml                         all settings of the newest run
         withdrawals.jsonl                   who and what was withdrawn, by whom and why
-        arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
+        arkit_dataset/ training_set/ models/ releases/ rig/ generated/ refined/ scores/ tables/ videos/ report/
         dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
     """
 
@@ -127,6 +127,10 @@ class Workspace:
 
     def models(self, family: str) -> Path:
         return self.home / "models" / family
+
+    def releases(self, family: str) -> Path:
+        """What was decided about the models of a family, and its champion."""
+        return self.home / "releases" / family
 
     def recipes(self, model: str) -> Path:
         """Where a model that the package ships is made again."""

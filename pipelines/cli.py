@@ -15,6 +15,7 @@ from pipelines.cli_corpus import corpus_app
 from pipelines.cli_export import export_app
 from pipelines.cli_files import files_app
 from pipelines.cli_preset import preset_app
+from pipelines.cli_release import release_app
 from pipelines.cli_snapshot import snapshot_app
 from pipelines.cli_ui import ui
 from pipelines.cli_weights import weights_app
@@ -106,6 +107,7 @@ app.add_typer(audit_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(preset_app, name="preset")
 app.add_typer(snapshot_app, name="snapshot")
+app.add_typer(release_app, name="release")
 app.add_typer(weights_app, name="weights")
 app.add_typer(export_app, name="export")
 app.add_typer(withdraw_app, name="withdraw")
