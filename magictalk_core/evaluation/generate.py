@@ -26,7 +26,7 @@ from magictalk_core.training_set.dataset import TrainingSet, out_of_sync, traini
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.rates import FRAME_RATE
-from magictalk_core.work.manifest import manifest_inputs
+from magictalk_core.work.manifest import manifest_inputs, read_manifest
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
