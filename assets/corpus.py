@@ -143,13 +143,19 @@ def _manifest(corpus: str) -> dg.AssetsDefinition:
     @one_writer(f"{corpus}/manifest", dataset_of=corpus)
     def manifest(store: Store) -> dg.MaterializeResult:
         from magictalk_core.preparation.listing import write_manifest
+        from magictalk_core.work.circumstances import code_used, preset_used
 
         timer = Timer()
         result = write_manifest(store.workspace, corpus)
-        path = store.workspace.manifest(corpus)
+        path, preset, code = store.workspace.manifest(corpus), preset_used(store.workspace.home), code_used()
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.digest),
-            metadata=materialization(path, result.digest, timer, in_dvc=True, files=len(result.entries)),
+            metadata=materialization(path, result.digest, timer, in_dvc=True, files=len(result.entries))
+            | {
+                "preset": preset.name if preset else "none",
+                "preset.digest": preset.digest if preset else "none",
+                "git.commit": f"{code.commit or 'no checkout'}{', with changes' if code.dirty else ''}",
+            },
         )
 
     return manifest
@@ -170,13 +176,15 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
     @retried_when_transient
     @one_writer(f"{corpus}/snapshot", dataset_of=corpus)
     def snapshot(store: Store, dvc: DvcRepository) -> dg.MaterializeResult:
+        from magictalk_core.lineage.exports.datasets import write_corpus_croissant
         from magictalk_core.work.manifest import read_manifest
 
         timer = Timer()
         expected = read_manifest(store.workspace.manifest(corpus)).digest
         with writing(store.workspace, "dvc"):
             locked = dvc.keep(corpus)
-            commit = dvc.commit(f"snapshot {corpus}: {locked}") if locked == expected else None
+            write_corpus_croissant(store.workspace, corpus)
+            commit = dvc.commit(_message(store, corpus, locked)) if locked == expected else None
         return dg.MaterializeResult(
             data_version=dg.DataVersion(locked),
             metadata=materialization(store.workspace.dataset(corpus), locked, timer, in_dvc=True)
@@ -191,6 +199,15 @@ def _snapshot(corpus: str) -> dg.AssetsDefinition:
         )
 
     return snapshot
+
+
+def _message(store: Store, corpus: str, digest: str) -> str:
+    """Of a snapshot's commit: what, then with which settings and which code."""
+    from magictalk_core.work.circumstances import code_used, preset_used
+
+    preset, code = preset_used(store.workspace.home), code_used()
+    made_with = f"preset: {preset.name} {preset.digest}\n" if preset else ""
+    return f"snapshot {corpus}: {digest}\n\n{made_with}code: {code.version} {code.commit or ''}".rstrip() + "\n"
 
 
 def _card(corpus: str) -> dg.AssetsDefinition:

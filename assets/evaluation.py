@@ -15,6 +15,7 @@ from assets.one_writer import one_writer
 from assets.pictures import summary_table
 from assets.resources import Settings, Store
 from assets.retries import retried_when_transient
+from magictalk_core.release.families import RELEASED
 from magictalk_core.storage.schema import MOTION, SCORES, SET_SCORES
 
 GROUP = "evaluation"
@@ -44,11 +45,20 @@ def rig(store: Store) -> dg.MaterializeResult:
     return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=materialization(path, md5, timer))
 
 
+def _released(family: str) -> dg.AssetKey:
+    return dg.AssetKey(["release", family])
+
+
+def _in_use(family: str) -> dg.AssetKey:
+    """What is upstream of using a family: its release, or its training where nothing is released."""
+    return _released(family) if family in RELEASED else dg.AssetKey(["models", family])
+
+
 def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]:
     """Everything downstream of the models."""
 
     @dg.asset(
-        deps=[dg.AssetKey(["models", "emodiff"]), "training_set"],
+        deps=[_released("emodiff"), "training_set"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "parquet"},
@@ -76,7 +86,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
-        deps=["generated", dg.AssetKey(["models", "audio2bs"]), dg.AssetKey(["models", "lip_residue"])],
+        deps=["generated", _released("lip_residue")],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "parquet"},
@@ -104,7 +114,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
-        deps=["generated", "refined", "rig", dg.AssetKey(["models", "sync_expert"])],
+        deps=["generated", "refined", "rig", _released("sync_expert")],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
@@ -143,7 +153,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         )
 
     @dg.asset(
-        deps=[*(dg.AssetKey(["models", name]) for name in EMODIFF_FAMILIES), "generated", "training_set"],
+        deps=[*map(_in_use, EMODIFF_FAMILIES), "generated", "training_set"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "parquet"},
@@ -185,7 +195,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         )
 
     @dg.asset(
-        deps=[*(dg.AssetKey(["models", name]) for name in ("emodiff", *LIP_FAMILIES)), "training_set"],
+        deps=[*map(_in_use, ("emodiff", *LIP_FAMILIES)), "training_set"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "csv"},
@@ -262,8 +272,10 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
     @one_writer("report")
     def report(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.report.assemble import assemble_report
+        from magictalk_core.report.model_card import write_model_cards
 
         timer = Timer()
+        write_model_cards(store.workspace)
         result = assemble_report(store.workspace, corpora, settings.load())
         link = file_link(store.workspace, store.workspace.report / "report.html")
         metadata = materialization(result.path, result.md5, timer, page=link)

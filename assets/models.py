@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,7 +20,25 @@ from magictalk_core.storage.schema import ARKIT
 from magictalk_core.training.family import ModelFamily
 
 GROUP = "models"
+WITHDRAWN_ABSENT = "withdrawn_absent"
 OWNERS = ["team:magictalk"]
+
+
+def _withdrawn_absent(store: Store, table: Path) -> dg.AssetCheckResult:
+    """Whether no clip of a table of clips is withdrawn: by name, by file, by signature."""
+    import pyarrow.parquet as pq
+
+    from magictalk_core.lineage.withdraw import duplicate_limit
+    from magictalk_core.preparation.withdrawn import withdrawn_among
+
+    clips = pq.read_table(table, columns=["clip_id"])["clip_id"].to_pylist()
+    found = withdrawn_among(store.workspace, clips, duplicate_limit(store.workspace))
+    return dg.AssetCheckResult(
+        passed=not found,
+        check_name=WITHDRAWN_ABSENT,
+        metadata={"clips": len(found), "first": "; ".join(found[:20])},
+        description="no clip in it is withdrawn, under whatever name: `magictalk withdraw list`",
+    )
 
 
 def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
@@ -33,7 +52,10 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         kinds={"numpy", "parquet"},
         op_tags=CPU_WORK.op_tags(),
         code_version="2",
-        check_specs=[dg.AssetCheckSpec("splits_disjoint", asset="training_set", blocking=True)],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset="training_set", blocking=True)
+            for name in ("splits_disjoint", WITHDRAWN_ABSENT)
+        ],
         description="Packed float32 arrays, index, normalisation and splits of every accepted clip.",
     )
     @retried_when_transient
@@ -53,7 +75,8 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
             check_results=[
                 dg.AssetCheckResult(
                     passed=not leaks, check_name="splits_disjoint", metadata={"leaks": "; ".join(leaks[:20])}
-                )
+                ),
+                _withdrawn_absent(store, store.workspace.training_set / "index.parquet"),
             ],
         )
 
@@ -74,7 +97,10 @@ def build_arkit_dataset_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         kinds={"parquet", "markdown"},
         op_tags=CPU_WORK.op_tags(),
         code_version="2",
-        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=name in blocking) for name in names],
+        check_specs=[
+            *(dg.AssetCheckSpec(name, asset=key, blocking=name in blocking) for name in names),
+            dg.AssetCheckSpec(WITHDRAWN_ABSENT, asset=key, blocking=True),
+        ],
         description="The publishable dataset: frames with labels as Parquet, meta/, dataset card with distributions.",
     )
     @retried_when_transient
@@ -107,7 +133,8 @@ def build_arkit_dataset_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
                     metadata={name: str(fact) for name, fact in finding.facts.items()},
                 )
                 for finding in result.findings
-            ],
+            ]
+            + [_withdrawn_absent(store, result.path / "meta" / "clips.parquet")],
         )
 
     return arkit_dataset

@@ -25,6 +25,7 @@ class Workspace:
         corpora/<name>/listing.json         the same by content alone, in three numbers
         corpora/<name>/media/<shard>/       <clip>.mp4 (25 fps, face crop), <clip>.wav (16 kHz mono)
         corpora/<name>/dataset/             what DVC versions: clips.parquet, media|blendshapes|speech/<shard>.parquet
+        corpora/<name>/pieces/<table>/      which pieces of the cache each shard is made of
         corpora/<name>/local/               raw files from archives and downloads
         corpora/<name>/fetched.parquet      what became of each listed video that is not on disk
         corpora/<name>/card/                README.md, funnel.svg
@@ -32,7 +33,8 @@ class Workspace:
         locks/                              one file for each thing that somebody writes
         manifests/<name>.json               digest and files of each dataset
         preset.yaml                         all settings of the newest run
-        arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ report/
+        withdrawals.jsonl                   who and what was withdrawn, by whom and why
+        arkit_dataset/ training_set/ models/ releases/ rig/ generated/ refined/ scores/ tables/ videos/ report/
         dagster/ mlflow/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
     """
 
@@ -76,6 +78,10 @@ class Workspace:
 
     def media(self, name: str, shard: str) -> Path:
         return self.corpus(name) / "media" / shard
+
+    def piece_list(self, name: str, table: str, shard: str) -> Path:
+        """Which pieces of the cache a shard is made of (`work/pieces.py`)."""
+        return self.corpus(name) / "pieces" / table / f"{shard}.json"
 
     def local_media(self, name: str) -> Path:
         """Raw files that this project brought: unpacked archives and fetched videos."""
@@ -122,6 +128,10 @@ class Workspace:
     def models(self, family: str) -> Path:
         return self.home / "models" / family
 
+    def releases(self, family: str) -> Path:
+        """What was decided about the models of a family, and its champion."""
+        return self.home / "releases" / family
+
     def recipes(self, model: str) -> Path:
         """Where a model that the package ships is made again."""
         return self.home / "recipes" / model
@@ -167,6 +177,11 @@ class Workspace:
     @property
     def mlflow_uri(self) -> str:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    @property
+    def withdrawals(self) -> Path:
+        """The record of withdrawals (`corpora/withdrawal_log.py`): only ever appended to."""
+        return self.home / "withdrawals.jsonl"
 
     @property
     def run_lock(self) -> Path:

@@ -10,12 +10,16 @@ import typer
 
 from magictalk_core import __version__
 from magictalk_core.workspace import Workspace
+from pipelines.cli_audit import audit_app
 from pipelines.cli_corpus import corpus_app
+from pipelines.cli_export import export_app
 from pipelines.cli_files import files_app
 from pipelines.cli_preset import preset_app
+from pipelines.cli_release import release_app
 from pipelines.cli_snapshot import snapshot_app
 from pipelines.cli_ui import ui
 from pipelines.cli_weights import weights_app
+from pipelines.cli_withdraw import withdraw_app
 from pipelines.console import set_up_logging
 from pipelines.one_line import OneLineErrors
 from pipelines.options import Home, Json, PresetOption, workspace_of, workspace_to_write
@@ -99,10 +103,14 @@ def _run_pipeline(workspace: Workspace, preset: str | None, select: str | None, 
 
 app.command()(ui)
 app.add_typer(files_app)
+app.add_typer(audit_app)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(preset_app, name="preset")
 app.add_typer(snapshot_app, name="snapshot")
+app.add_typer(release_app, name="release")
 app.add_typer(weights_app, name="weights")
+app.add_typer(export_app, name="export")
+app.add_typer(withdraw_app, name="withdraw")
 
 
 def main() -> None:

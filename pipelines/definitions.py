@@ -8,6 +8,7 @@ from assets.corpus import build_corpus_assets
 from assets.evaluation import build_evaluation_assets
 from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
 from assets.recipes import deepspeech_small
+from assets.release import build_release_assets
 from assets.story import with_story
 from magictalk_core.workspace import Workspace
 from pipelines.executors import build_executor
@@ -27,6 +28,7 @@ def build_definitions(workspace: Workspace) -> dg.Definitions:
         build_arkit_dataset_asset(corpora),
         build_training_set_asset(corpora),
         *build_model_assets(),
+        *build_release_assets(corpora),
         *build_evaluation_assets(corpora),
         deepspeech_small,
     ]

@@ -51,10 +51,12 @@ DVC_IGNORE = """\
 .lock
 .tmp-*
 .*.provenance.json
+.*.withdrawn.json
 **/models/*/preset.yaml
 """
-"""Locks name a process, provenance records say when something was made, and the settings that a family was last asked
-with lie beside each of its runs as well: with any of them, a model would differ after every look at it."""
+"""Locks name a process, provenance records say when something was made, marks what was withdrawn since, and the
+settings that a family was last asked with lie beside each of its runs as well: with any of them, a model would differ
+after every look at it."""
 
 _SETTINGS = "preset.yaml"
 _CORPUS = "corpora/${item}"

@@ -35,9 +35,11 @@ from magictalk_core.arkit_dataset.checks import Finding, run_checks
 from magictalk_core.arkit_dataset.plots import write_plots
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics, measure
 from magictalk_core.errors import UserError
+from magictalk_core.lineage.exports.datasets import arkit_croissant
+from magictalk_core.preparation.withdrawn import current_clips
 from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.hashes import directory_md5, file_md5, tree_md5
-from magictalk_core.storage.parquet import read_frame, read_table, write_table
+from magictalk_core.storage.parquet import read_table, write_table
 from magictalk_core.storage.schema import ARKIT, CLIPS, FRAMES
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.vocabulary.rates import FRAME_RATE
@@ -71,7 +73,7 @@ def build_arkit_dataset(workspace: Workspace, corpora: Sequence[str]) -> ArkitDa
     """Write the dataset over the manifests of `corpora`; replaces an earlier one as a whole."""
     if not corpora:
         raise UserError("no corpus is registered: see `magictalk corpus add --help`")
-    clips = pd.concat([read_frame(CLIPS, workspace.clips_table(c)) for c in corpora], ignore_index=True)
+    clips = pd.concat([current_clips(workspace, c) for c in corpora], ignore_index=True)
     accepted = clips[clips["status"] == Status.OK].set_index("clip_id", drop=False)
     out = workspace.arkit_dataset
     with atomic_directory(out) as folder:
@@ -85,6 +87,8 @@ def build_arkit_dataset(workspace: Workspace, corpora: Sequence[str]) -> ArkitDa
         if before is not None:
             (folder / "meta" / _PREVIOUS).write_text(json.dumps(before, indent=1), encoding="utf-8")
         (folder / "README.md").write_text(card_text(info, clips, present, stats), encoding="utf-8")
+        document = arkit_croissant(workspace, folder)
+        (folder / "croissant.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
         entries = [(p.relative_to(folder).as_posix(), file_md5(p)) for p in folder.rglob("*") if p.is_file()]
     digest = directory_md5(entry for entry in entries if entry[0] not in _OF_THE_PAST)
     excluded = int((clips["status"] == Status.REJECTED).sum())

@@ -23,7 +23,7 @@ _BROKEN = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeErro
 
 
 def open_emodiff(workspace: Workspace, folder: Path | None) -> tuple[EmoDiffModel, StyleBank, Path]:
-    """The model in `folder`, by default the workspace's newest, its styles, and where it lies. Raises `UserError`."""
+    """The model in `folder`, by default the workspace's champion, its styles, and where it lies. Raises `UserError`."""
     step = f"`magictalk run --select models/emodiff --home {workspace.home}`"
     with _readable(workspace.models("emodiff") if folder is None else folder, step):
         path = current_model(workspace.models("emodiff")) if folder is None else folder
@@ -40,8 +40,7 @@ def open_refiner(workspace: Workspace) -> LipRefiner:
             "EmoDiff alone"
         )
     with _readable(workspace.models("lip_residue"), step):
-        audio2bs, lip_residue = (current_model(workspace.models(name)) for name in _LIP_MODELS)
-        return LipRefiner.load(audio2bs, lip_residue)
+        return LipRefiner.of(current_model(workspace.models("lip_residue")), workspace.models("audio2bs"))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,7 +24,7 @@ from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.preparation.reader import ClipData, CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.rig import Rig, load_rig
-from magictalk_core.storage.atomic import atomic_path
+from magictalk_core.storage.atomic import atomic_path, write_text
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION, SCORES
@@ -137,10 +138,20 @@ def mean_score(scores: Path, method: str, metric: str) -> float | None:
 
 
 def write_summary(workspace: Workspace) -> tuple[Path, str]:
-    """`tables/summary.csv`: mean, interval, n and stand-ins per method and metric; its path and md5."""
+    """`tables/summary.csv`: mean, interval, n and stand-ins per method and metric; its path and md5.
+
+    Beside it `metrics.json`, the means alone, in the form that `dvc metrics diff` compares: method, metric, mean.
+    """
     path, scores = workspace.tables / "summary.csv", needed(workspace.scores / "scores.parquet", "scores")
     work = Work(workspace.home, "summary", path, SUMMARY_VERSION, (input_of(workspace.home, "scores", scores),))
     rows = read_frame(SCORES, scores)
+    table = summary(rows)
     with atomic_path(path) as temporary:
-        summary(rows).to_csv(temporary, index=False, float_format="%.6g")
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    measured = table[table["mean"].notna()]
+    means = {
+        str(method): {str(row.metric): float(f"{row.mean:.6g}") for row in group.itertuples()}
+        for method, group in measured.groupby("method", sort=True)
+    }
+    write_text(workspace.tables / "metrics.json", json.dumps(means, indent=1) + "\n")
     return path, work.record(clips=set(rows["clip_id"]), stand_ins=named_stand_ins(rows.to_dict("records"))).md5

@@ -31,6 +31,7 @@ TRACKED = (
     "dvc.yaml",
     "params.yaml",
     "preset.yaml",
+    ".withdrawals.head.json",
     "withdrawals.jsonl",
     "manifests/*.json",
     "corpora/*/corpus.yaml",

@@ -25,6 +25,7 @@ from magictalk_core.lineage.dvc_data import (
     send_datasets,
 )
 from magictalk_core.lineage.git_history import Commit, GitHistory
+from magictalk_core.lineage.purged import purged_from
 from magictalk_core.presets.preset import Preset, parse_preset
 from magictalk_core.storage.hashes import digest_of, tree_md5
 from magictalk_core.work.manifest import read_manifest
@@ -173,6 +174,8 @@ def restore_snapshot(
     history, snapshot = GitHistory(workspace.home), find_snapshot(workspace, ref)
     if not history.takes_commits:
         raise UserError(f"{workspace.home}: a Git repository of your own: use `git checkout` and `dvc checkout` there")
+    if gone := purged_from(workspace, snapshot.datasets.values()):
+        raise UserError(f"snapshot {snapshot.id[:10]} cannot be restored: {gone[0]}; so are {len(gone) - 1} more files")
     unkept = [] if force else _unkept(workspace)
     if unkept:
         raise UserError(

@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from magictalk_core.config import QualityConfig
+from magictalk_core.corpora.withdrawals import Withdrawals
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.duplicates import find_duplicates
 from magictalk_core.preparation.gates import Rejection, decide
+from magictalk_core.preparation.withdrawn import near_withdrawn, tombstone, withdrawal_of
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS, MEASURED, MEDIA
 from magictalk_core.vocabulary.clips import Reason, Status
@@ -27,13 +29,14 @@ def complete_clips(
     out: Path,
     tracked: Sequence[Path] = (),
     heard: Sequence[Path] = (),
+    withdrawals: Withdrawals | None = None,
 ) -> str:
     """Write `clips.parquet` from the index and the shards' tables of media, blendshapes (`tracked`) and speech
     (`heard`); returns its md5.
 
     The measured values of a clip win over those of its header. A clip's reason is the first of: what its header said,
     why it could not be decoded, the quality gates, a crash of its tracking or speech features, a near duplicate of
-    another clip.
+    another clip. Before all of them it is withdrawn: in the index, or as a recording of `withdrawals` by its signature.
     """
     clips = read_frame(CLIPS, index).set_index("clip_id", drop=False)
     found = pd.concat([read_frame(MEDIA, path) for path in media]) if media else _nothing()
@@ -55,6 +58,10 @@ def complete_clips(
     undecodable = {
         str(k): (Reason(r), str(d)) for k, r, d in zip(late.index, late["reason"], late["detail"], strict=True)
     }
+    gone = near_withdrawn(rows, withdrawals or Withdrawals(), quality.max_duplicate_distance)
+    known_again = found[found["reason"] == Reason.WITHDRAWN]
+    gone |= {str(clip): withdrawal_of(row) for clip, row in known_again.to_dict("index").items()}
+    rows = [tombstone(row, gone[row["clip_id"]]) if row["clip_id"] in gone else row for row in rows]
     crashed = _crashed(heard, Reason.SPEECH_FAILED) | _crashed(tracked, Reason.TRACKING_FAILED)
     for row in rows:
         if row["status"] == Status.OK:

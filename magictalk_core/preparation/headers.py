@@ -16,6 +16,7 @@ from magictalk_core.media.probe import MediaProbe, probe
 from magictalk_core.preparation.gates import Rejection
 from magictalk_core.preparation.preload import PRELOAD
 from magictalk_core.storage.atomic import write_text
+from magictalk_core.storage.sealed import is_sealed_whole, sealed
 from magictalk_core.vocabulary.clips import Reason
 from magictalk_core.work.isolation import Crash, default_workers, map_isolated
 
@@ -82,7 +83,7 @@ def read_headers(
         stored[kind] = {md5: a for md5, a in stored[kind].items() if md5 in wanted} | answers
         lost |= {md5: (Reason.UNREADABLE, f"{crash.kind}: {crash.detail}") for md5, crash in crashes.items()}
     if cache is not None:
-        write_text(cache, json.dumps({"version": version, **stored}, sort_keys=True))
+        write_text(cache, sealed(json.dumps({"version": version, **stored}, sort_keys=True)))
     headers = {md5: _restored(answer) for md5, answer in stored["headers"].items()} | lost
     chunks = {md5: [float(start) for start in answer] for md5, answer in stored["chunks"].items()}
     return Headers(headers, chunks, not lost)
@@ -140,5 +141,7 @@ def _read(cache: Path | None, version: str) -> dict[str, dict[str, Answer]]:
     empty: dict[str, dict[str, Answer]] = {"headers": {}, "chunks": {}}
     if cache is None or not cache.is_file():
         return empty
-    stored = json.loads(cache.read_text(encoding="utf-8"))
+    content = cache.read_bytes()
+    # One that is damaged, or of a release that sealed nothing, is not believed: the headers are read again.
+    stored: dict[str, Any] = json.loads(content) if is_sealed_whole(content) else {"version": None}
     return {kind: stored[kind] for kind in empty} if stored["version"] == version else empty

@@ -14,10 +14,12 @@ from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.kinds import corpus_of, kind_of
 from magictalk_core.corpora.raw_files import raw_file
 from magictalk_core.corpora.records import ClipSource, ListedBox
+from magictalk_core.corpora.withdrawals import Withdrawals
 from magictalk_core.errors import UserError
 from magictalk_core.media.probe import MediaProbe
 from magictalk_core.preparation.gates import Rejection, decide
 from magictalk_core.preparation.headers import HEADERS_VERSION, Headers, read_headers
+from magictalk_core.preparation.withdrawn import tombstone
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.vocabulary.clips import Reason, Status
 from magictalk_core.vocabulary.rates import FRAME_RATE
@@ -47,8 +49,11 @@ def index_corpus(
     media: MediaConfig,
     quality: QualityConfig,
     cache: Path | None = None,
+    withdrawals: Withdrawals | None = None,
 ) -> tuple[list[dict[str, Any]], bool]:
     """CLIPS rows, sorted by id, from SOURCE rows; and whether all questions were answered (`Headers.complete`).
+
+    Of a clip in `withdrawals` a `tombstone` is left; a file of which everything is withdrawn is not opened.
 
     Crop, frame count and scores stay null until the clip is decoded.
 
@@ -57,10 +62,11 @@ def index_corpus(
     """
     clips = find_clips(entry, source)
     md5 = dict(zip(source["path"], source["md5"], strict=True))
+    gone = withdrawals or Withdrawals()
     files: dict[str, Path] = {}
     chunked: dict[str, Path] = {}
     for clip in clips:
-        if clip.path is None:
+        if clip.path is None or _is_named(gone, clip) or gone.whole_file(md5[clip.path.as_posix()]):
             continue
         name = clip.path.as_posix()
         if md5[name] not in files:
@@ -68,7 +74,12 @@ def index_corpus(
         if clip.chunk is not None:
             chunked[md5[name]] = files[md5[name]]
     headers = read_headers(entry.name, files, chunked, media, cache)
-    return [_row(clip, md5, headers, quality) for clip in clips], headers.complete
+    return [_row(clip, md5, headers, quality, gone) for clip in clips], headers.complete
+
+
+def _is_named(withdrawals: Withdrawals, clip: ClipSource) -> bool:
+    """Whether a clip is withdrawn whatever its file holds."""
+    return withdrawals.named(clip.clip_id, clip.corpus, clip.speaker, clip.source) is not None
 
 
 def _rejection(clip: ClipSource, probed: MediaProbe | Rejection | None, cut: _Cut) -> Rejection | None:
@@ -137,6 +148,7 @@ def _row(
     md5: Mapping[str, str],
     headers: Headers,
     quality: QualityConfig,
+    withdrawals: Withdrawals,
 ) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(CLIPS.names)
     names = "clip_id corpus shard speaker source address emotion level view licence"
@@ -146,8 +158,12 @@ def _row(
             row |= {f"{kind}_path": path.as_posix(), f"{kind}_md5": md5[path.as_posix()]}
     row |= {"split": str(clip.split), "status": str(Status.OK)}
     digest = row["raw_md5"]
-    probed = None if digest is None else headers.files[digest]
     cut = _Cut(clip.start_s, clip.end_s)
+    gone = withdrawals.named(clip.clip_id, clip.corpus, clip.speaker, clip.source)
+    gone = gone or (None if digest is None else withdrawals.whole_file(digest))
+    if gone is not None:
+        return tombstone(row | {"start_s": cut.start_s, "end_s": cut.end_s}, gone)
+    probed = None if digest is None else headers.files[digest]
     rejection: Rejection | None = None
     if isinstance(probed, MediaProbe):
         cut = _cut(clip, probed, headers.chunks.get(digest, ()), quality)
@@ -160,6 +176,9 @@ def _row(
                 if box is None:
                     rejection = Reason.OUT_OF_CHUNK, "the listed window lies outside of the picture"
     row |= {"start_s": cut.start_s, "end_s": cut.end_s}
+    gone = withdrawals.number(row)
+    if gone is not None:
+        return tombstone(row, gone)
     rejection = _rejection(clip, probed, cut) or rejection or decide(row, quality)
     if rejection is not None:
         row |= {"status": str(Status.REJECTED), "reason": str(rejection[0]), "detail": rejection[1]}

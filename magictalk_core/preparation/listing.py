@@ -16,6 +16,7 @@ from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import list_corpora, load_corpus
 from magictalk_core.corpora.source import list_source
+from magictalk_core.corpora.withdrawals import read_withdrawals
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.clips_table import complete_clips
 from magictalk_core.preparation.index import INDEX_VERSION, index_corpus
@@ -97,12 +98,16 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
         "labels": _labels_md5(entry),
         "max_side": preset.media.max_side_px,
     }
+    source = read_frame(SOURCE, workspace.source_table(corpus))
+    withdrawals = read_withdrawals(workspace)
+    gone = withdrawals.digest(corpus, source["md5"])
+    if gone is not None:
+        work["withdrawn"] = gone
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
         return replace(_written(path, file_md5(path)), source=version)
-    source = read_frame(SOURCE, workspace.source_table(corpus))
     cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
-    rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
+    rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache, withdrawals)
     if not rows:
         raise PermanentError(
             f"corpus `{corpus}`: no clip found below {entry.root}: check --root and --kind; "
@@ -118,8 +123,8 @@ def _written(path: Path, md5: str) -> WrittenTable:
 
 
 def shards_of(index: pd.DataFrame) -> tuple[str, ...]:
-    """Shards with a file to read; a bucket of clips that are only listed is no work."""
-    return tuple(sorted(index["shard"][index["reason"] != Reason.MISSING].unique()))
+    """Shards with a file to read; a bucket of clips that are only listed, or all withdrawn, is no work."""
+    return tuple(sorted(index["shard"][~index["reason"].isin([Reason.MISSING, Reason.WITHDRAWN])].unique()))
 
 
 def read_index(workspace: Workspace, corpus: str, shard: str | None = None) -> pd.DataFrame:
@@ -161,7 +166,9 @@ def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> Wr
     """Finish the clip table from the index and the tables of all shards."""
     path, shards = workspace.clips_table(corpus), shards_of(read_index(workspace, corpus))
     media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
-    return _written(path, complete_clips(workspace.index_table(corpus), media, quality, path, tracked, heard))
+    withdrawals = read_withdrawals(workspace)
+    index = workspace.index_table(corpus)
+    return _written(path, complete_clips(index, media, quality, path, tracked, heard, withdrawals))
 
 
 def write_manifest(workspace: Workspace, corpus: str) -> Manifest:

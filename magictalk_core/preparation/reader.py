@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.shard_rows import ShardTables, motion_rows, speech_rows
-from magictalk_core.storage.parquet import read_frame, read_table
-from magictalk_core.storage.schema import CLIPS, MEDIA
+from magictalk_core.preparation.withdrawn import current_clips
+from magictalk_core.storage.parquet import read_table
+from magictalk_core.storage.schema import MEDIA
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.workspace import Workspace
 
@@ -47,7 +48,8 @@ class CorpusReader:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        return read_frame(CLIPS, self.workspace.clips_table(self.corpus)).set_index("clip_id", drop=False)
+        """The finished table; what was withdrawn since counts as withdrawn."""
+        return current_clips(self.workspace, self.corpus).set_index("clip_id", drop=False)
 
     @cached_property
     def _shards(self) -> dict[str, str]:

@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 
 from magictalk_core.config import DataSettings, MediaConfig
 from magictalk_core.corpora.raw_files import raw_file
+from magictalk_core.corpora.withdrawals import Withdrawals, read_withdrawals
 from magictalk_core.errors import MachineError, PermanentError
 from magictalk_core.preparation.gates import decide
 from magictalk_core.preparation.preload import PRELOAD
 from magictalk_core.preparation.speech_batches import make_pieces_in_batches, make_speech_piece, speech_memory_gb
+from magictalk_core.preparation.withdrawn import media_tombstone, near_withdrawn, withdrawal_of
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import digest_of
 from magictalk_core.storage.machine import GO_ON
@@ -34,15 +36,25 @@ from magictalk_core.work.clip_steps import (
     StepLimits,
     StepOutcome,
     inputs_digest,
+    piece_path,
     run_clip_tasks,
     unchanged_shard,
     write_shard,
 )
 from magictalk_core.work.isolation import default_workers, map_isolated
 from magictalk_core.work.mapper import TaskMapper
+from magictalk_core.work.pieces import write_piece_list
 from magictalk_core.workspace import Workspace
 
-__all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_settings", "media_shard", "speech_shard"]
+__all__ = [
+    "MAX_FAILED_SHARE",
+    "ShardResult",
+    "blendshapes_shard",
+    "media_settings",
+    "media_shard",
+    "media_stem",
+    "speech_shard",
+]
 
 MAX_FAILED_SHARE = 0.5
 _FEW_FAILED = 2
@@ -68,7 +80,7 @@ class ShardResult:
     rejected: int
 
 
-def _file_stem(clip_id: str) -> str:
+def media_stem(clip_id: str) -> str:
     """`<source>-<clip>` of a clip id; the corpus and the shard are folders already."""
     return "-".join(clip_id.split("/")[1:])
 
@@ -118,7 +130,7 @@ def make_media_piece(
         row["start_s"],
         row["end_s"],
         Path(out_dir),
-        f"{_file_stem(row['clip_id'])}.{key[:8]}",
+        f"{media_stem(row['clip_id'])}.{key[:8]}",
         MediaConfig.model_validate(config),
         load_face_detector,
         window,
@@ -182,18 +194,25 @@ def media_shard(
     path = workspace.shard_table(corpus, "media", shard)
     inputs = inputs_digest(tasks)
 
+    withdrawals = read_withdrawals(workspace)
+
     def is_valid(piece: Path) -> bool:
         if not piece.is_file():
             return False
         row = json.loads(piece.read_text(encoding="utf-8"))
+        if row["reason"] == Reason.WITHDRAWN:
+            return withdrawal_of(row) in withdrawals.active
         return all(row[name] is None or (out_dir / row[name]).is_file() for name in ("video_path", "audio_path"))
 
     limits = StepLimits(workers or default_workers(), config.timeout_s, config.max_memory_gb, PRELOAD, mapper)
     cache = workspace.cache("media")
     outcome = run_clip_tasks(f"{corpus}/media {shard}", tasks, make_media_piece, cache, ".json", limits, is_valid)
     _refuse_broken_machine(f"{corpus}/media", shard, outcome, len(tasks))
+    rows = _known_again(outcome.pieces, out_dir, withdrawals, preset.quality.max_duplicate_distance)
+    gone = {row["clip_id"]: row["detail"] for row in rows if row["reason"] == Reason.WITHDRAWN}
+    inputs = digest_of({"tasks": inputs, "withdrawn": gone}) if gone else inputs
     md5 = unchanged_shard(path, inputs) if not outcome.crashes else None
-    rows = [json.loads(p.read_text(encoding="utf-8")) for p in outcome.pieces.values()]
+    _list_pieces(workspace, corpus, "media", shard, outcome.pieces, is_same=md5 is not None and not outcome.computed)
     for row in rows:
         for name in ("video_path", "audio_path"):
             row[name] = None if row[name] is None else f"media/{shard}/{row[name]}"
@@ -205,6 +224,31 @@ def media_shard(
         _prune_media(out_dir, rows)
     rejected = sum(row["status"] != Status.OK or decide(row, preset.quality) is not None for row in rows)
     return ShardResult(path, md5, len(tasks), len(rows), outcome.computed, rejected)
+
+
+def _list_pieces(
+    workspace: Workspace, corpus: str, table: str, shard: str, pieces: Mapping[str, Path], *, is_same: bool
+) -> None:
+    """Leave the list of a shard's pieces; `is_same`: one that is there is of these pieces."""
+    listed = workspace.piece_list(corpus, table, shard)
+    if not is_same or not listed.is_file():
+        write_piece_list(listed, pieces, workspace.cache(table))
+
+
+def _known_again(
+    pieces: Mapping[str, Path], out_dir: Path, withdrawals: Withdrawals, limit: float
+) -> list[dict[str, Any]]:
+    """The MEDIA rows of the pieces. A withdrawn recording that came back under another name is known by its signature
+    once it is decoded: its files go, and its piece says so from then on."""
+    rows = {clip: json.loads(piece.read_text(encoding="utf-8")) for clip, piece in pieces.items()}
+    for clip, number in near_withdrawn(list(rows.values()), withdrawals, limit).items():
+        row = media_tombstone(clip, number)
+        write_text(pieces[clip], json.dumps(row, sort_keys=True))
+        for name in ("video_path", "audio_path"):
+            if rows[clip][name] is not None:
+                (out_dir / rows[clip][name]).unlink(missing_ok=True)
+        rows[clip] = row
+    return list(rows.values())
 
 
 def _prune_media(out_dir: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -240,10 +284,14 @@ def _table_shard(
     inputs = inputs_digest(tasks)
     md5 = unchanged_shard(path, inputs)
     if md5 is not None:
+        cached = {task.clip_id: piece_path(workspace.cache(folder), task.key, ".parquet") for task in tasks}
+        here = {clip: piece for clip, piece in cached.items() if piece.is_file()}
+        _list_pieces(workspace, corpus, folder, shard, here, is_same=True)
         rows = pq.read_metadata(path).num_rows
         return ShardResult(path, md5, len(tasks), rows, 0, 0)
     outcome = run_clip_tasks(f"{corpus}/{folder} {shard}", tasks, function, workspace.cache(folder), ".parquet", limits)
     _refuse_broken_machine(f"{corpus}/{folder}", shard, outcome, len(tasks))
+    _list_pieces(workspace, corpus, folder, shard, outcome.pieces, is_same=False)
     md5, rows = write_shard(spec, list(outcome.pieces.values()), path, inputs, metadata, outcome.crashes)
     return ShardResult(path, md5, len(tasks), rows, outcome.computed, len(outcome.crashes))
 

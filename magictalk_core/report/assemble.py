@@ -24,6 +24,7 @@ from magictalk_core.evaluation.stand_ins import PORTRAIT, described, trackers_of
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.preparation.reader import CorpusReader
+from magictalk_core.preparation.withdrawn import current_clips
 from magictalk_core.presets.preset import Preset
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import Command, CorpusSource, JawTrace, Provenance, VideoEntry, VideoNotMade
@@ -31,7 +32,7 @@ from magictalk_core.report.report import SUMMARY_COLUMNS, write_report
 from magictalk_core.report.training_use import training_use
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame
-from magictalk_core.storage.schema import CLIPS, MOTION
+from magictalk_core.storage.schema import MOTION
 from magictalk_core.training.run import TrainedModel, current_run
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
@@ -62,7 +63,7 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
 
     Where no clip is held out for tests nothing is scored or shown; what lies there is of other data.
     """
-    clips = pd.concat([read_frame(CLIPS, workspace.clips_table(c)) for c in corpora], ignore_index=True)
+    clips = pd.concat([current_clips(workspace, c) for c in corpora], ignore_index=True)
     trained, data = current_run(workspace.models(FAMILY)), TrainingSet.open(workspace.training_set)
     needed(workspace.rig / "rig.npz", "rig")
     is_scored = bool(test_clips(workspace, corpora))

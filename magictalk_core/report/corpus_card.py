@@ -10,14 +10,13 @@ import pandas as pd
 from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.kinds import corpus_of, kind_of
 from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.preparation.withdrawn import current_clips
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import CorpusFunnel
 from magictalk_core.report.plots import write_funnel_plot
 from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.hashes import tree_md5
 from magictalk_core.storage.markdown import code, escaped, markdown_table
-from magictalk_core.storage.parquet import read_frame
-from magictalk_core.storage.schema import CLIPS
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
@@ -108,7 +107,7 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
 def write_card(workspace: Workspace, corpus: str) -> Card:
     """Write `README.md` and `funnel.svg` of the corpus from its finished clip table."""
     entry = load_corpus(workspace, corpus)
-    clips = read_frame(CLIPS, workspace.clips_table(corpus))
+    clips = current_clips(workspace, corpus)
     text = card_text(entry, clips, read_manifest(workspace.manifest(corpus)).digest)
     with atomic_directory(workspace.card(corpus)) as folder:
         (folder / "README.md").write_text(text, encoding="utf-8")

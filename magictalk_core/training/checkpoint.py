@@ -7,7 +7,7 @@
       ema.safetensors         their running average
       best.safetensors        the average with the least held-out loss, where training may stop early
       optimizer.safetensors   Adam's moments
-      trainer.json            step, the curves so far, the best step and its loss
+      trainer.json            step, the curves so far, the best step and its loss, md5 of the other files; sealed
 
 No random state is stored: every draw of a step comes from a generator seeded by (seed, step).
 """
@@ -25,7 +25,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from magictalk_core.errors import PermanentError
 from magictalk_core.storage.atomic import atomic_directory
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.sealed import is_sealed_whole, sealed
 
 __all__ = ["Best", "TrainerState", "latest_checkpoint", "load_checkpoint", "save_checkpoint"]
 
@@ -74,7 +77,8 @@ def save_checkpoint(run: Path, state: TrainerState, keep: int) -> Path:
         if state.best is not None:
             values["best"] = {"loss": state.best.loss, "step": state.best.step}
             save_file({k: v.cpu().contiguous() for k, v in state.best.weights.items()}, folder / "best.safetensors")
-        (folder / "trainer.json").write_text(json.dumps(values), encoding="utf-8")
+        values["files"] = {path.name: file_md5(path) for path in sorted(folder.iterdir())}
+        (folder / "trainer.json").write_text(sealed(json.dumps(values)), encoding="utf-8")
     for old in _checkpoints(run)[:-keep]:
         shutil.rmtree(old)
     return target
@@ -91,7 +95,8 @@ def latest_checkpoint(run: Path) -> Path | None:
 
 
 def load_checkpoint(path: Path, state: TrainerState) -> None:
-    """Put the checkpoint into `state`."""
+    """Put the checkpoint into `state`. Raises `PermanentError` when a file of it is not as it was written."""
+    values = _whole(path)
     state.network.load_state_dict(load_file(path / "model.safetensors"))
     for key, value in load_file(path / "ema.safetensors").items():
         state.average[key].copy_(value)
@@ -103,9 +108,19 @@ def load_checkpoint(path: Path, state: TrainerState) -> None:
     names = [name for name, _ in state.network.named_parameters()]
     entries: dict[int, Any] = {i: saved[name] for i, name in enumerate(names) if name in saved}
     state.optimizer.load_state_dict({"state": entries, "param_groups": groups})
-    values = json.loads((path / "trainer.json").read_text(encoding="utf-8"))
     state.step = values["step"]
     state.curves = [(int(s), str(m), float(v)) for s, m, v in values["curves"]]
     if "best" in values:
         weights = {k: v.to(state.average[k].device) for k, v in load_file(path / "best.safetensors").items()}
         state.best = Best(values["best"]["loss"], values["best"]["step"], weights)
+
+
+def _whole(path: Path) -> dict[str, Any]:
+    """What `trainer.json` of a checkpoint says, after every file was compared with it."""
+    content = (path / "trainer.json").read_bytes()
+    values: dict[str, Any] = json.loads(content) if is_sealed_whole(content) else {}
+    wrong = [name for name, md5 in values.get("files", {}).items() if file_md5(path / name) != md5]
+    if wrong or not values:
+        name = wrong[0] if wrong else "trainer.json"
+        raise PermanentError(f"{path / name}: damaged: remove {path}, the training goes on from the one before it")
+    return values

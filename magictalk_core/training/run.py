@@ -6,7 +6,7 @@ different work never collides, and finished work is returned without training; t
 ::
 
     <out>/<digest>/preset.yaml  curves.csv  mlflow_run.json  step-XXXXXXXX/  model/  result.json
-    <out>/current.json          which digest the newest training asked for
+    <out>/current.json          which run is the newest, and which one is the champion: `training.in_use`
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_text
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
+from magictalk_core.storage.sealed import sealed
 from magictalk_core.training.family import ModelFamily
+from magictalk_core.training.in_use import RunsInUse, point_newest, runs_in_use
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.work.provenance import Input, input_of
+from magictalk_core.work.withdrawn_marks import warn_of_mark
 from magictalk_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,7 +40,19 @@ if TYPE_CHECKING:
     from magictalk_core.training.samples import SampleRenderer
     from magictalk_core.training.task import TrainingTask
 
-__all__ = ["TrainedModel", "current_model", "current_run", "finished_run", "model_input", "run_digest", "train"]
+__all__ = [
+    "TrainedModel",
+    "current_model",
+    "current_run",
+    "finished_run",
+    "finished_runs",
+    "model_input",
+    "newest_run",
+    "run_digest",
+    "run_named",
+    "run_with_weights",
+    "train",
+]
 
 
 @dataclass(frozen=True)
@@ -71,22 +86,22 @@ def run_digest(
 
 
 def _work_of(family: ModelFamily, preset: StrictModel, data: TrainingSet, out: Path) -> tuple[dict[str, Path], Path]:
-    """The models that a training learns from, the current ones beside `out`, and its run directory."""
-    models = {name: current_model(out.parent / name) for name in family.needs}
+    """The models that a training learns from, the newest ones beside `out`, and its run directory.
+
+    The newest and not the champions: what a training gives depends on data and settings alone, never on what happens
+    to be released.
+    """
+    models = {name: newest_run(out.parent / name).path for name in family.needs}
     return models, out / run_digest(family, family.settings_of(preset), data, models)
 
 
-def _point_at(run: Path) -> None:
-    write_text(run.parent / "current.json", json.dumps({"run": run.name}))
-
-
 def finished_run(family: ModelFamily, preset: StrictModel, data_dir: Path, out: Path) -> TrainedModel | None:
-    """What `train` would return without training, and is then the current run; None where there is work to do."""
+    """What `train` would return without training, and is then the newest run; None where there is work to do."""
     _, run = _work_of(family, preset, TrainingSet.open(data_dir), out)
     if not (run / "result.json").is_file():
         return None
-    _point_at(run)
-    return current_run(out)
+    point_newest(out, run.name)
+    return run_named(out, run.name)
 
 
 def train(
@@ -102,7 +117,7 @@ def train(
     """Train `family`, or return the finished run of the same work. Bit for bit repeatable on one kind of machine.
 
     `preset` has the family's section; it is laid beside the run as a whole. The models that a family learns from are
-    the current ones of the folders beside `out`. `render` makes a video of what the model makes while it is trained.
+    the newest ones of the folders beside `out`. `render` makes a video of what the model makes while it is trained.
     """
     from magictalk_core.training.fit import fit
     from magictalk_core.training.processes import Processes
@@ -125,10 +140,10 @@ def train(
             if processes.is_first:
                 _finish(family, task, data, run, fitted, tracker, run_id)
         if processes.is_first:
-            _point_at(run)
+            point_newest(out, run.name)
         # The others read what the first has written.
         processes.agreed(None)
-    return current_run(out)
+    return run_named(out, run.name)
 
 
 def _open_tracking(
@@ -186,25 +201,54 @@ def _finish(
     tracker.artifact(run / "curves.csv")
     tracker.finish()
     result: dict[str, Any] = {"weights_md5": md5, "run_id": run_id, "metrics": metrics, "measured": fitted.measured}
-    write_text(run / "result.json", json.dumps(result, indent=1))
+    write_text(run / "result.json", sealed(json.dumps(result, indent=1)))
 
 
-def current_run(out: Path) -> TrainedModel:
-    """The run that the newest training in `out` asked for."""
-    pointer = out / "current.json"
-    if not pointer.is_file():
-        raise UserError(
-            f"no trained model in {out}: type `magictalk run --select models/{out.name}` or `magictalk demo`"
-        )
-    run = out / json.loads(pointer.read_text(encoding="utf-8"))["run"]
+def run_named(out: Path, name: str) -> TrainedModel:
+    """The finished run in the directory `name` of `out`."""
+    run = out / name
+    if not (run / "result.json").is_file():
+        raise UserError(f"no finished training at {run}: type `magictalk run --select models/{out.name}`")
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     numbers = result["metrics"], run / "curves.csv", result["measured"]
     return TrainedModel(run / "model", result["weights_md5"], result["run_id"], *numbers)
 
 
+def finished_runs(out: Path) -> dict[str, TrainedModel]:
+    """Every finished run in `out`, by the name of its directory."""
+    return {file.parent.name: run_named(out, file.parent.name) for file in sorted(out.glob("*/result.json"))}
+
+
+def run_with_weights(out: Path, md5: str) -> TrainedModel | None:
+    """The finished run in `out` whose weights have this md5; what a model was trained on is named so."""
+    return next((run for run in finished_runs(out).values() if run.weights_md5 == md5), None)
+
+
+def newest_run(out: Path) -> TrainedModel:
+    """The run that the newest training in `out` asked for."""
+    return run_named(out, _in_use(out).newest)
+
+
+def current_run(out: Path) -> TrainedModel:
+    """The run to use: the champion, or the newest where nothing was released."""
+    found = _in_use(out)
+    return run_named(out, found.champion or found.newest)
+
+
 def current_model(out: Path) -> Path:
-    """The model folder of `current_run`."""
-    return current_run(out).path
+    """The model folder of `current_run`; a warning where what it learned from was withdrawn since."""
+    path = current_run(out).path
+    warn_of_mark(path.parent)
+    return path
+
+
+def _in_use(out: Path) -> RunsInUse:
+    found = runs_in_use(out)
+    if found is None:
+        raise UserError(
+            f"no trained model in {out}: type `magictalk run --select models/{out.name}` or `magictalk demo`"
+        )
+    return found
 
 
 def model_input(workspace: Workspace, folder: Path) -> Input:

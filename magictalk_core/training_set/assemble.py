@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -13,13 +14,13 @@ from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.corpora.splits import check_disjoint, is_split_by_clip
 from magictalk_core.errors import UserError
-from magictalk_core.storage.parquet import read_frame
-from magictalk_core.storage.schema import CLIPS
+from magictalk_core.preparation.withdrawn import current_clips
 from magictalk_core.training_set.build import TrainingSetInfo, build_training_set
 from magictalk_core.training_set.copies import excluded_copies
 from magictalk_core.training_set.shard_clips import CorpusTables
 from magictalk_core.training_set.style_clips import style_clips
 from magictalk_core.training_set.sync_gate import OpenJudge, SyncGate
+from magictalk_core.vocabulary.clips import Status
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
@@ -57,24 +58,30 @@ def assemble_training_set(
     wanted = training_corpora(workspace, corpora, config)
     tables = {corpus: corpus_tables(workspace, corpus) for corpus in wanted}
     # All corpora are looked at: evaluation uses the held-out clips of every one.
-    everywhere = _clips(corpus_tables(workspace, corpus) for corpus in corpora).to_dict("records")
+    everywhere = _clips(workspace, corpora).to_dict("records")
+    gone = frozenset(str(row["clip_id"]) for row in everywhere if _is_gone(row, wanted))
     styles = style_clips((row for row in everywhere if row["corpus"] in wanted), settings.quality)
     excluded = excluded_copies(everywhere, frozenset(wanted), settings.quality, styles)
     for one in excluded.values():
         logger.info("%s is left out of the training set: %s", one.clip_id, one.detail)
     gate = SyncGate.open(config.sync_gate, open_judge, workspace.home / "models") if config.sync_gate.expert else None
-    return build_training_set(tables, config, settings.speech.feature, workspace.training_set, excluded, gate, styles)
+    feature, out = settings.speech.feature, workspace.training_set
+    return build_training_set(tables, config, feature, out, excluded, gate, styles, gone)
 
 
-def _clips(tables: Iterable[CorpusTables]) -> pd.DataFrame:
-    frames = [read_frame(CLIPS, t.clips) for t in tables]
+def _is_gone(row: Mapping[Any, Any], wanted: Sequence[str]) -> bool:
+    return row["status"] == Status.WITHDRAWN and row["corpus"] in wanted
+
+
+def _clips(workspace: Workspace, corpora: Sequence[str]) -> pd.DataFrame:
+    frames = [current_clips(workspace, corpus) for corpus in corpora]
     return pd.concat([frame.astype(object).where(frame.notna(), None) for frame in frames])
 
 
 def split_leaks(workspace: Workspace, corpora: Sequence[str]) -> list[str]:
     """What is in more than one split of the training set: a speaker, a recording, a file; empty in a sound one."""
     packed = set(pq.read_table(workspace.training_set / "index.parquet", columns=["clip_id"])["clip_id"].to_pylist())
-    clips = _clips([corpus_tables(workspace, corpus) for corpus in corpora])
+    clips = _clips(workspace, corpora)
     by_clip = {
         str(corpus)
         for corpus, rows in clips.groupby("corpus")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from magictalk_core.config import TrainingSetConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.storage.atomic import atomic_directory
-from magictalk_core.storage.hashes import directory_md5, file_md5
+from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS
 from magictalk_core.training_set.dataset import LEFT_OUT, SYNC_GATE, TRAINING_SET_VERSION
@@ -103,8 +103,16 @@ def _segments(
 class _Builder:
     """Packs clip by clip, and notes what is not packed and why."""
 
-    def __init__(self, config: TrainingSetConfig, feature_id: str, gate: SyncGate | None, packer: Packer) -> None:
+    def __init__(
+        self,
+        config: TrainingSetConfig,
+        feature_id: str,
+        gate: SyncGate | None,
+        packer: Packer,
+        withdrawn: frozenset[str],
+    ) -> None:
         self.config, self.feature_id, self.gate, self.packer = config, feature_id, gate, packer
+        self.withdrawn = withdrawn
         self.verdicts: dict[str, ClipSync] = {}
         self.excluded: list[Excluded] = []
 
@@ -114,6 +122,7 @@ class _Builder:
         """Pack the accepted clips of a corpus, and the motion of `styles`."""
         clips = read_frame(CLIPS, tables.clips)
         chosen = (clips["status"] == Status.OK) | clips["clip_id"].isin(styles)
+        chosen &= ~clips["clip_id"].isin(self.withdrawn)
         clips = clips[chosen].set_index("clip_id", drop=False)
         self.excluded += [excluded[clip] for clip in clips.index if clip in excluded]
         wanted = clips.index.difference(list(excluded))
@@ -153,10 +162,12 @@ def build_training_set(
     excluded: Mapping[str, Excluded] | None = None,
     gate: SyncGate | None = None,
     styles: frozenset[str] = frozenset(),
+    withdrawn: frozenset[str] = frozenset(),
 ) -> TrainingSetInfo:
     """Pack the accepted clips of all corpora, without those that are `excluded` by id, and as the sync gate says.
 
-    `styles` are rejected clips of which the motion is taken, for style. Clips lie in the order of corpus and id, those
+    `styles` are rejected clips of which the motion is taken, for style; clips that are `withdrawn` go in nowhere, and
+    are not named either. Clips lie in the order of corpus and id, those
     of the test split last. Raises `PermanentError` when features or tracker kinds would mix, and when there is nothing
     to train on.
     """
@@ -173,7 +184,7 @@ def build_training_set(
         tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as scratch,
         closing(Packer(folder, Path(scratch), len(channels), size)) as packer,
     ):
-        builder = _Builder(config, feature_id, gate, packer)
+        builder = _Builder(config, feature_id, gate, packer, withdrawn)
         for one in here.values():
             builder.add_corpus(one, excluded or {}, styles, channels)
         if not packer.trains:
@@ -195,6 +206,8 @@ def build_training_set(
             "corpora": {corpus: t.digest for corpus, t in sorted(tables.items())},
             "counts": counts,
         }
+        if withdrawn:
+            info["withdrawn"] = digest_of({"clips": sorted(withdrawn)})
         if gate:
             _write_verdicts(folder, builder.verdicts)
             counts["clips_speaker_mismatch"] = sum(not sync.kept for sync in builder.verdicts.values())

@@ -40,7 +40,7 @@ logger = logging.getLogger("magictalk.steps")
 SECONDS_BETWEEN_LINES = 5.0
 INPUTS_KEY = "magictalk.inputs"
 INCOMPLETE = "incomplete"
-_FAILED_KEY = "magictalk.failed"
+FAILED_KEY = "magictalk.failed"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def run_clip_tasks(
 
 def failed_clips(path: Path) -> dict[str, str]:
     """Clips of which a shard has no rows since their child crashed, and how, in one line each."""
-    return {str(clip): str(detail) for clip, detail in json.loads(table_metadata(path).get(_FAILED_KEY, "{}")).items()}
+    return {str(clip): str(detail) for clip, detail in json.loads(table_metadata(path).get(FAILED_KEY, "{}")).items()}
 
 
 def is_incomplete(path: Path) -> bool:
@@ -155,5 +155,5 @@ def write_shard(
     facts = {INPUTS_KEY: inputs, **metadata}
     if crashes:
         failed = {clip: f"{crash.kind}: {crash.detail}" for clip, crash in crashes.items()}
-        facts |= {INPUTS_KEY: INCOMPLETE, _FAILED_KEY: json.dumps(failed, sort_keys=True)}
+        facts |= {INPUTS_KEY: INCOMPLETE, FAILED_KEY: json.dumps(failed, sort_keys=True)}
     return write_table(spec, table, path, facts), len(table)

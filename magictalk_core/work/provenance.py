@@ -32,6 +32,7 @@ from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import CLIP_IDS
+from magictalk_core.storage.sealed import sealed
 from magictalk_core.work.circumstances import CodeUsed, PresetUsed, code_used, current_dagster_run, preset_used
 
 __all__ = [
@@ -66,11 +67,12 @@ class Input(StrictModel):
 
 
 class ClipSet(StrictModel):
-    """The clips behind an output: md5 over their sorted ids, how many, and the Parquet of the ids."""
+    """The clips behind an output: md5 over their sorted ids, how many, and the Parquet of the ids with its md5."""
 
     digest: str
     count: int
     file: str
+    md5: str
 
 
 class Weights(StrictModel):
@@ -102,6 +104,7 @@ class Provenance(StrictModel):
     dagster_run: str | None = None
     made: datetime
     seconds: float
+    seal: str | None = Field(None, exclude=True, description="md5 of all that stands before it (`storage/sealed.py`)")
 
     @property
     def version(self) -> str:
@@ -175,9 +178,8 @@ def _name(home: Path, path: Path) -> str:
 def _write_clips(home: Path, clip_ids: Sequence[str]) -> ClipSet:
     digest = clips_digest(clip_ids)
     path = home / "provenance" / "clips" / f"{digest}.parquet"
-    if not path.is_file():
-        write_table(CLIP_IDS, [{"clip_id": clip} for clip in clip_ids], path)
-    return ClipSet(digest=digest, count=len(clip_ids), file=_name(home, path))
+    md5 = file_md5(path) if path.is_file() else write_table(CLIP_IDS, [{"clip_id": clip} for clip in clip_ids], path)
+    return ClipSet(digest=digest, count=len(clip_ids), file=_name(home, path), md5=md5)
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,7 @@ class Work:
         found = self._found()
         if found is not None and _content(found) == _content(made):
             made = found
-        text = made.model_dump_json(indent=1)
+        text = sealed(made.model_dump_json(indent=1))
         archived = archived_path(self.home, made.md5, made.kind)
         for path in (archived, record_path(lies)):
             if made is not found or not path.is_file():
