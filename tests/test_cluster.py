@@ -66,6 +66,16 @@ def on_cluster(function: Any, tasks: list[tuple[Any, ...]], timeout_s: float = 6
     return dict(map_on_ray(function, tasks, workers=1, timeout_s=timeout_s))
 
 
+def test_steps_in_processes_of_their_own_make_the_same_index(
+    tiny_chain: Workspace, tiny_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAGICTALK_EXECUTOR", "multiprocess")
+    workspace = new_workspace(tmp_path / "home", tiny_raw)
+    report = run_graph(workspace, tiny_preset(), "sample/index")
+    assert [outcome.asset for outcome in report.outcomes] == ["sample/index"]
+    assert data_versions(workspace)["sample/index"] == data_versions(tiny_chain)["sample/index"]
+
+
 @pytest.mark.usefixtures("on_ray")
 def test_a_task_that_dies_on_the_cluster_costs_itself() -> None:
     outcomes = on_cluster(square, [(3,), (-1,), (4,)])
