@@ -78,7 +78,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class ShardWork:
-    """One shard of a corpus, its rows of the index, and how many processes may work on it."""
+    """One shard of a corpus, its rows of the index, who works on its clips, and how many processes may."""
 
     workspace: Workspace
     corpus: str

@@ -174,7 +174,7 @@ class _Sweep:
         from magictalk_core.preparation.known_shards import KnownShards
         from magictalk_core.preparation.listing import read_index, shards_of
 
-        self.workspace, self.corpus, self.preset = workspace, corpus, preset
+        self.workspace, self.corpus, self.preset, self.clip_workers = workspace, corpus, preset, clip_workers
         self.index = read_index(workspace, corpus)
         self.every = shards_of(self.index)
         wanted = tuple(_chosen("shard", config.only, self.every))

@@ -12,17 +12,15 @@ import dagster as dg
 
 from magictalk_core.errors import UserError
 
-__all__ = ["EXECUTOR", "SHARDS_AT_ONCE", "build_executor", "executor_choice", "handed_on_variables"]
+__all__ = ["EXECUTOR", "build_executor", "executor_choice", "handed_on_variables"]
 
 EXECUTOR = "MAGICTALK_EXECUTOR"
 EXECUTORS = ("in_process", "multiprocess", "ray")
 
-SHARDS_AT_ONCE = {"multiprocess": 1, "ray": 32}
-"""Runs of one shard each that `magictalk run` has going. On a cluster Ray is the queue: a step waits there for the
-processors that it asks for. On one machine the clips of one shard keep every processor busy."""
-
-_HANDED_ON = ("MAGICTALK_", "MLFLOW_", "DAGSTER_HOME", "PYTHONPATH", "OMP_NUM_THREADS", "AWS_")
-"""Beginnings of the variables that steps on other machines get from where the job was started."""
+_HANDED_ON = ("MAGICTALK_", "MLFLOW_", "DAGSTER_HOME", "PGPASSFILE", "PYTHONPATH", "OMP_NUM_THREADS")
+"""Beginnings of the variables that steps on other machines get from where the job was started. Secrets are not among
+them, since Ray shows the variables of its jobs to everybody: its machines have them by themselves."""
+_SECRET = ("PASSWORD", "TOKEN")
 
 
 def executor_choice() -> str | None:
@@ -45,4 +43,4 @@ def build_executor() -> dg.ExecutorDefinition | None:
 
 def handed_on_variables() -> list[str]:
     """Names of the variables that a step on another machine needs as they are here."""
-    return sorted(name for name in os.environ if name.startswith(_HANDED_ON))
+    return sorted(name for name in os.environ if name.startswith(_HANDED_ON) and not name.endswith(_SECRET))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import dagster as dg
 
-from magictalk_core.storage.atomic import write_if_changed, write_text
+from magictalk_core.errors import MachineError, UserError
+from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.machine import GO_ON
 from magictalk_core.workspace import Workspace
 from pipelines.executors import executor_choice
 
@@ -58,6 +62,17 @@ python_logs:
 """
 """Runs are tried again when their process dies; failures of a step are sorted by `assets.retries`."""
 
+POSTGRES = "MAGICTALK_DAGSTER_POSTGRES"
+"""The address of a PostgreSQL database for runs, events and schedules, `postgresql://user@host/name`. Its password
+belongs into `~/.pgpass`: addresses are written to logs."""
+
+ON_POSTGRES = f"""\
+storage:
+  postgres:
+    postgres_url:
+      env: {POSTGRES}
+"""
+
 _EARLIER = {"8c3a3e82c2d9547b1281afdfacbfdc29"}
 """md5 of what earlier releases wrote."""
 
@@ -73,19 +88,44 @@ load_from:
 def write_instance_files(workspace: Workspace) -> None:
     """`dagster.yaml`, without which Dagster reports home and knows no pools, and the code location of `dagster dev`."""
     config = workspace.dagster / "dagster.yaml"
-    if not config.is_file() or file_md5(config) in _EARLIER:
-        write_text(config, DAGSTER_YAML)
+    wanted = DAGSTER_YAML + (ON_POSTGRES if os.environ.get(POSTGRES) else "")
+    written = config.read_text(encoding="utf-8") if config.is_file() else None
+    if written in (None, DAGSTER_YAML, DAGSTER_YAML + ON_POSTGRES) or file_md5(config) in _EARLIER:
+        write_if_changed(config, wanted)
+    elif os.environ.get(POSTGRES) and POSTGRES not in str(written):
+        raise UserError(f"{config} was changed by hand and does not read {POSTGRES}: add these lines:\n{ON_POSTGRES}")
     write_if_changed(workspace.dagster / "workspace.yaml", WORKSPACE_YAML)
 
 
 def open_instance(workspace: Workspace) -> dg.DagsterInstance:
     """The instance, its files made on first use; `DAGSTER_HOME` of `magictalk ui` is the same."""
     write_instance_files(workspace)
+    _need_postgres()
     instance = dg.DagsterInstance.from_config(str(workspace.dagster))
     if executor_choice() == "ray":
         for pool in LIMITED_BY_RAY:
             instance.event_log_storage.set_concurrency_slots(pool, POOL_ON_RAY)
     return instance
+
+
+def _need_postgres() -> None:
+    """Raises `UserError` where the extra is missing, `MachineError` where the database does not answer.
+
+    Dagster tries a database that is away for minutes, without a word.
+    """
+    address = os.environ.get(POSTGRES)
+    if not address:
+        return
+    try:
+        import dagster_postgres  # noqa: F401
+        import psycopg2
+    except ImportError as error:
+        raise UserError("PostgreSQL's libraries are not installed: pip install 'magictalk[postgres]'") from error
+    try:
+        psycopg2.connect(address, connect_timeout=10).close()
+    except psycopg2.Error as error:
+        reason = " ".join(str(error).split())
+        raise MachineError(f"the database of {POSTGRES} does not answer: {reason}: start it, {GO_ON}") from error
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:

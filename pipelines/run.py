@@ -10,7 +10,6 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,14 +28,14 @@ from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import record_results
-from pipelines.executors import SHARDS_AT_ONCE, executor_choice
+from pipelines.executors import executor_choice
 from pipelines.failures import failure_of
 from pipelines.held_out import without_what_needs_test_clips
 from pipelines.home import prepare_home
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import INDEX, RECORD_STAGES
 from pipelines.retention import forget_superseded_runs
-from pipelines.run_apart import execute_apart
+from pipelines.run_apart import execute_apart, execute_shards_apart
 
 __all__ = ["AssetOutcome", "RunReport", "quiet_libraries", "run"]
 
@@ -116,10 +115,14 @@ class _Runner:
 
     def materialize_apart(self, keys: Sequence[dg.AssetKey], shards: Sequence[str]) -> None:
         """On a cluster: each shard in a run of its own, side by side; one that fails leaves the others alone."""
-        with ThreadPoolExecutor(SHARDS_AT_ONCE[executor_choice() or ""]) as pool:
-            runs = [pool.submit(self.materialize, keys, None, shard) for shard in shards]
-        for run_of_shard in runs:
-            run_of_shard.result()
+        failed = []
+        for ended in execute_shards_apart(self.workspace, self.instance, keys, shards, COMMAND_TAG, QUIET_LOGS):
+            for event in ended.all_events:
+                self._heard_event(event)
+            if not ended.success:
+                failed.append(ended)
+        if failed:
+            raise failure_of(failed[0], self.instance, self.workspace)
 
     def observe(self, corpus: str) -> None:
         job = self.definitions.resolve_job_def(f"{corpus}_observe")
@@ -249,7 +252,7 @@ def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.As
             shard_stages[corpus] = stages
         data |= {keys[name] for name in RECORD_STAGES if keys[name] in wanted}
         done |= set(keys.values())
-    if SHARDS_AT_ONCE.get(executor_choice() or "", 1) > 1:
+    if executor_choice() == "ray":
         data -= _on_the_cluster(runner, data, shard_stages)
     runner.materialize(data, shard_stages)
     accepted = accepted_by_split(runner.workspace, corpora)

@@ -140,6 +140,7 @@ def test_a_crash_in_speech_is_a_reason_and_the_corpus_goes_on(tmp_path: Path, mo
     assert set(read_frame(SPEECH, again.path)["clip_id"]) == {f"c/s/{n}" for n in range(4)}
 
 
+@pytest.mark.slow
 def test_tracking_and_speech_have_a_limit_on_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = prepared(tmp_path, clips=3)
     monkeypatch.setattr(shards, "make_blendshapes_piece", eat_memory_at_bad)
@@ -170,6 +171,7 @@ def test_a_shard_of_one_clip_that_crashes_does_not_stop_its_corpus(
     assert step(blendshapes_shard, workspace).rejected == 1
 
 
+@pytest.mark.slow
 def test_a_shard_of_which_most_crash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = prepared(tmp_path, clips=5)
     monkeypatch.setattr(shards, "make_blendshapes_piece", abort_always)

@@ -106,6 +106,7 @@ def edit(workspace: Workspace, name: str, value: Any) -> None:
     path.write_text(yaml.safe_dump(values))
 
 
+@pytest.mark.slow
 def test_exactly_the_stages_run_that_a_change_concerns(tmp_path: Path, magictalk: Callable[[str], None]) -> None:
     magictalk(STAND_IN)
     raw = tmp_path / "raw"

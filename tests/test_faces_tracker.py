@@ -132,7 +132,16 @@ def _correlation(a: list[FaceObservation], b: list[FaceObservation], channel: st
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["mead_W009_happy_level3_silent.mp4", "grid_brbk7n.mpg", "videoretalking_5.mp4"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "grid_brbk7n.mpg",
+        *(
+            pytest.param(f"{n}.mp4", marks=pytest.mark.slow)
+            for n in ("mead_W009_happy_level3_silent", "videoretalking_5")
+        ),
+    ],
+)
 def test_the_bundle_on_litert_is_mediapipe_but_for_rounding(bundle: Path, name: str) -> None:
     assert tracker_id("litert").split("/")[0] == "litert-blendshapes" and tracker_id("auto").startswith("mediapipe/")
     video = bundle / "samples" / "clips" / name

@@ -74,7 +74,7 @@ def _fill(folder: Path, leave: int) -> Path:
     return filler
 
 
-@pytest.mark.parametrize("leave", [0, 20_000, 60_000])
+@pytest.mark.parametrize("leave", [20_000, *(pytest.param(leave, marks=pytest.mark.slow) for leave in (0, 60_000))])
 def test_a_full_disk_rejects_no_clip_and_the_next_run_goes_on(leave: int, small_disk: Path, tmp_path: Path) -> None:
     root = tmp_path / "raw"
     workspace, shard = _corpus(small_disk / "home", root)

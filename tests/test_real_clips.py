@@ -1,4 +1,4 @@
-"""The whole chain on the real clips of ../shared: 14 people who speak, 8 silent clips, the reference tracker."""
+"""The whole chain on the real clips of ../shared with the reference tracker: a few short ones, and (slow) all 22."""
 
 from __future__ import annotations
 
@@ -30,9 +30,18 @@ from magictalk_core.workspace import Workspace
 from tests.media_fixtures import ffmpeg
 
 pytestmark = pytest.mark.shared
+some_or_all = pytest.mark.parametrize(
+    "chosen", ["few", pytest.param("all", marks=pytest.mark.slow)], indirect=True, scope="module"
+)
 
 HELD_OUT = {"latentsync_demo1.mp4", "videoretalking_5.mp4"}
 VALIDATION = {"real3d_may_5s.mp4"}
+FEW = {
+    *(f"grid_{name}.mpg" for name in ("lwbsza", "pwij3p", "swiz3n")),
+    *(f"mead_M030_{emotion}_level3_silent.mp4" for emotion in ("angry", "happy", "surprised")),
+    *VALIDATION,
+    "videoretalking_5.mp4",
+}
 
 
 def split(name: str) -> str:
@@ -57,9 +66,18 @@ def clips(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(shared: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    folder = tmp_path_factory.mktemp("real")
+def chosen(request: pytest.FixtureRequest, clips: Path) -> list[str]:
+    """File names of the clips that are used: some, or all."""
     names = sorted(p.name for p in clips.iterdir() if p.suffix in (".mp4", ".mpg"))
+    return names if request.param == "all" else [name for name in names if name in FEW]
+
+
+@pytest.fixture(scope="module")
+def finished(shared: Path, clips: Path, chosen: list[str], tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder, names = tmp_path_factory.mktemp("real"), chosen
+    (folder / "clips").mkdir()
+    for name in names:
+        (folder / "clips" / name).symlink_to(clips / name)
     with (folder / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "speaker", "emotion", "split"])
@@ -73,7 +91,7 @@ def finished(shared: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory
     values["evaluation"] |= {"max_videos": 2, "video_size": 128}
     (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
     workspace = Workspace(folder / "home")
-    add_corpus(workspace, new_entry(name="real", kind="folder", root=clips, labels=folder / "labels.csv"))
+    add_corpus(workspace, new_entry(name="real", kind="folder", root=folder / "clips", labels=folder / "labels.csv"))
     command = [sys.executable, "-m", "pipelines.cli", "run", "--home", str(workspace.home), "--preset"]
     environment = os.environ | {"MAGICTALK_WEIGHTS": str(shared / "weights")}
     done = subprocess.run(
@@ -97,15 +115,17 @@ def seconds_of_video(path: Path) -> float:
         return float(container.duration or 0) / av.time_base
 
 
-def test_every_clip_is_a_row_and_silent_ones_say_so(finished: Workspace) -> None:
+@some_or_all
+def test_every_clip_is_a_row_and_silent_ones_say_so(finished: Workspace, chosen: list[str]) -> None:
     table = pd.read_parquet(finished.clips_table("real"))
-    assert len(table) == 22
-    spoken = table[~table["raw_path"].str.contains("silent")]
-    assert len(spoken) == 14 and set(spoken["status"]) == {"ok"}
-    silent = table[table["raw_path"].str.contains("silent")]
-    assert len(silent) == 8 and set(silent["reason"]) == {"no_audio"}
+    assert sorted(table["raw_path"]) == chosen
+    is_silent = table["raw_path"].str.contains("silent")
+    assert is_silent.sum() == sum("silent" in name for name in chosen)
+    assert set(table[~is_silent]["status"]) == {"ok"}
+    assert set(table[is_silent]["reason"]) == {"no_audio"}
 
 
+@some_or_all
 def test_every_clip_has_mediapipe_coefficients_for_its_whole_length(finished: Workspace, clips: Path) -> None:
     table = pd.read_parquet(finished.clips_table("real")).set_index("clip_id")
     frames = pd.concat(map(pd.read_parquet, sorted((finished.dataset("real") / "blendshapes").glob("*.parquet"))))
@@ -120,19 +140,22 @@ def test_every_clip_has_mediapipe_coefficients_for_its_whole_length(finished: Wo
     assert frames["jawOpen"].between(0, 1).all() and frames.groupby("clip_id")["jawOpen"].std().gt(0.005).all()
 
 
-def test_snapshot_model_and_two_comparison_videos_with_sound(finished: Workspace) -> None:
+@some_or_all
+def test_snapshot_model_and_comparison_videos_with_sound(finished: Workspace, chosen: list[str]) -> None:
     lock = yaml.safe_load((finished.home / "dvc.lock").read_text())
     assert lock["stages"]["dataset@real"]["outs"][0]["md5"] == read_manifest(finished.manifest("real")).digest
     assert list(finished.models("emodiff").glob("*/model/model.safetensors"))
     # Nobody is angry or happy aloud in the clips that are learned from: the silent ones give these styles.
     assert {"angry", "happy", "surprised"} <= set(StyleBank.load(current_model(finished.models("emodiff"))).emotions)
     videos = sorted(finished.videos.rglob("*.mp4"))
-    assert len(videos) == 2
+    assert len(videos) == len(HELD_OUT & set(chosen))
     for video in videos:
         with av.open(str(video)) as container:
             assert container.streams.video and container.streams.audio
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", ["all"], indirect=True, scope="module")
 def test_own_speech_fits_a_stranger_better_and_a_moved_clip_is_found(finished: Workspace) -> None:
     """Four of the 91 pairs that benchmarks/sync_pairs.py judges: the expert learned from the other twelve clips."""
     names = ["grid_lwbsza", "sadtalker_wda_aoc", "edtalk_obama_20s", "grid_swiz3n"]

@@ -8,11 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ExperimentStore"]
+from magictalk_core.errors import UserError
+
+__all__ = ["ARTIFACTS", "ExperimentStore"]
 
 logger = logging.getLogger("magictalk.training")
 
 _SQLITE = "sqlite:///"
+_DATABASES = ("postgresql", "mysql", "mssql")
+ARTIFACTS = "MAGICTALK_MLFLOW_ARTIFACTS"
 _DELETED, _UNKNOWN = "deleted", "RESOURCE_DOES_NOT_EXIST"
 """MLflow's words for what somebody removed."""
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -29,15 +33,22 @@ _ENVIRONMENT = {
 class ExperimentStore:
     """No process-wide state but MLflow's patience, which a user's environment overrides.
 
-    A relative path in `sqlite:///data/mlflow.db` counts from the current folder, as SQLAlchemy has it.
+    A relative path in `sqlite:///data/mlflow.db` counts from the current folder, as SQLAlchemy has it. Artefacts of new
+    experiments go to `$MAGICTALK_MLFLOW_ARTIFACTS`, a folder or `s3://...`; unset, beside an SQLite file, or where a
+    server says. Raises `UserError` for another database without it: MLflow would fill the current folder.
     """
 
     def __init__(self, uri: str) -> None:
-        self._artifacts: Path | None = None
+        self._artifacts = os.environ.get(ARTIFACTS) or None
+        if uri.startswith(_DATABASES) and self._artifacts is None:
+            raise UserError(
+                f"{uri.partition('://')[0]}: {ARTIFACTS} is not set: export {ARTIFACTS}=FOLDER, or s3://..."
+            )
         if uri.startswith(_SQLITE):
             database = Path(uri.removeprefix(_SQLITE)).resolve()
             database.parent.mkdir(parents=True, exist_ok=True)
-            self._artifacts, uri = database.parent / "artifacts", f"{_SQLITE}{database}"
+            self._artifacts = self._artifacts or (database.parent / "artifacts").as_uri()
+            uri = f"{_SQLITE}{database}"
         self.uri = uri
 
     @cached_property
@@ -56,8 +67,7 @@ class ExperimentStore:
         """The id of an experiment; made where it is missing, restored where somebody deleted it."""
         found = self.client.get_experiment_by_name(name)
         if found is None:
-            location = self._artifacts.as_uri() if self._artifacts else None
-            return str(self.client.create_experiment(name, artifact_location=location, tags=_KIND))
+            return str(self.client.create_experiment(name, artifact_location=self._artifacts, tags=_KIND))
         if found.lifecycle_stage == _DELETED:
             logger.warning("the MLflow experiment %s was deleted: it is restored for this training", name)
             self.client.restore_experiment(found.experiment_id)

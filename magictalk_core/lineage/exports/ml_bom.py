@@ -93,16 +93,17 @@ def _model_card(facts: ModelFacts) -> dict[str, Any]:
 
 
 def _metrics(facts: ModelFacts) -> list[dict[str, Any]]:
-    found = [{"type": name, "value": str(value)} for name, value in sorted(facts.metrics.items())]
+    found: list[dict[str, Any]] = [{"type": name, "value": str(value)} for name, value in sorted(facts.metrics.items())]
     for row in facts.scores.to_dict("records"):
         if row["mean"] == row["mean"]:
-            metric = {
+            metric: dict[str, Any] = {
                 "type": f"{row['metric']} [{row['unit']}]",
                 "value": str(row["mean"]),
                 "slice": str(row["method"]),
             }
             interval = {"lowerBound": str(row["low"]), "upperBound": str(row["high"])}
-            found.append({**metric, "confidenceInterval": interval} if row["low"] == row["low"] else metric)
+            has_interval = row["low"] == row["low"]
+            found.append(metric | ({"confidenceInterval": interval} if has_interval else {}))
     return found
 
 
