@@ -126,7 +126,7 @@ def _side(workspace: Workspace, ref: str) -> _Side:
 
 
 def _now(workspace: Workspace) -> _Side:
-    manifests = {path.stem: read_manifest(path) for path in workspace.home.glob("manifests/*.json")}
+    manifests = {path.stem: read_manifest(path) for path in workspace.home.glob("manifests/[!.]*.json")}
     return _Side("now", manifests, workspace, is_now=True)
 
 
