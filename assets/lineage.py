@@ -11,6 +11,7 @@ from assets.one_writer import one_writer
 from assets.resources import Store
 from assets.retries import retried_when_transient
 from magictalk_core.models.families import FAMILIES
+from magictalk_core.release.families import RELEASED
 
 GROUP = "lineage"
 OWNERS = ["team:magictalk"]
@@ -51,6 +52,7 @@ def build_lineage_report_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
     upstream += [dg.AssetKey(name.split("/")) for name in _ENDS]
     between = [dg.AssetKey([corpus, name]) for corpus in corpora for name in _INSIDE]
     between += [dg.AssetKey(name) for name in ("generated", "refined", "scores")]
+    between += [dg.AssetKey(["release", family]) for family in RELEASED]
 
     @dg.asset(
         key=key,

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.lineage.report import read_lineage_report
 from magictalk_core.models.families import FAMILIES
+from magictalk_core.release.families import RELEASED
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.run import current_model
 from magictalk_core.work.provenance import Provenance, archived_path, read_record, record_of
@@ -45,6 +46,7 @@ def outputs_of(workspace: Workspace) -> dict[str, list[Path]]:
     }
     for table in ("media", "blendshapes", "speech"):
         found[f"{CORPUS}/{table}"] = sorted((workspace.dataset(CORPUS) / table).glob("*.parquet"))
+    found |= {f"release/{name}": [workspace.releases(name)] for name in RELEASED}
     return found | {f"models/{name}": [current_model(workspace.models(name))] for name in FAMILIES}
 
 

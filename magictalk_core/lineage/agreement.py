@@ -45,8 +45,8 @@ def asset_of(record: Provenance) -> tuple[str, str | None] | None:
     if record.kind in _OF_CORPUS:
         corpus = record.name.removeprefix("manifests/").removesuffix(".json") if record.kind == "manifest" else None
         return f"{corpus or record.name.split('/')[1]}/{record.kind}", None
-    if record.kind == "model":
-        return f"models/{record.name.split('/')[1]}", None
+    if record.kind in ("model", "release"):
+        return f"{'models' if record.kind == 'model' else 'release'}/{record.name.split('/')[1]}", None
     if record.kind in _SAME_NAME:
         return record.kind, None
     return (_OTHER_NAME[record.kind], None) if record.kind in _OTHER_NAME else None

@@ -39,9 +39,10 @@ class Finding:
 
 def _in_use(registry: Registry) -> list[Provenance]:
     """Records of outputs that a run would look at: of a model family the newest. A champion may be older than the data;
-    that is for a release to say."""
+    that is for a release to say, whose decisions are history themselves."""
     newest = {record.name for record in registry.newest_models}
-    return [r for r in registry.current.values() if r.kind != "model" or r.name in newest]
+    looked_at = [r for r in registry.current.values() if r.kind != "release"]
+    return [r for r in looked_at if r.kind != "model" or r.name in newest]
 
 
 def find_stale(registry: Registry) -> list[Finding]:

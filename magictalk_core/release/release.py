@@ -23,7 +23,8 @@ from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.training.in_use import point_champion, runs_in_use
 from magictalk_core.training.registry import CHALLENGER, CHAMPION, PREVIOUS, ModelRegistry, ModelVersion
-from magictalk_core.training.run import TrainedModel, current_model, newest_run, run_named
+from magictalk_core.training.run import TrainedModel, current_model, model_input, newest_run, run_named
+from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -90,7 +91,17 @@ class FamilyReleases:
                **more: object) -> Decision:  # fmt: skip
         """Put a decision in the book."""
         facts = {"family": self.family, "action": action, "reason": reason, "challenger": challenger, "before": before}
-        return self.book.add(Decision.model_validate(facts | {"champion": champion} | more))
+        decision = self.book.add(Decision.model_validate(facts | {"champion": champion} | more))
+        self._leave_record(challenger, champion)
+        return decision
+
+    def _leave_record(self, challenger: Released, champion: Released) -> None:
+        """Of the book: which models were compared, and by its version which weights are in use since."""
+        folders = dict.fromkeys(self.out / one.run / "model" for one in (challenger, champion))
+        inputs = [model_input(self.workspace, folder) for folder in folders if folder.is_dir()]
+        folder = self.workspace.releases(self.family)
+        work = Work(self.workspace.home, "release", folder, RELEASE_VERSION, inputs)
+        work.record(digests={"dagster": champion.weights_md5})
 
 
 def as_released(version: ModelVersion) -> Released:
