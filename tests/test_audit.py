@@ -200,6 +200,16 @@ def test_a_damaged_manifest_is_named_once_and_restored(store: Workspace) -> None
     assert repaired(store).wrong == () and manifest.read_bytes() == whole
 
 
+def test_a_damaged_record_comes_back_from_its_copy_and_its_copy_from_it(store: Workspace) -> None:
+    beside = store.training_set.with_name(".training_set.provenance.json")
+    (archived,) = (store.home / "provenance/records").rglob("*.training_set.json")
+    for record in (beside, archived):
+        whole = record.read_bytes()
+        flip(record, 900)
+        assert only(store).path == record.relative_to(store.home).as_posix()
+        assert repaired(store).wrong == () and record.read_bytes() == whole
+
+
 def test_repair_leaves_what_has_no_copy_and_says_how_it_is_made_again(store: Workspace) -> None:
     flip(store.media(CORPUS, SHARD) / "a.mp4", 7)
     raw = store.home.parent / "home-raw" / "b.mp4"

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from magictalk_core.lineage.integrity.audit import Audited, audit
 from magictalk_core.lineage.integrity.findings import AuditReport, Finding, Kind
 from magictalk_core.lineage.integrity.places import TEMPORARY
+from magictalk_core.lineage.integrity.records import twin_of_record
 from magictalk_core.lineage.integrity.remotes import Remotes
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.hashes import file_md5
@@ -61,6 +62,10 @@ def _repair(home: Path, finding: Finding, audited: Audited, remotes: Remotes, wr
     if finding.kind in _RESTORED and path.is_relative_to(home / "cache"):
         path.unlink()
         return "removed: made again where it is needed"
+    twin = twin_of_record(audited.claims, path) if finding.kind in (Kind.DAMAGED, Kind.SWAPPED) else None
+    if twin is not None:
+        shutil.copyfile(twin, writes.enter_context(atomic_path(path)))
+        return f"restored from {audited.claims.shown(twin)}"
     md5 = finding.expected
     if finding.kind not in _RESTORED or md5 is None or not _is_ours(home, path, audited):
         return None
