@@ -143,5 +143,5 @@ def _read(cache: Path | None, version: str) -> dict[str, dict[str, Answer]]:
         return empty
     content = cache.read_bytes()
     # One that is damaged, or of a release that sealed nothing, is not believed: the headers are read again.
-    stored = json.loads(content) if is_sealed_whole(content) else {"version": None}
+    stored: dict[str, Any] = json.loads(content) if is_sealed_whole(content) else {"version": None}
     return {kind: stored[kind] for kind in empty} if stored["version"] == version else empty

@@ -93,7 +93,7 @@ def _model_card(facts: ModelFacts) -> dict[str, Any]:
 
 
 def _metrics(facts: ModelFacts) -> list[dict[str, Any]]:
-    found = [{"type": name, "value": str(value)} for name, value in sorted(facts.metrics.items())]
+    found: list[dict[str, Any]] = [{"type": name, "value": str(value)} for name, value in sorted(facts.metrics.items())]
     for row in facts.scores.to_dict("records"):
         if row["mean"] == row["mean"]:
             metric = {
