@@ -36,8 +36,7 @@ def audit(
 
     workspace = workspace_of(home)
     with progress("files read") as report:
-        audited = audit_workspace(workspace, raw, report)
-    found = repaired(workspace, audited) if repair else audited.report
+        found = repaired(workspace, raw, report) if repair else audit_workspace(workspace, raw, report).report
     _show(found, as_json)
     raise typer.Exit(1 if found.wrong else 0)
 

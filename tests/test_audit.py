@@ -183,10 +183,31 @@ def test_repair_restores_from_dvcs_cache_and_from_other_copies(store: Workspace)
     swap(media / "a.mp4", media / "b.mp4")
     (store.home / ".tmp-x").write_bytes(b"half")
     assert len(audit(store).report.wrong) == 6
-    report = repaired(store, audit(store))
+    report = repaired(store)
     assert report.wrong == () and len(report.findings) == 6
     assert {path: file_md5(path) for path in artefacts(store)} == before
     assert audit(store).report.findings == ()
+
+
+def test_a_damaged_manifest_is_named_once_and_restored(store: Workspace) -> None:
+    manifest = store.manifest(CORPUS)
+    whole = manifest.read_bytes()
+    cached = dvc_object(store, file_md5(manifest))
+    cached.parent.mkdir(exist_ok=True)
+    cached.write_bytes(whole)
+    flip(manifest, 500)
+    assert (only(store).path, only(store).kind) == ("manifests/c.json", Kind.DAMAGED)
+    assert repaired(store).wrong == () and manifest.read_bytes() == whole
+
+
+def test_a_damaged_record_comes_back_from_its_copy_and_its_copy_from_it(store: Workspace) -> None:
+    beside = store.training_set.with_name(".training_set.provenance.json")
+    (archived,) = (store.home / "provenance/records").rglob("*.training_set.json")
+    for record in (beside, archived):
+        whole = record.read_bytes()
+        flip(record, 900)
+        assert only(store).path == record.relative_to(store.home).as_posix()
+        assert repaired(store).wrong == () and record.read_bytes() == whole
 
 
 def test_repair_leaves_what_has_no_copy_and_says_how_it_is_made_again(store: Workspace) -> None:
@@ -195,7 +216,7 @@ def test_repair_leaves_what_has_no_copy_and_says_how_it_is_made_again(store: Wor
     flip(raw, 7)
     (store.home / "mine.txt").write_text("mine")
     flipped = raw.read_bytes()
-    report = repaired(store, audit(store))
+    report = repaired(store)
     assert len(report.wrong) == 3 and raw.read_bytes() == flipped and (store.home / "mine.txt").is_file()
     assert any("magictalk run --select c/media" in finding.what for finding in report.wrong)
 
@@ -203,13 +224,13 @@ def test_repair_leaves_what_has_no_copy_and_says_how_it_is_made_again(store: Wor
 def test_repair_throws_a_damaged_piece_away(store: Workspace) -> None:
     piece = next((store.home / "cache" / "media").rglob("*.parquet"))
     flip(piece, 50)
-    assert repaired(store, audit(store)).wrong == () and not piece.exists()
+    assert repaired(store).wrong == () and not piece.exists()
     assert audit(store).report.findings == ()
 
 
 def test_repair_waits_for_no_run(store: Workspace) -> None:
     with held_or_refused(store.run_lock, "it"), pytest.raises(UserError, match="in use by process"):
-        repaired(store, audit(store))
+        repaired(store)
 
 
 def test_repair_restores_from_a_dvc_remote_what_lies_nowhere_else(store: Workspace, tmp_path: Path) -> None:
@@ -226,7 +247,7 @@ def test_repair_restores_from_a_dvc_remote_what_lies_nowhere_else(store: Workspa
     table = store.shard_table(CORPUS, "blendshapes", SHARD)
     whole = file_md5(table)
     flip(table, 4321)
-    report = repaired(store, audit(store))
+    report = repaired(store)
     assert [finding.repaired for finding in report.findings] == ["restored from the remote away"]
     assert file_md5(table) == whole
 

@@ -39,10 +39,13 @@ def audit(workspace: Workspace, with_raw: bool = True, progress: Progress = lamb
     began = time.monotonic()
     claims = collect_claims(workspace, with_raw)
     hashes, read_bytes, unreadable = _hashes(list(claims.by_file), progress)
-    findings = [*claims.findings, *(_unreadable(claims, file, why) for file, why in unreadable.items())]
+    findings = [_unreadable(claims, file, why) for file, why in unreadable.items()]
     for file, said in claims.by_file.items():
         if file not in unreadable:
             findings += _compared(claims, file, said, hashes)
+    # A source that others cover too is told of once, by whoever knows what it should be.
+    told = {finding.path for finding in findings}
+    findings += [finding for finding in claims.findings if finding.path not in told]
     findings += _nobodys(claims)
     found = tuple(sorted(findings, key=lambda finding: (finding.path, finding.kind)))
     seconds = round(time.monotonic() - began, 3)

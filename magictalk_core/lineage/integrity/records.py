@@ -8,11 +8,12 @@ from pathlib import Path
 from magictalk_core.errors import PermanentError
 from magictalk_core.lineage.integrity.claims import Claim, Claims
 from magictalk_core.lineage.integrity.findings import Finding, Kind
+from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.sealed import is_sealed_whole
 from magictalk_core.work.provenance import Provenance, archived_path, read_record, record_path
 from magictalk_core.workspace import Workspace
 
-__all__ = ["add_records"]
+__all__ = ["add_records", "twin_of_record"]
 
 _REMEDY = "`magictalk run` makes it again"
 
@@ -46,6 +47,27 @@ def _record_files(claims: Claims) -> Iterator[Path]:
         of_dataset = parts[0] == "corpora" and parts[2:3] == ["provenance"]
         if not place.is_temporary and (in_archive or of_dataset or parts[-1].endswith(".provenance.json")):
             yield place.path
+
+
+def twin_of_record(claims: Claims, path: Path) -> Path | None:
+    """A whole file with the record that should lie at `path`: the archived one of the output as it is now, or of an
+    archived record the one beside its output. None where there is none."""
+    for other in _record_files(claims):
+        if other == path or not is_sealed_whole(other.read_bytes()):
+            continue
+        record = read_record(other)
+        output = claims.home / record.name
+        if archived_path(claims.home, record.md5, record.kind) == path and record_path(output) == other:
+            return other
+        if record_path(output) == path and _is_of(record, output):
+            return other
+    return None
+
+
+def _is_of(record: Provenance, output: Path) -> bool:
+    """Whether the record says of the output what is there."""
+    claimed = list(_claims_of(record, output, ""))
+    return bool(claimed) and all(claim.file.is_file() and file_md5(claim.file) == claim.md5 for claim in claimed)
 
 
 def _whole(path: Path, claims: Claims) -> Provenance | None:

@@ -7,14 +7,16 @@ its finding says what makes it again. Foreign files and raw files are never touc
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from magictalk_core.lineage.integrity.audit import Audited
+from magictalk_core.lineage.integrity.audit import Audited, audit
 from magictalk_core.lineage.integrity.findings import AuditReport, Finding, Kind
 from magictalk_core.lineage.integrity.places import TEMPORARY
+from magictalk_core.lineage.integrity.records import twin_of_record
 from magictalk_core.lineage.integrity.remotes import Remotes
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.hashes import file_md5
@@ -26,14 +28,20 @@ __all__ = ["repaired"]
 _RESTORED = frozenset((Kind.DAMAGED, Kind.TRUNCATED, Kind.SWAPPED, Kind.MISSING))
 
 
-def repaired(workspace: Workspace, audited: Audited) -> AuditReport:
-    """The report after everything was restored of which a whole copy is found, and half-written files were removed.
+def repaired(
+    workspace: Workspace, with_raw: bool = True, progress: Callable[[int], None] = lambda files: None
+) -> AuditReport:
+    """Audit, then restore everything of which a whole copy is found, and remove half-written files.
 
-    Raises `UserError` while a run works in the workspace.
+    Raises `UserError` while a run works in the workspace: what is damaged and what is new could not be told apart.
     """
     home = workspace.home
+    with held_or_refused(workspace.run_lock, f"the workspace {home}"):
+        return _restored(home, audit(workspace, with_raw, progress))
+
+
+def _restored(home: Path, audited: Audited) -> AuditReport:
     with (
-        held_or_refused(workspace.run_lock, f"the workspace {home}"),
         TemporaryDirectory(prefix=TEMPORARY, dir=home) as fetched,
         ExitStack() as writes,
     ):
@@ -54,6 +62,10 @@ def _repair(home: Path, finding: Finding, audited: Audited, remotes: Remotes, wr
     if finding.kind in _RESTORED and path.is_relative_to(home / "cache"):
         path.unlink()
         return "removed: made again where it is needed"
+    twin = twin_of_record(audited.claims, path) if finding.kind in (Kind.DAMAGED, Kind.SWAPPED) else None
+    if twin is not None:
+        shutil.copyfile(twin, writes.enter_context(atomic_path(path)))
+        return f"restored from {audited.claims.shown(twin)}"
     md5 = finding.expected
     if finding.kind not in _RESTORED or md5 is None or not _is_ours(home, path, audited):
         return None
