@@ -21,8 +21,10 @@ from magictalk_core.corpora.withdrawal_log import append_line, read_log
 from magictalk_core.corpora.withdrawals import read_withdrawals
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.absence import verify_absence
+from magictalk_core.lineage.purged import purged_from
 from magictalk_core.lineage.withdraw import find_withdrawn, undo_withdrawal
 from magictalk_core.lineage.withdrawing import Asked, Outcome, withdraw_clips
+from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import CLIPS, FRAMES
@@ -99,6 +101,23 @@ def test_what_was_made_with_them_is_listed_and_marked(home: Workspace) -> None:
     assert read_mark(home.generated("test") / "motion.parquet") is not None
 
 
+def test_a_model_is_known_by_its_snapshot_and_said_to_be_unknown_where_that_is_gone(home: Workspace) -> None:
+    digest = json.loads(home.manifest("toy").read_text())["digest"]
+    for run, corpora in (("old", {"toy": digest}), ("older", {"toy": "f" * 32 + ".dir"}), ("other", {"mead": digest})):
+        config = {"family": "audio2bs", "training_set": "replaced long ago", "corpora": corpora}
+        write_text(home.models("audio2bs") / run / "model" / "config.json", json.dumps(config))
+    affected = {one.name: one for one in ask(home).affected}
+    assert (affected["models/audio2bs/old"].how, affected["models/audio2bs/old"].clips) == ("made from", 4)
+    assert affected["models/audio2bs/older"].how == "unknown" and "models/audio2bs/other" not in affected
+
+
+def test_a_purge_is_of_a_whole_withdrawal(home: Workspace) -> None:
+    ask(home)
+    with pytest.raises(UserError, match=r"part of withdrawal 1, .* --speaker toy/m1 --reason"):
+        ask(home, CLIPS_OF_SPEAKER[1], "clip", purge=True)
+    assert len(read_log(home)) == 1
+
+
 def test_a_clip_nobody_took_stays_out_of_it(home: Workspace) -> None:
     outcome = ask(home, OTHER, "clip")
     assert {clip.clip_id for clip in outcome.clips} == {OTHER}
@@ -116,8 +135,9 @@ def test_withdrawing_twice_records_once(home: Workspace) -> None:
 
 def test_a_dry_run_writes_nothing(home: Workspace) -> None:
     before = contents(home)
-    outcome = ask(home, dry_run=True)
+    outcome = ask(home, dry_run=True, purge=True)
     assert len(outcome.clips) == 6 and outcome.affected and contents(home) == before
+    assert outcome.removed["pieces"] == 18 and outcome.facts()["withdrawal"] == "dry run: nothing is written"
 
 
 def test_what_is_not_there_is_an_error_with_near_names(home: Workspace) -> None:
@@ -245,13 +265,19 @@ def test_raw_files_of_the_user_stay_unless_asked_for(home: Workspace) -> None:
 
 
 def test_a_purged_withdrawal_cannot_be_undone_and_says_what_snapshots_lost(home: Workspace) -> None:
-    old = {md5["relpath"]: md5["md5"] for md5 in json.loads(home.manifest("toy").read_text())["files"]}
+    manifest = json.loads(home.manifest("toy").read_text())
+    digest, old = manifest["digest"], {file["relpath"]: file["md5"] for file in manifest["files"]}
+    assert purged_from(home, [digest]) == []
+    with pytest.raises(UserError, match="no withdrawal 1"):
+        undo_withdrawal(home, 1, "Ada", "too early")
     ask(home, purge=True)
     with pytest.raises(UserError, match="was purged"):
         undo_withdrawal(home, 1, "Ada", "sorry")
     withdrawals = read_withdrawals(home)
     assert withdrawals.objects[old["blendshapes/m1.parquet"]] == ("blendshapes/m1.parquet", 1)
     assert old["blendshapes/m2.parquet"] not in withdrawals.objects
+    lost = purged_from(home, [digest])
+    assert len(lost) == 4 and all("withdrawal 1 of speaker toy/m1" in line for line in lost)
     assert withdrawals.why_gone(old["clips.parquet"]) == (
         "clips.parquet was removed for good by withdrawal 1 of speaker toy/m1 "
         f"({withdrawals.active[1].time[:10]}, signed by Ada): what it held cannot be restored"

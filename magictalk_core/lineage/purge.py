@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from magictalk_core.corpora.withdrawal_log import LogLine, append_line, read_log
-from magictalk_core.corpora.withdrawals import read_withdrawals
+from magictalk_core.corpora.withdrawal_log import LogLine, WithdrawnClip, append_line, read_log
 from magictalk_core.lineage.affected import Affected, affected_outputs, files_of_home, holds_clips, kind_of_output
 from magictalk_core.lineage.content import ClipFinder
 from magictalk_core.lineage.dvc_objects import DvcObjects
@@ -71,10 +70,8 @@ class PurgePlan:
         return parts | {f"objects in the {store}": len(found) for store, found in self.objects.items()}
 
 
-def plan_purge(workspace: Workspace, numbers: Sequence[int]) -> PurgePlan:
-    """Look for everything that holds clips of the withdrawals; nothing is written."""
-    withdrawals = read_withdrawals(workspace)
-    clips = [clip for number, clip in withdrawals.clips() if number in numbers]
+def plan_purge(workspace: Workspace, numbers: Sequence[int], clips: Sequence[WithdrawnClip]) -> PurgePlan:
+    """Look for everything that holds the clips of withdrawals; nothing is written."""
     finder = ClipFinder(clip.clip_id for clip in clips)
     found: dict[str, set[Path]] = {}
     for path in files_of_home(workspace):

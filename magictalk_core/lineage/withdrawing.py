@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from magictalk_core.corpora.withdrawal_log import WithdrawnClip
+from magictalk_core.corpora.withdrawals import read_withdrawals
+from magictalk_core.errors import UserError
 from magictalk_core.lineage.affected import Affected, affected_outputs
 from magictalk_core.lineage.content import ClipFinder
 from magictalk_core.lineage.purge import plan_purge, purge
 from magictalk_core.lineage.raw_left import RawLeft, raw_left
-from magictalk_core.lineage.withdraw import Kind, find_withdrawn, known_clips, record_withdrawal
+from magictalk_core.lineage.withdraw import Found, Kind, find_withdrawn, known_clips, record_withdrawal
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.work.withdrawn_marks import mark_output
 from magictalk_core.workspace import Workspace
@@ -62,7 +64,7 @@ class Outcome:
             "clips": len(self.clips),
             "of them copies": copies,
             "affected": _summary(self.affected),
-            "removed": [f"{n} {what}" for what, n in self.removed.items() if n],
+            "to remove" if self.dry_run else "removed": [f"{n} {what}" for what, n in self.removed.items() if n],
             "raw files left": _where(self.raw),
             "warning": self.warning,
             "next": None if self.dry_run else "magictalk run, then magictalk withdraw --verify",
@@ -91,6 +93,8 @@ def withdraw_clips(workspace: Workspace, asked: Asked) -> Outcome:
     start = time.monotonic()
     found = find_withdrawn(workspace, asked.kind, asked.names)
     numbers, is_new = found.already, not found.already
+    if asked.purge and found.already:
+        numbers = _to_purge(workspace, found)
     if is_new and not asked.dry_run:
         numbers = (record_withdrawal(workspace, found, asked.by, asked.reason).number,)
     finder = ClipFinder(clip.clip_id for clip in found.clips)
@@ -101,13 +105,34 @@ def withdraw_clips(workspace: Workspace, asked: Asked) -> Outcome:
             if one.kind not in _UNMARKED:
                 output = workspace.home / one.name
                 mark_output(output, numbers[0], one.how, one.why, changes=one.kind != "model")
-        if asked.purge:
-            plan = plan_purge(workspace, numbers)
+    if asked.purge:
+        plan = plan_purge(workspace, numbers, _recorded(workspace, numbers) or found.clips)
+        removed = plan.counts()
+        if not asked.dry_run:
             removed = dict(purge(workspace, plan, asked.by, asked.reason, asked.with_raw).removed)
     raw = tuple(one for one in raw_left(workspace, found.clips) if one.exists)
     warning = _lost_splits(workspace, finder.ids)
     seconds = round(time.monotonic() - start, 2)
     return Outcome(numbers, is_new, asked.dry_run, found.names, found.clips, affected, raw, removed, warning, seconds)
+
+
+def _recorded(workspace: Workspace, numbers: tuple[int, ...]) -> tuple[WithdrawnClip, ...]:
+    return tuple(clip for number, clip in read_withdrawals(workspace).clips() if number in numbers)
+
+
+def _to_purge(workspace: Workspace, found: Found) -> tuple[int, ...]:
+    """The withdrawals in force of just these names. A purge ends a whole withdrawal: raises `UserError` where what is
+    asked for is a part of another one."""
+    active = read_withdrawals(workspace).active
+    same = tuple(n for n in found.already if (active[n].kind, active[n].names) == (found.kind, found.names))
+    if not same:
+        line = active[found.already[0]]
+        names = " ".join(f"--{line.kind} {name}" for name in line.names)
+        raise UserError(
+            f"{', '.join(found.names)} is part of withdrawal {line.number}, and a purge is of a whole one: type "
+            f"`magictalk withdraw {names} --reason ... --purge`, or undo it first"
+        )
+    return same
 
 
 def _lost_splits(workspace: Workspace, gone: frozenset[str]) -> str | None:
