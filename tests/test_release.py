@@ -148,10 +148,10 @@ def test_a_registry_that_is_down_is_worth_another_try_and_changes_nothing(
 def test_the_asset_says_why_and_links_both_ways(toy: Workspace) -> None:
     release(toy, STRONG)
     trained(toy, WEAK)
-    preset = toy.home / "asked.yaml"
+    preset = toy.preset
     preset.write_text(json.dumps(asked(WEAK).model_dump(mode="json")))
     asset = next(a for a in build_release_assets([CORPUS]) if a.key.path[-1] == FAMILY)
-    resources = {"store": Store(home=str(toy.home)), "settings": Settings(preset=str(preset))}
+    resources = {"store": Store(home=str(toy.home)), "settings": Settings(home=str(toy.home))}
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize([asset], resources=resources, instance=instance)
     (event,) = result.asset_materializations_for_node(asset.op.name)
