@@ -316,7 +316,7 @@ def test_the_commands(toy: Workspace) -> None:
     told = call("diff", one[:10]).output
     assert "toy/m2-sad/1: ok -> rejected: no_audio" in told and "accepted frames  800 -> 760" in told
     (diff,) = json.loads(call("diff", "HEAD~1", "HEAD", "--json").stdout)
-    assert diff["corpora"][0]["decided"][0]["after"] == "rejected: no_audio" and len(diff["channels"]) == 51
+    assert diff["corpora"][0]["decided"][0]["after"] == "rejected: no_audio" and len(diff["channels"]) > 40
     assert "hold the same data" in call("diff", "HEAD").output
     with held_or_refused(toy.run_lock, "it"):
         refused = call("restore", one)
