@@ -3,12 +3,19 @@
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
+from assets.columns import of_motion, of_scores
+from assets.links import file_link, file_url
+from assets.machines import CPU_WORK, GENERATION
 from assets.metadata import Timer, materialization
+from assets.one_writer import one_writer
+from assets.pictures import summary_table
 from assets.resources import Settings, Store
 from assets.retries import retried_when_transient
+from magictalk_core.release.families import RELEASED
 from magictalk_core.storage.schema import MOTION, SCORES, SET_SCORES
 
 GROUP = "evaluation"
@@ -29,6 +36,7 @@ LIP_FAMILIES = ("audio2bs", "lip_residue", "sync_expert", "sync_expert_all_chann
     description="The 52-shape ARKit rig that renders motion.",
 )
 @retried_when_transient
+@one_writer("rig")
 def rig(store: Store) -> dg.MaterializeResult:
     from magictalk_core.rig.builtin import write_builtin_rig
 
@@ -37,55 +45,86 @@ def rig(store: Store) -> dg.MaterializeResult:
     return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=materialization(path, md5, timer))
 
 
+def _released(family: str) -> dg.AssetKey:
+    return dg.AssetKey(["release", family])
+
+
+def _in_use(family: str) -> dg.AssetKey:
+    """What is upstream of using a family: its release, or its training where nothing is released."""
+    return _released(family) if family in RELEASED else dg.AssetKey(["models", family])
+
+
 def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]:
     """Everything downstream of the models."""
 
     @dg.asset(
-        deps=[dg.AssetKey(["models", "emodiff"]), "training_set"],
+        deps=[_released("emodiff"), "training_set"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="gpu",
+        op_tags=GENERATION.op_tags(),
         code_version="1",
         description="Motion for every test clip: EmoDiff, its ablation without autoregression, the baselines.",
     )
     @retried_when_transient
+    @one_writer("generated")
     def generated(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.generate import generate_test_motion
 
         timer = Timer()
         result = generate_test_motion(store.workspace, corpora, settings.load())
-        metadata = materialization(result.path, result.md5, timer, spec=MOTION, rows=result.rows, clips=result.clips)
+        metadata = materialization(
+            result.path,
+            result.md5,
+            timer,
+            spec=MOTION,
+            rows=result.rows,
+            columns=of_motion(corpora),
+            clips=result.clips,
+        )
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
-        deps=["generated", dg.AssetKey(["models", "audio2bs"]), dg.AssetKey(["models", "lip_residue"])],
+        deps=["generated", _released("lip_residue")],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="gpu",
+        op_tags=GENERATION.op_tags(),
         code_version="1",
         description="The whole method on every test clip: EmoDiff's motion with refined lips.",
     )
     @retried_when_transient
+    @one_writer("refined")
     def refined(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.refine import refine_test_motion
 
         timer = Timer()
         result = refine_test_motion(store.workspace, corpora)
-        metadata = materialization(result.path, result.md5, timer, spec=MOTION, rows=result.rows, clips=result.clips)
+        metadata = materialization(
+            result.path,
+            result.md5,
+            timer,
+            spec=MOTION,
+            rows=result.rows,
+            columns=of_motion(corpora),
+            clips=result.clips,
+        )
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
-        deps=["generated", "refined", "rig", dg.AssetKey(["models", "sync_expert"])],
+        deps=["generated", "refined", "rig", _released("sync_expert")],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
+        op_tags=CPU_WORK.op_tags(),
         code_version="3",
         check_specs=[dg.AssetCheckSpec("mouth_follows_speech", asset="scores")],
         description="One row per test clip, method and metric.",
     )
     @retried_when_transient
+    @one_writer("scores")
     def scores(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.clip_scores import mean_score, score_test_motion
 
@@ -94,7 +133,14 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         correlation = mean_score(result.path, "magictalk", "jaw_open_correlation")
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=materialization(result.path, result.md5, timer, spec=SCORES, rows=result.rows),
+            metadata=materialization(
+                result.path,
+                result.md5,
+                timer,
+                spec=SCORES,
+                rows=result.rows,
+                columns=of_scores(SCORES, ("generated", "refined")),
+            ),
             check_results=[
                 dg.AssetCheckResult(
                     passed=correlation is not None and correlation >= 0.5,
@@ -107,16 +153,18 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         )
 
     @dg.asset(
-        deps=[*(dg.AssetKey(["models", name]) for name in EMODIFF_FAMILIES), "generated", "training_set"],
+        deps=[*map(_in_use, EMODIFF_FAMILIES), "generated", "training_set"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "parquet"},
         pool="gpu",
+        op_tags=GENERATION.op_tags(),
         code_version="2",
         check_specs=[dg.AssetCheckSpec("style_is_shown", asset="set_scores")],
         description="Scores over the whole test set, ablation and student too: emotion, intensity, distributions.",
     )
     @retried_when_transient
+    @one_writer("set_scores")
     def set_scores(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.set_scores import score_sets, set_scores_markdown, style_gain
 
@@ -126,7 +174,15 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         table = dg.MetadataValue.md(set_scores_markdown(result.path))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=materialization(result.path, result.md5, timer, spec=SET_SCORES, rows=result.rows, table=table),
+            metadata=materialization(
+                result.path,
+                result.md5,
+                timer,
+                spec=SET_SCORES,
+                rows=result.rows,
+                columns=of_scores(SET_SCORES, ("generated",)),
+                table=table,
+            ),
             check_results=[
                 dg.AssetCheckResult(
                     passed=gain is not None and gain.with_style >= 0.9 and gain.with_style - gain.without_style >= 0.2,
@@ -139,15 +195,17 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         )
 
     @dg.asset(
-        deps=[*(dg.AssetKey(["models", name]) for name in ("emodiff", *LIP_FAMILIES)), "training_set"],
+        deps=[*map(_in_use, ("emodiff", *LIP_FAMILIES)), "training_set"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "csv"},
         pool="gpu",
+        op_tags=GENERATION.op_tags(),
         code_version="2",
         description="Table 4 of the paper: what lip refinement changes, and what all channels at once would.",
     )
     @retried_when_transient
+    @one_writer("lip_ablation")
     def lip_ablation(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.lip_ablation import ablate_lips
 
@@ -166,12 +224,14 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="Mean and 95 % bootstrap interval per method and metric.",
     )
     @retried_when_transient
+    @one_writer("tables/summary")
     def summary(store: Store) -> dg.MaterializeResult:
         from magictalk_core.evaluation.clip_scores import write_summary
 
         timer = Timer()
         path, md5 = write_summary(store.workspace)
-        return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=materialization(path, md5, timer))
+        shown = materialization(path, md5, timer, table=summary_table(path))
+        return dg.MaterializeResult(data_version=dg.DataVersion(md5), metadata=shown)
 
     @dg.asset(
         key=["videos", "comparison"],
@@ -180,17 +240,24 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         owners=OWNERS,
         kinds={"ffmpeg"},
         pool="cpu_heavy",
+        op_tags=CPU_WORK.op_tags(),
         code_version="2",
         description="Real clip, rig and animated portrait side by side, with sound, labelled synthetic.",
     )
     @retried_when_transient
+    @one_writer("videos/comparison")
     def comparison(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.evaluation.comparison import render_comparisons
 
         timer = Timer()
         result = render_comparisons(store.workspace, corpora, settings.load())
         skipped = len(result.comparisons) - result.videos
-        metadata = materialization(result.path, result.md5, timer, videos=result.videos, skipped=skipped)
+        files = [
+            (one.file, file_url(store.workspace, result.path / one.file)) for one in result.comparisons if one.file
+        ]
+        preview = dg.MetadataValue.md("\n".join(f"- [{name}]({url})" for name, url in files))
+        counts: dict[str, Any] = {"videos": result.videos, "skipped": skipped}
+        metadata = materialization(result.path, result.md5, timer, preview=preview, **counts)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
@@ -208,12 +275,14 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         description="One page: videos, table, loss curves, data funnel, what was made from what.",
     )
     @retried_when_transient
+    @one_writer("report")
     def report(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.report.assemble import assemble_report
 
         timer = Timer()
         result = assemble_report(store.workspace, corpora, settings.load())
-        metadata = materialization(result.path, result.md5, timer)
+        link = file_link(store.workspace, store.workspace.report / "report.html")
+        metadata = materialization(result.path, result.md5, timer, page=link)
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     return [rig, generated, refined, scores, set_scores, lip_ablation, summary, comparison, report]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from assets.metadata import Timer, materialization
+from assets.one_writer import one_writer
 from assets.resources import Store
 from assets.retries import retried_when_transient
 from magictalk_core.models.families import FAMILIES
@@ -65,6 +66,7 @@ def build_lineage_report_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         description="What is stale, orphaned or unverifiable, where systems disagree, and what models oblige to.",
     )
     @retried_when_transient
+    @one_writer("lineage_report")
     def lineage_report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
         from magictalk_core.lineage.report import look_at_lineage, report_markdown, write_lineage_report
 

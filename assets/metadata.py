@@ -36,15 +36,34 @@ class Timer:
         return round(time.monotonic() - self._start, 3)
 
 
-def materialization(
-    path: Path, version: str, timer: Timer, *, spec: TableSpec | None = None, rows: int | None = None, **counts: Any
-) -> dict[str, Any]:
-    """Path, content version, duration, and for a table its schema and row count; `counts` are domain numbers."""
-    metadata: dict[str, Any] = {"path": dg.MetadataValue.path(path), "dvc.md5": version, "duration_s": timer.seconds}
+def _size(path: Path) -> int:
     if path.is_file():
-        metadata["bytes"] = path.stat().st_size
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def materialization(
+    path: Path,
+    version: str,
+    timer: Timer,
+    *,
+    spec: TableSpec | None = None,
+    rows: int | None = None,
+    columns: dg.TableColumnLineage | None = None,
+    in_dvc: bool = False,
+    **counts: Any,
+) -> dict[str, Any]:
+    """Path, content version, duration, size, and for a table its schema, row count and where its `columns` come from;
+    `counts` are domain numbers.
+
+    `in_dvc`: DVC's cache knows the output by this very hash; another version of ours is called `md5`.
+    """
+    metadata: dict[str, Any] = {"path": dg.MetadataValue.path(path), "duration_s": timer.seconds, "bytes": _size(path)}
+    metadata["dvc.md5" if in_dvc else "md5"] = version
     if rows is not None:
         metadata["dagster/row_count"] = rows
+    if columns is not None:
+        metadata["dagster/column_lineage"] = columns
     if spec is not None:
         metadata["dagster/column_schema"] = column_schema(spec)
     return metadata | counts

@@ -2,15 +2,18 @@
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
+from assets.columns import of_arkit_dataset
+from assets.machines import CPU_WORK, TRAINING
 from assets.metadata import Timer, materialization
-from assets.resources import Settings, Store
+from assets.one_writer import one_writer
+from assets.resources import Settings, Store, TrainingLauncher
 from assets.retries import retried_when_transient
+from assets.trained import trained_metadata
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.storage.schema import ARKIT
 from magictalk_core.training.family import ModelFamily
@@ -28,11 +31,13 @@ def build_training_set_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         group_name=GROUP,
         owners=OWNERS,
         kinds={"numpy", "parquet"},
+        op_tags=CPU_WORK.op_tags(),
         code_version="2",
         check_specs=[dg.AssetCheckSpec("splits_disjoint", asset="training_set", blocking=True)],
         description="Packed float32 arrays, index, normalisation and splits of every accepted clip.",
     )
     @retried_when_transient
+    @one_writer("training_set")
     def training_set(store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.models.sync_expert.judge import open_judge
         from magictalk_core.training_set.assemble import assemble_training_set, split_leaks, training_corpora
@@ -67,22 +72,31 @@ def build_arkit_dataset_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         group_name="datasets",
         owners=OWNERS,
         kinds={"parquet", "markdown"},
+        op_tags=CPU_WORK.op_tags(),
         code_version="2",
         check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=name in blocking) for name in names],
         description="The publishable dataset: frames with labels as Parquet, meta/, dataset card with distributions.",
     )
     @retried_when_transient
+    @one_writer("arkit_dataset")
     def arkit_dataset(store: Store) -> dg.MaterializeResult:
         from magictalk_core.arkit_dataset.build import build_arkit_dataset
 
         timer = Timer()
         result = build_arkit_dataset(store.workspace, corpora)
         card = dg.MetadataValue.md((result.path / "README.md").read_text(encoding="utf-8"))
-        counts = {"clips": result.clips, "clips_excluded": result.excluded}
+        counts: dict[str, Any] = {"clips": result.clips, "clips_excluded": result.excluded}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.digest),
             metadata=materialization(
-                result.path, result.digest, timer, spec=ARKIT, rows=result.frames, card=card, **counts
+                result.path,
+                result.digest,
+                timer,
+                spec=ARKIT,
+                rows=result.frames,
+                columns=of_arkit_dataset(corpora, ARKIT),
+                card=card,
+                **counts,
             ),
             check_results=[
                 dg.AssetCheckResult(
@@ -114,41 +128,33 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"torch", "mlflow"},
         pool="gpu",
+        op_tags=TRAINING.op_tags(),
         code_version=about.version,
         description=f"{about.description} Checkpoints, final weights, and an MLflow run with its curves.",
     )
     @retried_when_transient
-    def model(
-        context: dg.AssetExecutionContext, store: Store, settings: Settings, launcher: dg.PipesSubprocessClient
-    ) -> Any:
+    @one_writer(f"models/{family}")
+    def model(context: dg.AssetExecutionContext, store: Store, settings: Settings, launcher: TrainingLauncher) -> Any:
         import yaml
 
         from magictalk_core.storage.atomic import write_text
-        from magictalk_core.training.run import finished_run
+        from magictalk_core.training.run import finished_run, newest_run
 
         timer = Timer()
         workspace, preset = store.workspace, settings.load()
         # A child takes seconds to load torch and MLflow, only to find that there is nothing to do.
         done = finished_run(about, preset, workspace.training_set, workspace.models(family))
         if done is not None:
-            return dg.MaterializeResult(
-                data_version=dg.DataVersion(done.weights_md5), metadata={"duration_s": timer.seconds, **done.facts()}
-            )
+            shown = trained_metadata(workspace, done) | {"duration_s": timer.seconds}
+            return dg.MaterializeResult(data_version=dg.DataVersion(done.weights_md5), metadata=shown)
         config = workspace.models(family) / "preset.yaml"
         write_text(config, yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
-        command = _launch(about.settings_of(preset).training.processes)
-        command += ["--family", family, "--config", str(config)]
-        command += ["--data", str(workspace.training_set), "--out", str(workspace.models(family))]
-        command += ["--tracking-uri", workspace.mlflow_uri]
-        command += ["--tag", f"dagster.run_id={context.run.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
-        return launcher.run(context=context, command=command).get_materialize_result()
+        arguments = ["--family", family, "--config", str(config)]
+        arguments += ["--data", str(workspace.training_set), "--out", str(workspace.models(family))]
+        arguments += ["--tracking-uri", workspace.mlflow_uri]
+        arguments += ["--tag", f"dagster.run_id={context.run.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
+        trained = launcher.train(context, arguments, about.settings_of(preset).training.processes)
+        shown = trained_metadata(workspace, newest_run(workspace.models(family)))
+        return dg.MaterializeResult(data_version=trained.data_version, metadata={**(trained.metadata or {}), **shown})
 
     return model
-
-
-def _launch(processes: int) -> list[str]:
-    """The plain command, or the same under torchrun; only the first process reports to Dagster."""
-    if processes == 1:
-        return [sys.executable, "-m", "magictalk_core.commands.train"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*torchrun, "-m", "magictalk_core.commands.train"]

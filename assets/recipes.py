@@ -12,6 +12,7 @@ import sys
 import dagster as dg
 
 from assets.metadata import Timer, materialization
+from assets.one_writer import one_writer
 from assets.resources import Settings, Store
 from assets.retries import retried_when_transient
 from magictalk_core.errors import PermanentError
@@ -30,6 +31,7 @@ OWNERS = ["team:magictalk"]
     description="The shipped speech network from nothing: synthetic speech, CTC training, figures. Hours long.",
 )
 @retried_when_transient
+@one_writer("recipes/deepspeech_small")
 def deepspeech_small(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
     from magictalk_core.storage.hashes import file_md5
 

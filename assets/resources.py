@@ -1,14 +1,22 @@
-"""What assets ask for: the workspace, the settings and the DVC repository. Bound in `pipelines.resources`."""
+"""What assets ask for: the workspace, the settings, the DVC repository, and where work runs.
+
+Bound in `pipelines.resources`; `pipelines.ray_cluster` has the last two for many machines.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from magictalk_core.presets.of_workspace import preset_of
 from magictalk_core.presets.preset import Preset
+from magictalk_core.work.isolation import map_isolated
+from magictalk_core.work.mapper import TaskMapper
 from magictalk_core.workspace import Workspace
 
 
@@ -48,3 +56,32 @@ class DvcRepository(dg.ConfigurableResource):
         from magictalk_core.lineage.snapshots import commit_workspace
 
         return commit_workspace(Workspace(Path(self.root)), message)
+
+
+class ClipWorkers(dg.ConfigurableResource):
+    """Where the clips of a shard are worked on: in children of the step's own process."""
+
+    workers: int = Field(0, ge=0, description="children at a time on one machine; 0: as many as it has processors")
+
+    @property
+    def mapper(self) -> TaskMapper:
+        return map_isolated
+
+
+class TrainingLauncher(dg.ConfigurableResource):
+    """Starts a training beside the step's process, through Pipes: plain, or under torchrun for several processes."""
+
+    python: str = Field(sys.executable, description="the interpreter that trains")
+
+    def train(self, context: dg.AssetExecutionContext, arguments: Sequence[str], processes: int) -> Any:
+        """Run `magictalk_core.commands.train` with `arguments` to its end; returns what it reported."""
+        command = [self.python, *training_module(processes), *arguments]
+        return dg.PipesSubprocessClient().run(context=context, command=command).get_materialize_result()
+
+
+def training_module(processes: int) -> list[str]:
+    """What stands behind `python` to train in so many processes; only the first one reports to Dagster."""
+    module = ["-m", "magictalk_core.commands.train"]
+    if processes == 1:
+        return module
+    return ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *module]

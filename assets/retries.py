@@ -3,8 +3,10 @@
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
 import functools
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar, cast
 
 import dagster as dg
 
@@ -29,12 +31,27 @@ def retried_when_transient(body: Callable[Parameters, Result]) -> Callable[Param
 
     @functools.wraps(body)
     def run(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
-        try:
-            with in_dagster_run(dg.OpExecutionContext.get().run_id):
-                return body(*arguments, **named)
-        except TransientError as error:
-            raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=SECONDS_BETWEEN_TRIES) from error
-        except MagicTalkError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+        with _sorted_failures():
+            return body(*arguments, **named)
 
-    return run
+    @functools.wraps(body)
+    def run_step_by_step(*arguments: Parameters.args, **named: Parameters.kwargs) -> Iterator[Any]:
+        with _sorted_failures():
+            yield from cast("Iterator[Any]", body(*arguments, **named))
+
+    return (
+        cast("Callable[Parameters, Result]", run_step_by_step)
+        if inspect.isgeneratorfunction(inspect.unwrap(body))
+        else run
+    )
+
+
+@contextmanager
+def _sorted_failures() -> Iterator[None]:
+    try:
+        with in_dagster_run(dg.OpExecutionContext.get().run_id):
+            yield
+    except TransientError as error:
+        raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=SECONDS_BETWEEN_TRIES) from error
+    except MagicTalkError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

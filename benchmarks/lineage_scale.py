@@ -153,7 +153,7 @@ def _records_of_models(write: RecordWriter, workspace: Workspace, manifest: Prov
         folder = workspace.models(family) / run
         folder.mkdir(parents=True)
         (folder / "result.json").write_text('{"weights_md5": "", "run_id": "", "metrics": {}, "measured": {}}')
-        (folder.parent / "current.json").write_text(f'{{"run": "{run}"}}')
+        (folder.parent / "newest.json").write_text(f'{{"run": "{run}"}}')
         name = f"models/{family}/{run}/model"
         models[family] = write("model", name, [write.part(data, LEARNED)], clips=learned)
     rig = write("rig", "rig/rig.npz")

@@ -14,9 +14,13 @@ __all__ = [
     "DataSettings",
     "EvaluationConfig",
     "FacesConfig",
+    "FamilyRelease",
     "FamilySettings",
     "MediaConfig",
+    "MetricRule",
     "QualityConfig",
+    "ReleaseConfig",
+    "RetrainingConfig",
     "SpeechConfig",
     "SpeechRecipeConfig",
     "StrictModel",
@@ -184,3 +188,48 @@ class EvaluationConfig(StrictModel):
     max_videos: int = Field(4, description="comparison videos to render")
     video_size: int = Field(256, description="side of one panel, pixels")
     seed: int = Field(0, description="seed of the generated motion")
+
+
+class MetricRule(StrictModel):
+    """A metric that two models of a family are compared in, clip by clip."""
+
+    metric: str = Field(description="its name in the metric catalogue")
+    better: Literal["higher", "lower"] = Field(description="which way is better")
+    margin: float = Field(ge=0, description="loss, in the metric's unit, that its 95 % interval must exclude")
+
+
+class FamilyRelease(StrictModel):
+    """A challenger replaces the champion when one of the metrics is better for sure, and none is worse than its margin
+    allows."""
+
+    metrics: tuple[MetricRule, ...] = Field(min_length=1, description="what challenger and champion are compared in")
+
+
+def _rules(**metrics: tuple[Literal["higher", "lower"], float]) -> FamilyRelease:
+    rules = (MetricRule(metric=name, better=way, margin=margin) for name, (way, margin) in metrics.items())
+    return FamilyRelease(metrics=tuple(rules))
+
+
+class ReleaseConfig(StrictModel):
+    """When a newly trained model replaces the one in use; a section per family that is used to generate or to judge."""
+
+    emodiff: FamilyRelease = _rules(
+        jaw_open_correlation=("higher", 0.05),
+        mouth_correlation=("higher", 0.05),
+        mae_mouth=("lower", 0.005),
+        velocity_mae_mouth=("lower", 0.005),
+        mae_brows=("lower", 0.02),
+    )
+    audio2bs: FamilyRelease = _rules(jaw_open_correlation=("higher", 0.05), mouth_correlation=("higher", 0.05))
+    lip_residue: FamilyRelease = _rules(
+        jaw_open_correlation=("higher", 0.05),
+        mae_mouth=("lower", 0.005),
+        sync_expert_confidence=("higher", 0.05),
+    )
+    sync_expert: FamilyRelease = _rules(sync_pair_accuracy=("higher", 0.02), sync_shifts_found=("higher", 0.05))
+
+
+class RetrainingConfig(StrictModel):
+    """What the schedule waits for before it trains."""
+
+    min_new_hours: float = Field(1.0, ge=0, description="accepted hours that no released model was trained on")

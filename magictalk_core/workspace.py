@@ -29,9 +29,11 @@ class Workspace:
         corpora/<name>/fetched.parquet      what became of each listed video that is not on disk
         corpora/<name>/card/                README.md, funnel.svg
         cache/<step>/                       results per clip, by content
+        locks/                              one file for each thing that somebody writes
         manifests/<name>.json               digest and files of each dataset
         preset.yaml                         the workspace's settings, every value spelled out
-        arkit_dataset/ training_set/ models/ rig/ generated/ refined/ scores/ tables/ videos/ lineage_report/ report/
+        arkit_dataset/ training_set/ models/ releases/ rig/ generated/ refined/ scores/ tables/ videos/ report/
+        lineage_report/                     what is stale, unverifiable, under which terms
         provenance/                         copies of all records that ever were, and the ids of the clips behind them
         dagster/ mlflow/ .git/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
     """
@@ -97,6 +99,15 @@ class Workspace:
         return self.home / "cache" / step
 
     @property
+    def file_hashes(self) -> Path:
+        """md5 of large files, by size, time and inode."""
+        return self.cache("md5") / "files.sqlite"
+
+    def lock(self, thing: str) -> Path:
+        """Held by whoever writes `thing`: the key of an asset, with its shard where it has one."""
+        return self.home / "locks" / f"{thing}.lock"
+
+    @property
     def preset(self) -> Path:
         """The workspace's settings, every value spelled out: what every run uses and DVC's `params` read."""
         return self.home / "preset.yaml"
@@ -112,6 +123,10 @@ class Workspace:
 
     def models(self, family: str) -> Path:
         return self.home / "models" / family
+
+    def releases(self, family: str) -> Path:
+        """What was decided about the models of a family, and its champion."""
+        return self.home / "releases" / family
 
     def recipes(self, model: str) -> Path:
         """Where a model that the package ships is made again."""

@@ -13,8 +13,11 @@ from magictalk_core.workspace import Workspace
 from pipelines.cli_corpus import corpus_app
 from pipelines.cli_files import files_app
 from pipelines.cli_lineage import lineage_app
+from pipelines.cli_mlflow import mlflow_app
 from pipelines.cli_preset import preset_app
+from pipelines.cli_release import release_app
 from pipelines.cli_snapshot import snapshot_app
+from pipelines.cli_ui import ui
 from pipelines.cli_weights import weights_app
 from pipelines.console import set_up_logging
 from pipelines.one_line import OneLineErrors
@@ -97,9 +100,12 @@ def _run_pipeline(workspace: Workspace, preset: str | None, select: str | None, 
         typer.echo(json.dumps(asdict(report), indent=1))
 
 
+app.command()(ui)
 app.add_typer(files_app)
 app.add_typer(lineage_app)
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(mlflow_app, name="mlflow")
+app.add_typer(release_app, name="release")
 app.add_typer(preset_app, name="preset")
 app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(weights_app, name="weights")

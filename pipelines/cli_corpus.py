@@ -24,7 +24,10 @@ corpus_app = typer.Typer(help="Register raw corpora.", no_args_is_help=True, ric
 def corpus_add(
     name: Annotated[str, typer.Argument(help="name of the corpus: the first part of its clip ids")],
     kind: Annotated[str, typer.Option("--kind", help=f"layout on disk: {kind_names()}")],
-    root: Annotated[Path, typer.Option("--root", help="folder with the raw files; never written to")],
+    root: Annotated[
+        Path,
+        typer.Option("--root", help="folder with the raw files; never written to; below $MAGICTALK_RAW, it may move"),
+    ],
     labels: Annotated[
         Path | None,
         typer.Option(

@@ -9,8 +9,13 @@ from assets.evaluation import build_evaluation_assets
 from assets.lineage import build_lineage_report_asset
 from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
 from assets.recipes import deepspeech_small
+from assets.release import build_release_assets
+from assets.story import with_story
 from magictalk_core.workspace import Workspace
+from pipelines.executors import build_executor
+from pipelines.home import prepare_home
 from pipelines.jobs import build_jobs, build_schedules
+from pipelines.register import register_corpus
 from pipelines.resources import build_resources
 
 
@@ -24,20 +29,24 @@ def build_definitions(workspace: Workspace) -> dg.Definitions:
         build_arkit_dataset_asset(corpora),
         build_training_set_asset(corpora),
         *build_model_assets(),
+        *build_release_assets(corpora),
         *build_evaluation_assets(corpora),
         build_lineage_report_asset(corpora),
         deepspeech_small,
     ]
     jobs = build_jobs(corpora)
     return dg.Definitions(
-        assets=assets,
-        jobs=list(jobs.values()),
+        assets=with_story(assets, corpora),
+        jobs=[*jobs.values(), register_corpus],
         schedules=build_schedules(jobs),
         resources=build_resources(workspace),
+        executor=build_executor(),
     )
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What `dagster dev -w workspace.yaml` loads: the workspace of `$MAGICTALK_HOME`."""
-    return build_definitions(Workspace.from_environment())
+    """What Dagster loads: the workspace of `$MAGICTALK_HOME`, made ready for what a job will need of it."""
+    workspace = Workspace.from_environment()
+    prepare_home(workspace)
+    return build_definitions(workspace)

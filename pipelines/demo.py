@@ -64,9 +64,7 @@ def summarize_demo(workspace: Workspace) -> str:
             "",
             *(f"comparison video   {workspace.videos / 'comparison' / video}" for video in videos),
             f"report             {workspace.report / 'report.html'}",
-            f"lineage and runs   DAGSTER_HOME={workspace.dagster} MAGICTALK_HOME={workspace.home} "
-            "dagster dev -w workspace.yaml",
+            f"graph and runs     magictalk ui --home {workspace.home}",
             f"ablations          magictalk run --home {workspace.home}",
-            f"training curves    mlflow ui --backend-store-uri {workspace.mlflow_uri}",
         ]
     )

@@ -21,11 +21,13 @@ from typing import Any
 import yaml
 
 from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES
+from assets.release import NEEDS as RELEASE_NEEDS
 from magictalk_core.lineage.dvc_data import record_stages
 from magictalk_core.lineage.git_history import GitHistory
 from magictalk_core.lineage.snapshots import commit_workspace
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.presets.preset import load_preset
+from magictalk_core.release.families import RELEASED
 from magictalk_core.storage.atomic import write_if_changed, write_text
 from magictalk_core.training.family import ModelFamily
 from magictalk_core.work.dvc_state import set_damaged_aside
@@ -52,9 +54,12 @@ DVC_IGNORE = """\
 .tmp-*
 .*.provenance.json
 **/models/*/preset.yaml
+**/models/*/current.json
+**/models/*/*/mlflow_*
 """
 """Locks name a process, provenance records say when something was made, and the settings that a family was last asked
-with lie beside each of its runs as well: with any of them, a model would differ after every look at it."""
+with lie beside each of its runs as well: with any of them, a model would differ after every look at it. Which run is
+the champion is the result of a release and not of a training, and what waits for MLflow is none."""
 
 _SETTINGS = "preset.yaml"
 _CORPUS = "corpora/${item}"
@@ -113,6 +118,23 @@ def _model_stage(name: str, family: ModelFamily) -> _Stage:
     return _Stage(f"models/{name}", deps, [f"models/{name}"], _learned_settings(family))
 
 
+def _release_stage(family: str) -> _Stage:
+    deps = ["manifests", "training_set", f"models/{family}"]
+    deps += [need.replace("release/", "releases/") for need in RELEASE_NEEDS[family] if need != deps[-1]]
+    return _Stage(
+        f"release/{family}",
+        deps,
+        [f"releases/{family}"],
+        [f"release.{family}", *_WHAT_IS_ASKED, "evaluation.seed", "training_set.window"],
+    )
+
+
+def _in_use(*families: str) -> list[str]:
+    """Where the models of families in use are, and which of them it is."""
+    released = [f"releases/{name}" for name in families if name in RELEASED]
+    return [*(f"models/{name}" for name in families), *released]
+
+
 def _dataset_stage() -> _Stage:
     return _Stage(
         "${item}/manifest",
@@ -138,29 +160,34 @@ def _asset_stages() -> dict[str, _Stage]:
             ["training_set", "quality", "speech.feature"],
         ),
         **{f"models-{name}": _model_stage(name, family) for name, family in FAMILIES.items()},
+        **{f"release-{family}": _release_stage(family) for family in RELEASED},
         "generated": _Stage(
             "generated",
-            ["manifests", "training_set", "models/emodiff"],
+            ["manifests", "training_set", "models/emodiff", "releases/emodiff"],
             ["generated"],
             [*_WHAT_IS_ASKED, "evaluation.seed"],
         ),
-        "refined": _Stage("refined", ["manifests", "generated", "models/audio2bs", "models/lip_residue"], ["refined"]),
+        "refined": _Stage(
+            "refined",
+            ["manifests", "generated", "models/audio2bs", "models/lip_residue", "releases/lip_residue"],
+            ["refined"],
+        ),
         "scores": _Stage(
             "scores",
-            ["manifests", "generated", "refined", "models/sync_expert"],
+            ["manifests", "generated", "refined", "models/sync_expert", "releases/sync_expert"],
             ["scores"],
             ["training_set.window"],
             select="rig scores",
         ),
         "lip_ablation": _Stage(
             "lip_ablation",
-            ["manifests", "training_set", *(f"models/{name}" for name in ("emodiff", *LIP_FAMILIES))],
+            ["manifests", "training_set", *_in_use("emodiff", *LIP_FAMILIES)],
             ["lip_ablation"],
             [*_WHAT_IS_ASKED, "all_channels"],
         ),
         "set_scores": _Stage(
             "set_scores",
-            ["manifests", "training_set", "generated", *(f"models/{name}" for name in EMODIFF_FAMILIES)],
+            ["manifests", "training_set", "generated", *_in_use(*EMODIFF_FAMILIES)],
             ["set_scores"],
             [*_WHAT_IS_ASKED, "evaluation.seed"],
         ),

@@ -36,7 +36,7 @@ def failure_of(result: Any, instance: dg.DagsterInstance, workspace: Workspace) 
             step = str(event.step_key)
             errors = [*_chain(event.step_failure_data.error), *_told_through_pipes(instance, result.run_id, step)]
             return _of_step(step, errors, workspace)
-    return PermanentError("the run failed; see the run's page in `dagster dev` for its log")
+    return PermanentError("the run failed; see the run's page in `magictalk ui` for its log")
 
 
 def _of_step(step: str, errors: list[Any], workspace: Workspace) -> MagicTalkError:

@@ -1,4 +1,4 @@
-"""`magictalk run`: bring a selection of assets up to date in this process, shard by shard, with one line per asset.
+"""`magictalk run`: bring a selection of assets up to date in this process, with one line per asset that was made.
 
 Unchanged work is found by content, so a second run computes nothing. Everything is recorded in the same instance that
 `dagster dev` shows.
@@ -9,27 +9,34 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
+from dagster._core.utils import make_new_run_id
 
-from assets.corpus import shard_partitions
+from assets.keys import SHARD_STAGES
 from assets.recipes import GROUP as RECIPES
+from assets.records import DATA_VERSION_TAG
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
-from magictalk_core.preparation.listing import accepted_by_split
+from magictalk_core.preparation.listing import accepted_by_split, read_index, shards_of
 from magictalk_core.presets.of_workspace import preset_of, set_preset
 from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
-from pipelines.dvc_workspace import prepare_repository, record_results
+from pipelines.dvc_workspace import record_results
+from pipelines.executors import SHARDS_AT_ONCE, executor_choice
 from pipelines.failures import failure_of
 from pipelines.held_out import without_what_needs_test_clips
+from pipelines.home import prepare_home
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
-from pipelines.jobs import INDEX, RECORD_STAGES, SHARD_STAGES
+from pipelines.jobs import INDEX, RECORD_STAGES
+from pipelines.retention import forget_superseded_runs
+from pipelines.run_apart import execute_apart
 
 __all__ = ["AssetOutcome", "RunReport", "quiet_libraries", "run"]
 
@@ -66,35 +73,53 @@ class _Runner:
         self.instance = open_instance(workspace)
         self.corpora = [entry.name for entry in list_corpora(workspace)]
         self.definitions = build_definitions(workspace)
-        self.assets: list[Any] = list(self.definitions.assets or [])
-        self.resources = dict(self.definitions.resources or {})
+        self.graph = self.definitions.resolve_asset_graph()
+        self.job = self.definitions.resolve_implicit_global_asset_job_def()
         self.on_asset = on_asset
         self.report = RunReport()
 
-    def materialize(self, keys: Sequence[dg.AssetKey], partition: str | None = None) -> None:
-        if not keys:
+    def materialize(
+        self,
+        keys: Iterable[dg.AssetKey],
+        shard_stages: Mapping[str, Sequence[str]] | None = None,
+        partition: str | None = None,
+    ) -> None:
+        """One Dagster run over `keys`; `shard_stages`: corpus -> the tables of its shards that are wanted."""
+        chosen = sorted(keys, key=lambda key: key.to_user_string())
+        if not chosen:
             return
-        result = dg.materialize(
-            self.assets,
-            selection=list(keys),
-            instance=self.instance,
-            resources=self.resources,
-            partition_key=partition,
-            run_config=QUIET_LOGS,
-            raise_on_error=False,
-            tags=COMMAND_TAG,
-        )
-        for event in result.get_asset_materialization_events():
-            self._record(event.step_materialization_data.materialization, partition)
-        for evaluation in result.get_asset_check_evaluations():
-            if not evaluation.passed:
-                shard = f"[{partition}]" if partition else ""
-                facts = {k: v.value for k, v in evaluation.metadata.items()}
-                self.report.failed_checks.append(
-                    f"{evaluation.asset_key.to_user_string()}{shard} {evaluation.check_name}: {facts}"
-                )
+        steps = {
+            f"{corpus}__shards": {"config": {"stages": [*stages]}} for corpus, stages in (shard_stages or {}).items()
+        }
+        result = self._execute(chosen, {**QUIET_LOGS, "ops": steps}, partition)
         if not result.success:
             raise failure_of(result, self.instance, self.workspace)
+
+    def _execute(self, keys: Sequence[dg.AssetKey], run_config: dict[str, Any], partition: str | None) -> Any:
+        if executor_choice() in (None, "in_process"):
+            run_id = make_new_run_id()
+            self.instance.add_event_listener(run_id, self._heard)
+            return self.job.execute_in_process(
+                run_id=run_id,
+                asset_selection=keys,
+                instance=self.instance,
+                run_config=run_config,
+                partition_key=partition,
+                raise_on_error=False,
+                tags=COMMAND_TAG,
+            )
+        tags = COMMAND_TAG | ({} if partition is None else {"dagster/partition": partition})
+        result = execute_apart(self.workspace, self.instance, keys, tags, run_config)
+        for event in result.all_events:
+            self._heard_event(event)
+        return result
+
+    def materialize_apart(self, keys: Sequence[dg.AssetKey], shards: Sequence[str]) -> None:
+        """On a cluster: each shard in a run of its own, side by side; one that fails leaves the others alone."""
+        with ThreadPoolExecutor(SHARDS_AT_ONCE[executor_choice() or ""]) as pool:
+            runs = [pool.submit(self.materialize, keys, None, shard) for shard in shards]
+        for run_of_shard in runs:
+            run_of_shard.result()
 
     def observe(self, corpus: str) -> None:
         job = self.definitions.resolve_job_def(f"{corpus}_observe")
@@ -104,13 +129,29 @@ class _Runner:
         if not result.success:
             raise failure_of(result, self.instance, self.workspace)
 
-    def _record(self, materialization: dg.AssetMaterialization, partition: str | None) -> None:
+    def _heard(self, entry: dg.EventLogEntry) -> None:
+        if entry.dagster_event is not None:
+            self._heard_event(entry.dagster_event)
+
+    def _heard_event(self, event: dg.DagsterEvent) -> None:
+        if event.is_step_materialization:
+            self._record(event.step_materialization_data.materialization)
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            evaluation = event.asset_check_evaluation_data
+            if not evaluation.passed:
+                shard = f"[{evaluation.partition}]" if evaluation.partition else ""
+                facts = {k: v.value for k, v in evaluation.metadata.items()}
+                self.report.failed_checks.append(
+                    f"{evaluation.asset_key.to_user_string()}{shard} {evaluation.check_name}: {facts}"
+                )
+
+    def _record(self, materialization: dg.AssetMaterialization) -> None:
         values: dict[str, Any] = {key: value.value for key, value in materialization.metadata.items()}
         counts = {k: v for k, v in values.items() if isinstance(v, int | float) and k != "duration_s"}
         outcome = AssetOutcome(
             materialization.asset_key.to_user_string(),
-            partition,
-            (materialization.tags or {}).get("dagster/data_version"),
+            materialization.partition,
+            (materialization.tags or {}).get(DATA_VERSION_TAG),
             float(values.get("duration_s", 0.0)),
             counts,
         )
@@ -125,7 +166,7 @@ def _select(runner: _Runner, selection: str | None) -> set[dg.AssetKey]:
 
     Dagster's own selection language is not used: its parser needs antlr 4.13, and DVC's dependencies pin 4.9.
     """
-    graph = dg.Definitions(assets=runner.assets, resources=runner.resources).resolve_asset_graph()
+    graph = runner.graph
     everything = set(graph.get_all_asset_keys())
     if selection is None:
         return everything - dg.AssetSelection.groups(RECIPES).resolve(graph)
@@ -168,11 +209,12 @@ def run(
         )
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
         _settle_preset(workspace, preset)
-        prepare_repository(workspace, corpora)
+        prepare_home(workspace)
         runner = _Runner(workspace, on_asset)
         end_dead_runs(runner.instance)
         _bring_up_to_date(runner, corpora, _select(runner, selection), selection)
         record_results(workspace, (outcome.asset for outcome in runner.report.outcomes))
+        forget_superseded_runs(runner.instance)
     runner.report.seconds = time.monotonic() - start
     return runner.report
 
@@ -187,27 +229,46 @@ def _settle_preset(workspace: Workspace, preset: str | None) -> None:
 
 
 def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.AssetKey], selection: str | None) -> None:
+    """Two Dagster runs: the data of all corpora, then what is made from them together."""
+    data: set[dg.AssetKey] = set()
+    shard_stages: dict[str, list[str]] = {}
+    done: set[dg.AssetKey] = set()
     for corpus in corpora:
-        source, index = dg.AssetKey([corpus, "source"]), dg.AssetKey([corpus, INDEX])
-        stages = [k for k in (dg.AssetKey([corpus, stage]) for stage in SHARD_STAGES) if k in wanted]
+        keys = {
+            name: dg.AssetKey([corpus, name]) for name in ("source", INDEX, *SHARD_STAGES, "shards", *RECORD_STAGES)
+        }
+        stages = [stage for stage in SHARD_STAGES if keys[stage] in wanted or keys["shards"] in wanted]
         # Without an index no shard is known: a selection of shard assets alone would do nothing and look finished.
-        unknown = bool(stages) and not _shards(runner, corpus)
-        if source in wanted or unknown:
+        unknown = bool(stages) and not runner.workspace.index_table(corpus).is_file()
+        if keys[INDEX] in wanted or unknown:
+            data.add(keys[INDEX])  # it looks at the raw files first
+        elif keys["source"] in wanted:
             runner.observe(corpus)
-        if index in wanted or unknown:
-            runner.materialize([index])
         if stages:
-            for shard in _shards(runner, corpus):
-                runner.materialize(stages, shard)
-        runner.materialize([k for k in (dg.AssetKey([corpus, n]) for n in RECORD_STAGES) if k in wanted])
-    done = {dg.AssetKey([c, n]) for c in corpora for n in ("source", INDEX, *SHARD_STAGES, *RECORD_STAGES)}
+            data.add(keys["shards"])
+            shard_stages[corpus] = stages
+        data |= {keys[name] for name in RECORD_STAGES if keys[name] in wanted}
+        done |= set(keys.values())
+    if SHARDS_AT_ONCE.get(executor_choice() or "", 1) > 1:
+        data -= _on_the_cluster(runner, data, shard_stages)
+    runner.materialize(data, shard_stages)
     accepted = accepted_by_split(runner.workspace, corpora)
-    rest = without_what_needs_test_clips(wanted - done, selection, accepted)
-    runner.materialize(sorted(rest, key=lambda key: key.to_user_string()))
+    runner.materialize(without_what_needs_test_clips(wanted - done, selection, accepted))
 
 
-def _shards(runner: _Runner, corpus: str) -> list[str]:
-    return sorted(runner.instance.get_dynamic_partitions(str(shard_partitions(corpus).name)))
+def _on_the_cluster(
+    runner: _Runner, data: set[dg.AssetKey], shard_stages: Mapping[str, Sequence[str]]
+) -> set[dg.AssetKey]:
+    """Bring indexes and shards up to date before the rest, with a run for each shard; returns what needs no other run.
+
+    `<corpus>/shards` finds them done, and records that.
+    """
+    indexes = {key for key in data if key.path[-1] == INDEX}
+    runner.materialize(indexes)
+    for corpus, stages in shard_stages.items():
+        every = shards_of(read_index(runner.workspace, corpus))
+        runner.materialize_apart([dg.AssetKey([corpus, stage]) for stage in stages], every)
+    return indexes
 
 
 def quiet_libraries() -> None:

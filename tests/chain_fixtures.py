@@ -79,8 +79,9 @@ def run_graph(workspace: Workspace, values: Mapping[str, Any], selection: str | 
 # --- what a run wrote ------------------------------------------------------------------------------------------------
 
 BOOKKEEPING = (
-    "dagster/*", ".dvc/tmp/*", ".dvc/cache/*", ".git/*", "dvc.lock", ".run.lock",
-    "models/*/.lock", "models/*/current.json",
+    "dagster/*", ".dvc/tmp/*", ".dvc/cache/*", ".git/*", "dvc.lock", ".run.lock", "locks/*", "cache/md5/*",
+    "cache/silence/*", "cache/shards/*",
+    "models/*/.lock", "models/*/newest.json", "models/*/current.json", "releases/*/.lock",
     "models/*/preset.yaml", "preset.yaml", "params.yaml", "provenance/*", "*.provenance.json", "corpora/*/provenance/*",
 )  # fmt: skip
 """Who did what when, what was asked for last, and copies. Any run may write these; no result is among them."""
@@ -158,6 +159,7 @@ def _others(value: Any, choices: tuple[Any, ...]) -> Iterator[Any]:
         yield from (choice for choice in choices if choice != value)
         yield f"{value}x"
     elif isinstance(value, tuple):
+        yield value[:-1]
         yield from ((*value, "x"), (*value, 8))
     else:
         yield 0.5

@@ -25,9 +25,11 @@ from magictalk_core.media.encode import write_video
 from magictalk_core.media.probe import probe
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.portrait.provenance import read_provenance
-from magictalk_core.training.run import train
+from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.run import current_model, train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.work.provenance import Work, output_md5, read_record, record_path
 from magictalk_core.workspace import Workspace
 from pipelines.cli import app
 
@@ -36,7 +38,7 @@ runner = CliRunner()
 COMMANDS = [
     ["demo"], ["run"], ["extract"], ["convert"], ["animate"], ["corpus", "add"], ["corpus", "list"],
     ["corpus", "check"], ["corpus", "unpack"], ["corpus", "fetch"], ["weights", "list"],
-    ["weights", "fetch"], ["weights", "verify"],
+    ["weights", "fetch"], ["weights", "verify"], ["lineage"], ["lineage-report"],
 ]  # fmt: skip
 
 
@@ -94,6 +96,16 @@ def test_a_video_as_long_as_its_speech(home: Path, inputs: dict[str, Path], tmp_
     assert np.abs(frames[10].astype(int) - frames[20].astype(int)).max() > 10
     manifest = read_provenance(out)
     assert (manifest["validation_state"], manifest["title"]) == ("Valid", "out.mp4")
+    record = read_record(record_path(out))
+    read = {one.kind: one.md5 for one in record.inputs}
+    model = output_md5(current_model(Workspace(home).models("emodiff")))
+    assert read == {"audio": file_md5(inputs["speech"]), "portrait": file_md5(inputs["portrait"]), "model": model}
+    assert record.md5 == file_md5(out) and record.settings["style"] == "happy" and record.settings["seed"] == 0
+    # A copy that is sent around is known by its content, and by what it says of itself.
+    sent = tmp_path / "sent.mp4"
+    sent.write_bytes(out.read_bytes())
+    told = runner.invoke(app, ["lineage", str(sent), "--home", str(home)])
+    assert told.exit_code == 0 and read["audio"] in told.stdout and model in told.stdout
 
 
 def test_no_unsigned_video_ever_has_the_final_name(
@@ -106,7 +118,7 @@ def test_no_unsigned_video_ever_has_the_final_name(
     out.write_bytes(b"an older video")
     seen = []
 
-    def fail(path: Path, title: str) -> None:
+    def fail(path: Path, work: Work, title: str) -> None:
         seen.append((path.is_file(), path.name == title, out.read_bytes()))
         raise PermanentError("the signer is broken")
 

@@ -74,7 +74,8 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "sample/media": ["sample/index"],
         "sample/blendshapes": ["sample/media"],
         "sample/speech": ["sample/media"],
-        "sample/clips": ["sample/blendshapes", "sample/index", "sample/media", "sample/speech"],
+        "sample/shards": ["sample/blendshapes", "sample/index", "sample/media", "sample/speech"],
+        "sample/clips": ["sample/blendshapes", "sample/index", "sample/media", "sample/shards", "sample/speech"],
         "sample/manifest": ["sample/blendshapes", "sample/clips", "sample/media", "sample/speech"],
         "sample/snapshot": ["sample/manifest"],
         "sample/card": ["sample/clips", "sample/manifest"],
@@ -89,22 +90,26 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "models/lip_residue": ["models/audio2bs", "models/sync_expert", "training_set"],
         "rig": [],
         "recipes/deepspeech_small": [],
-        "generated": ["models/emodiff", "training_set"],
-        "refined": ["generated", "models/audio2bs", "models/lip_residue"],
-        "scores": ["generated", "models/sync_expert", "refined", "rig"],
+        "release/emodiff": ["models/emodiff", "training_set"],
+        "release/audio2bs": ["models/audio2bs", "training_set"],
+        "release/lip_residue": ["models/lip_residue", "release/audio2bs", "release/sync_expert", "training_set"],
+        "release/sync_expert": ["models/sync_expert", "training_set"],
+        "generated": ["release/emodiff", "training_set"],
+        "refined": ["generated", "release/lip_residue"],
+        "scores": ["generated", "refined", "release/sync_expert", "rig"],
         "lip_ablation": [
-            "models/audio2bs",
-            "models/emodiff",
-            "models/lip_residue",
-            "models/sync_expert",
             "models/sync_expert_all_channels",
+            "release/audio2bs",
+            "release/emodiff",
+            "release/lip_residue",
+            "release/sync_expert",
             "training_set",
         ],
         "set_scores": [
             "generated",
-            "models/emodiff",
             "models/emodiff_no_style",
             "models/emodiff_student",
+            "release/emodiff",
             "training_set",
         ],
         "tables/summary": ["scores"],
@@ -133,7 +138,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
 
 def test_dvc_stages_mirror_the_assets(definitions: dg.Definitions) -> None:
     keys = {spec.key.to_user_string() for spec in specs(definitions)}
-    names = ("source", "index", "media", "blendshapes", "speech", "clips", "snapshot", "card")
+    names = ("source", "index", "media", "blendshapes", "speech", "shards", "clips", "snapshot", "card")
     inside = {f"sample/{name}" for name in names}
     assert stage_asset_keys(["sample"]) == keys - inside - {"rig", "recipes/deepspeech_small"}
 

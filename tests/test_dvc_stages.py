@@ -33,6 +33,7 @@ from magictalk_core.models.families import FAMILIES
 from magictalk_core.preparation.listing import observe_source
 from magictalk_core.presets.of_workspace import set_preset
 from magictalk_core.presets.preset import Preset
+from magictalk_core.release.families import RELEASED
 from magictalk_core.workspace import Workspace
 from pipelines.dvc_workspace import prepare_repository, stage_params
 
@@ -116,20 +117,26 @@ def test_exactly_the_stages_run_that_a_change_concerns(tmp_path: Path, magictalk
     observe_source(workspace, CORPUS)
     dataset, models = {f"dataset@{CORPUS}"}, {"models-emodiff", "models-audio2bs"}
     models |= {"models-sync_expert", "models-lip_residue"}
+    releases = {f"release-{family}" for family in RELEASED}
     follows = {"refined", "scores", "tables-summary", "videos-comparison", "report"}
 
-    assert reproduced(workspace, "report") == dataset | models | {"training_set", "generated"} | follows
+    assert reproduced(workspace, "report") == dataset | models | releases | {"training_set", "generated"} | follows
     os.utime(raw / "one.mp4", ns=(1, 1))
     observe_source(workspace, CORPUS)
     edit(workspace, "speech_recipe.seed", 2)
     assert reproduced(workspace, "report") == set(), "a file was touched, and a setting edited that nothing reads"
     edit(workspace, "emodiff.sampling.guidance", 0.5)
-    assert reproduced(workspace, "report") == {"generated"} | follows, "no model"
+    assert reproduced(workspace, "report") == releases | {"generated"} | follows, "no model"
     edit(workspace, "evaluation.video_size", 32)
     assert reproduced(workspace, "report") == {"videos-comparison", "report"}
     (raw / "one.mp4").write_bytes(b"other")
     observe_source(workspace, CORPUS)
-    assert reproduced(workspace, "generated") == dataset | {"training_set", "models-emodiff", "generated"}
+    assert reproduced(workspace, "generated") == dataset | {
+        "training_set",
+        "models-emodiff",
+        "release-emodiff",
+        "generated",
+    }
     (raw / "two.mp4").write_bytes(b"2")
     observe_source(workspace, CORPUS)
     assert reproduced(workspace, *dataset) == dataset, "a file is new"
@@ -175,7 +182,7 @@ def test_dvc_repro_on_real_clips(tiny_raw: Path, tmp_path: Path, magictalk: Call
     shutil.copytree(tiny_raw, raw)
     workspace = new_workspace(tmp_path / "home", raw)
     run_graph(workspace, tiny_preset(), "+generated +sample/snapshot")
-    chain = {f"dataset@{CORPUS}", "training_set", "models-emodiff", "generated"}
+    chain = {f"dataset@{CORPUS}", "training_set", "models-emodiff", "release-emodiff", "generated"}
     assert reproduced(workspace, "generated") == set()
 
     video, other = sorted(raw.rglob("*.mp4"))[:2]
@@ -188,7 +195,7 @@ def test_dvc_repro_on_real_clips(tiny_raw: Path, tmp_path: Path, magictalk: Call
     assert without(written_since(before, workspace.home), BOOKKEEPING, DERIVED) == set(), "nothing was decoded"
 
     edit(workspace, "emodiff.sampling.guidance", 0.25)
-    assert reproduced(workspace, "generated") == {"generated"}
+    assert reproduced(workspace, "generated") == {"release-emodiff", "generated"}
     video.write_bytes(video.read_bytes() + b"\0" * 64)
     observe_source(workspace, CORPUS)
     assert reproduced(workspace, "generated") == chain

@@ -14,14 +14,20 @@ from numpy.typing import NDArray
 
 import magictalk_core
 from magictalk_core.errors import PermanentError
+from magictalk_core.lineage.clip_index import ClipIndex
+from magictalk_core.lineage.graph import upstream_graph
+from magictalk_core.lineage.reference import Subject, find_subject
+from magictalk_core.lineage.registry import Registry
 from magictalk_core.media.audio import write_wav
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.media.probe import probe
 from magictalk_core.media.tile import CAPTION_HEIGHT, Panel, side_by_side
 from magictalk_core.portrait.label import DIGITAL_SOURCE_TYPE, provenance_metadata, stamp
-from magictalk_core.portrait.provenance import read_provenance, sign_video
+from magictalk_core.portrait.provenance import read_provenance, sign_video, work_in_video
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
+from magictalk_core.work.provenance import Input, Work, input_of
+from magictalk_core.workspace import Workspace
 
 
 def grey(*levels: int) -> list[NDArray[np.uint8]]:
@@ -105,6 +111,40 @@ def test_panels_stand_side_by_side_with_captions() -> None:
     assert red[:, 160:].max() > 60 > red[:, :160].max()
 
 
+def test_a_video_that_comes_back_is_known_by_its_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record and the video of the workspace were replaced; the file that was sent out says what made it."""
+    monkeypatch.setenv("MAGICTALK_CACHE", str(tmp_path / "cache"))
+    workspace = Workspace(tmp_path / "home")
+    made, motion = workspace.videos / "v.mp4", workspace.refined("test") / "motion.parquet"
+    motion.parent.mkdir(parents=True)
+    motion.write_bytes(b"motion")
+    Work(workspace.home, "refined", motion, "1").record()
+    inputs = (input_of(workspace.home, "refined", motion), Input(kind="audio", name="/home/me/voice.wav", md5="a" * 32))
+    work = Work(workspace.home, "video", made, "1", inputs, {"clip": "c/s/1"})
+    made.parent.mkdir()
+    write_video(made, grey(10, 90, 30), 25, tone(0.2))
+    sign_video(made, work)
+    sent = tmp_path / "sent.mp4"
+    sent.write_bytes(made.read_bytes())
+    said = work_in_video(sent)
+    assert said is not None and said["inputs_digest"] == work.digest and said["validation_state"] == "Valid"
+    assert [one["name"] for one in said["inputs"]] == ["refined/test/motion.parquet", "voice.wav"], "no path of ours"
+
+    def known(path: Path) -> Subject:
+        registry, clips = Registry.read(workspace), ClipIndex(workspace)
+        subject = find_subject(registry, clips, str(path))
+        graph = upstream_graph(registry, clips, subject)
+        assert any(node.kind == "refined" and node.state == "current" for node in graph.nodes.values())
+        return subject
+
+    assert "C2PA" in known(sent).how and not known(sent).records
+    work.record()
+    assert "content" in known(sent).how or "hash" in known(sent).how
+    changed = tmp_path / "changed.mp4"  # its bytes are others, its manifest is still there
+    changed.write_bytes(sent.read_bytes() + b"\0\0\0\x08free")
+    assert "C2PA" in known(changed).how and known(changed).records[0].name == "videos/v.mp4"
+
+
 @pytest.mark.parametrize(("level", "size"), [(0, 256), (128, 256), (255, 64)])
 def test_the_label_is_legible_on_any_ground(level: int, size: int) -> None:
     frame = np.full((size, size, 3), level, np.uint8)
@@ -131,6 +171,7 @@ def test_a_signed_video_says_that_it_was_made(tmp_path: Path, monkeypatch: pytes
     key = (tmp_path / "cache" / "signing" / "key.pem").read_bytes()
     sign_video(path)
     assert (tmp_path / "cache" / "signing" / "key.pem").read_bytes() == key
+    assert work_in_video(path) is None, "no work was named"
     # A changed file no longer validates.
     data = bytearray(path.read_bytes())
     data[data.index(b"mdat") + 40] ^= 0xFF

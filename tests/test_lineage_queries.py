@@ -20,6 +20,7 @@ from magictalk_core.lineage.graph import upstream_graph
 from magictalk_core.lineage.obligations import terms_of_models
 from magictalk_core.lineage.reference import find_subject
 from magictalk_core.lineage.registry import Registry
+from magictalk_core.training.in_use import RunsInUse, point_champion, point_newest, runs_in_use
 from magictalk_core.work.provenance import archived_path, record_path
 from magictalk_core.workspace import Workspace
 from pipelines.cli import app
@@ -123,6 +124,29 @@ def test_a_shard_whose_rows_stay_is_not_stale_when_the_index_changes(own: Worksp
     RecordWriter(own)("index", index.name, list(index.inputs), md5="e" * 32, digests=changed)
     stale = [f.name for f in find_stale(Registry.read(own)) if "/dataset/media/" in f.name]
     assert stale == [f"corpora/{CORPUS}/dataset/media/M00002.parquet"]
+
+
+def test_a_champion_that_is_not_the_newest_makes_nothing_stale(own: Workspace) -> None:
+    """A refused challenger: trainings go on from the newest, everything else from the champion."""
+    write, registry = RecordWriter(own), Registry.read(own)
+    champion = registry.current["model", f"models/emodiff/{runs_of(own).newest}/model"]
+    point_champion(own.models("emodiff"), runs_of(own).newest)
+    data = registry.current["training_set", "training_set"]
+    write("model", "models/emodiff/refused/model", [write.part(data, "learned")], md5="c" * 32 + ".dir")
+    point_newest(own.models("emodiff"), "refused")
+    registry, clips = Registry.read(own), ClipIndex(own)
+    assert find_stale(registry) == []
+    assert find_subject(registry, clips, "models/emodiff").records == (champion,)
+    assert find_subject(registry, clips, "models/emodiff/newest").records[0].name == "models/emodiff/refused/model"
+    point_champion(own.models("emodiff"), "refused")
+    stale = {finding.name for finding in find_stale(Registry.read(own))}
+    assert "generated/test/motion.parquet" in stale and "models/emodiff/refused/model" not in stale
+
+
+def runs_of(workspace: Workspace) -> RunsInUse:
+    found = runs_in_use(workspace.models("emodiff"))
+    assert found is not None
+    return found
 
 
 def test_lost_outputs_and_records_are_named(own: Workspace) -> None:

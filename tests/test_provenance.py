@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from chain_fixtures import CORPUS, copy_of, run_graph, tiny_preset
+from typer.testing import CliRunner
 
 from magictalk_core.corpora.registry import list_corpora
+from magictalk_core.lineage.report import read_lineage_report
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.run import current_model
 from magictalk_core.work.provenance import Provenance, archived_path, read_record, record_of
 from magictalk_core.workspace import Workspace
+from pipelines.cli import app
 from pipelines.definitions import build_definitions
 
 
@@ -110,3 +114,25 @@ def test_a_lost_or_broken_record_is_written_again_without_the_work(tiny_chain: W
     again = json.loads(path.read_text())
     how = ("made", "seconds", "dagster_run")
     assert {k: v for k, v in again.items() if k not in how} == {k: v for k, v in record.items() if k not in how}
+
+
+def test_from_a_comparison_video_to_the_raw_files_in_one_command(tiny_chain: Workspace, tmp_path: Path) -> None:
+    video = sorted((tiny_chain.videos / "comparison").glob("*.mp4"))[0]
+    sent = tmp_path / "sent.mp4"
+    sent.write_bytes(video.read_bytes())
+    root = list_corpora(tiny_chain)[0].root
+    raw = {file_md5(path) for path in root.rglob("*") if path.suffix in (".mp4", ".m4a")}
+    assert len(raw) == 8
+    for ref in (str(video), str(sent), video.relative_to(tiny_chain.home).as_posix()):
+        done = CliRunner().invoke(app, ["lineage", ref, "--home", str(tiny_chain.home)])
+        assert done.exit_code == 0, done.output
+        assert raw <= set(re.findall("[0-9a-f]{32}", done.stdout)), ref
+
+
+def test_records_dagster_dvc_and_mlflow_agree_after_a_run(tiny_chain: Workspace) -> None:
+    report = read_lineage_report(tiny_chain)
+    assert report is not None
+    assert report["findings"] == [] and report["disagreements"] == [] and report["not_asked"] == []
+    assert report["outputs"]["model"] == len(FAMILIES) and all(model["is_synthetic"] for model in report["models"])
+    page = (tiny_chain.report / "report.html").read_text()
+    assert "What the models oblige to" in page and "0 stale" in page

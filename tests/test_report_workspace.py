@@ -127,7 +127,8 @@ def _trained(workspace: Workspace, family: str) -> None:
     )
     write_text(run / "curves.csv", "step,metric,value\n1,loss/train,0.5\n2,loss/train,0.4\n")
     write_text(run / "model" / "model.safetensors", family)
-    write_text(workspace.models(family) / "current.json", json.dumps({"run": "run"}))
+    write_text(run / "model" / "config.json", json.dumps({"audio2bs": "w-audio2bs"}))
+    write_text(workspace.models(family) / "newest.json", json.dumps({"run": "run"}))
 
 
 def _results(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ from speech_fixtures import noise
 from magictalk_core.commands.speech import featurize_file
 from magictalk_core.errors import UserError
 from magictalk_core.media.audio import write_wav
-from magictalk_core.speech.checks import silence_problems_apart, speech_problems
+from magictalk_core.speech.checks import silence_problems_of, speech_problems
 from magictalk_core.speech.features import speech_table
 from magictalk_core.storage.parquet import read_table, table_metadata
 from magictalk_core.storage.schema import SPEECH
@@ -92,5 +92,5 @@ def test_checks_name_the_clip_and_what_is_wrong_with_it() -> None:
     assert "expected values from" in speech_problems(loud, {"c/s/1": 25})["c/s/1"][0]
 
 
-def test_silence_is_asked_of_a_child_process() -> None:
-    assert silence_problems_apart(SMALL) == ()
+def test_silence_is_asked_of_a_child_process(tmp_path: Path) -> None:
+    assert silence_problems_of(SMALL, tmp_path) == ()

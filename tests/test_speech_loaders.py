@@ -19,14 +19,15 @@ from safetensors import safe_open
 from speech_fixtures import GRAPH_SIZES, golden, golden_file, noise
 
 from magictalk_core.errors import PermanentError, UserError
-from magictalk_core.speech import published
+from magictalk_core.speech import published, weight_files
 from magictalk_core.speech.deepspeech import DeepSpeechConfig, State, network_from_weights
 from magictalk_core.speech.extractor import raw_logits
 from magictalk_core.speech.features import feature_weights, speech_features
 from magictalk_core.speech.frozen_graph import read_constants
 from magictalk_core.speech.mfcc import context_windows
-from magictalk_core.speech.published import Weights, graph_010, graph_093, load_model, tflite_093, weights_sha256
+from magictalk_core.speech.published import Weights, graph_010, graph_093, load_model, tflite_093
 from magictalk_core.speech.tflite_weights import read_layers
+from magictalk_core.speech.weight_files import weights_sha256
 from magictalk_core.weights import resolver
 from magictalk_core.weights.manifest import WEIGHTS, WeightFile
 from magictalk_core.weights.resolver import describe, fetch, find, resolve, verify
@@ -204,9 +205,10 @@ def small_files(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     listed = dict(WEIGHTS)
     for feature_id, (name, config) in files.items():
         model, content = published.MODELS[feature_id], golden(f"file/{name}").tobytes()
-        assert model.file is not None
-        (cache / model.file).write_bytes(content)
-        listed[model.file] = replace(WEIGHTS[model.file], md5=hashlib.md5(content).hexdigest(), size=len(content))
+        file = weight_files.FILES[feature_id]
+        assert file is not None
+        (cache / file).write_bytes(content)
+        listed[file] = replace(WEIGHTS[file], md5=hashlib.md5(content).hexdigest(), size=len(content))
         monkeypatch.setitem(published.MODELS, feature_id, replace(model, config=config))
     monkeypatch.setattr(resolver, "WEIGHTS", listed)
     return cache
@@ -219,7 +221,7 @@ def test_a_published_file_is_converted_once_and_gives_features(feature_id: str, 
     (converted,) = (small_files / "converted").glob("*.safetensors")
     with safe_open(converted, "pt") as file:
         metadata = file.metadata()
-    source = small_files / str(published.MODELS[feature_id].file)
+    source = small_files / str(weight_files.FILES[feature_id])
     assert metadata["source"] == source.name
     assert metadata["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest() == weights_sha256(feature_id)
     assert feature_weights(feature_id) == metadata["source_sha256"]
@@ -239,10 +241,10 @@ def test_a_damaged_conversion_is_one_error_that_says_what_to_do(small_files: Pat
 
 
 def test_missing_weights_name_the_file_its_checksum_its_source_and_the_command(cache: Path) -> None:
-    for feature_id, model in published.MODELS.items():
-        if model.file is None:
+    for feature_id, name in weight_files.FILES.items():
+        if name is None:
             continue
-        file = WEIGHTS[model.file]
+        file = WEIGHTS[name]
         with pytest.raises(PermanentError) as failure:
             speech_features(noise(0.1), 2, feature_id)
         for part in (file.name, str(file.md5), "sha256 not known", file.source, f"magictalk weights fetch {file.name}"):
@@ -252,7 +254,7 @@ def test_missing_weights_name_the_file_its_checksum_its_source_and_the_command(c
 
 
 def test_a_missing_shipped_file_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "SMALL_FILE", "not_there.safetensors")
+    monkeypatch.setattr(weight_files, "SMALL_FILE", "not_there.safetensors")
     with pytest.raises(
         PermanentError, match=r"not_there.*install magictalk again.*magictalk_core\.recipes\.deepspeech_small"
     ):

@@ -91,7 +91,7 @@ def extract_file(
     metadata = {name: about[name] for name in ("tracker", "version", "weights", TURNED, DOUBTED)}
     write_frames(table, output, target, metadata)
     asked = {"format": target, "tracker": about["tracker"], "fps": fps}
-    work = file_work("extracted", output, BLENDSHAPES_VERSION, [file_input("video", video)], asked)
+    work = file_work("extracted", output, BLENDSHAPES_VERSION, [file_input("video_file", video)], asked)
     work.record(weights=weights_of_text(about["weights"]))
     found = sum(table.column("face_found").to_pylist())
     turned_deg, doubt = int(about[TURNED]), _doubt(about[DOUBTED])

@@ -12,6 +12,7 @@ from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.lip_residue.model import LipRefiner
+from magictalk_core.training.in_use import runs_in_use
 from magictalk_core.training.run import current_model
 from magictalk_core.workspace import Workspace
 
@@ -23,7 +24,7 @@ _BROKEN = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeErro
 
 
 def open_emodiff(workspace: Workspace, folder: Path | None) -> tuple[EmoDiffModel, StyleBank, Path]:
-    """The model in `folder`, by default the workspace's newest, its styles, and where it lies. Raises `UserError`."""
+    """The model in `folder`, by default the workspace's champion, its styles, and where it lies. Raises `UserError`."""
     step = f"`magictalk run --select models/emodiff --home {workspace.home}`"
     with _readable(workspace.models("emodiff") if folder is None else folder, step):
         path = current_model(workspace.models("emodiff")) if folder is None else folder
@@ -32,7 +33,7 @@ def open_emodiff(workspace: Workspace, folder: Path | None) -> tuple[EmoDiffMode
 
 def open_refiner(workspace: Workspace) -> LipRefiner:
     """The workspace's lip models. Raises `UserError`."""
-    missing = [name for name in LIP_MODELS if not (workspace.models(name) / "current.json").is_file()]
+    missing = [name for name in LIP_MODELS if runs_in_use(workspace.models(name)) is None]
     step = f'`magictalk run --home {workspace.home} --select "+models/lip_residue"`'
     if missing:
         raise UserError(
@@ -40,8 +41,7 @@ def open_refiner(workspace: Workspace) -> LipRefiner:
             "EmoDiff alone"
         )
     with _readable(workspace.models("lip_residue"), step):
-        audio2bs, lip_residue = (current_model(workspace.models(name)) for name in LIP_MODELS)
-        return LipRefiner.load(audio2bs, lip_residue)
+        return LipRefiner.of(current_model(workspace.models("lip_residue")), workspace.models("audio2bs"))
 
 
 @contextmanager

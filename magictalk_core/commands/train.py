@@ -86,13 +86,19 @@ def _render_sample(motion: NDArray[np.float32], path: Path, family: str, caption
     render_sample(motion, path, family, caption)
 
 
+def _plot_curves(curves: Path, picture: Path) -> None:
+    # Imported here: Matplotlib, at the end of a training.
+    from magictalk_core.report.plots import write_curve_plot
+
+    write_curve_plot(curves, picture)
+
+
 def _run(options: argparse.Namespace) -> None:
-    from magictalk_core.training.enduring import EnduringTracker
     from magictalk_core.training.run import train
     from magictalk_core.training.tracking import MemoryTracker, MlflowTracker
 
     tags = dict(tag.split("=", 1) for tag in options.tag)
-    tracker = EnduringTracker(MlflowTracker(options.tracking_uri)) if options.tracking_uri else MemoryTracker()
+    tracker = MlflowTracker(options.tracking_uri) if options.tracking_uri else MemoryTracker()
     began = time.monotonic()
     with _pipes() as pipes:
         if pipes is not None:
@@ -102,7 +108,9 @@ def _run(options: argparse.Namespace) -> None:
         progress = _Progress() if first else lambda step, steps, loss, left: None
         family = family_named(options.family)
         with in_dagster_run(tags.get("dagster.run_id")):
-            trained = train(family, preset, options.data, options.out, tracker, tags, progress, _render_sample)
+            trained = train(
+                family, preset, options.data, options.out, tracker, tags, progress, _render_sample, _plot_curves
+            )
         if not first:
             return
         sys.stderr.write(f"model {trained.path} md5 {trained.weights_md5}\n")
@@ -111,13 +119,7 @@ def _run(options: argparse.Namespace) -> None:
             pipes.report_asset_materialization(metadata=metadata, data_version=trained.weights_md5)
 
 
-_PATIENCE_WITH_MLFLOW = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-"""Its own are 7 tries with growing pauses, four minutes a call, in which nothing would be trained."""
-
-
 def main() -> int:
-    for name, value in _PATIENCE_WITH_MLFLOW.items():
-        os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         _run(_arguments())

@@ -52,7 +52,9 @@ class CorpusEntry(StrictModel):
 
     name: str = Field(description="first part of its clip ids: lower-case letters, digits and _")
     kind: str = Field(description="layout on disk: a name of corpora/kinds.py")
-    root: Path = Field(description="folder with the raw files, absolute")
+    root: Path = Field(
+        description="folder with the raw files, absolute; its file may say it another way: see registry.py"
+    )
     licence: str = Field(UNKNOWN_LICENCE, description="licence or terms of the raw clips; unknown: the kind's own")
     labels: Path | None = Field(None, description="CSV with path[,speaker,emotion,level,split,licence]")
     synthetic: bool | None = Field(None, description="whether the clips are made, not filmed; None: as the kind says")

@@ -58,6 +58,10 @@ class CorpusKind:
     buckets: int | None
     """The usual number of shards, over which source videos are spread; None: every speaker is a shard."""
 
+    files_per_bucket: int | None = None
+    """Of a kind that may be of any size: more shards than usual are made where there are more files than so many for
+    each, 5 to 30 minutes of work; None: its size is known."""
+
     views: tuple[str, ...] = ()
     """Camera views to choose from, the usual one first; empty: there is nothing to choose."""
 

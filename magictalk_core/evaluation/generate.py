@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.preparation.reader import CorpusReader, pick_style_clip, usable_clips
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.atomic import write_text
-from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.training.run import current_model, model_input
@@ -27,7 +27,7 @@ from magictalk_core.training_set.dataset import TrainingSet, out_of_sync, traini
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.rates import FRAME_RATE
-from magictalk_core.work.manifest import manifest_inputs
+from magictalk_core.work.manifest import manifest_inputs, read_manifest
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
@@ -36,6 +36,7 @@ __all__ = [
     "GENERATED_VERSION",
     "INDEPENDENT_WINDOWS",
     "GeneratedMotion",
+    "emodiff_motion",
     "generate_test_motion",
     "motion_rows",
     "sampling_stamp",
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 GENERATED_VERSION = "3"
+_KEPT = 4
+"""Tables of single models that stay in the cache: challenger, champion, and what was asked before."""
 EMODIFF = "emodiff"
 STYLES = "styles.json"
 """Beside the motion: which clip gave the style of which."""
@@ -120,7 +123,8 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
     work = Work(workspace.home, "generated", path, GENERATED_VERSION, inputs, settings)
     if not work.is_made():
         model = EmoDiffModel.load(model_dir, sampling=preset.emodiff.sampling)
-        tables, styles = _generate(workspace, model, clips, preset)
+        joined = emodiff_motion(workspace, corpora, clips, model_dir, preset)
+        tables, styles = _generate(workspace, model, clips, preset, joined)
         write_text(out / STYLES, json.dumps(styles, indent=1, sort_keys=True))
         write_table(MOTION, pd.concat(tables, ignore_index=True), path, sampling_stamp(model))
         parts = PartsUsed.of(workspace, corpora)
@@ -130,9 +134,45 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
     return GeneratedMotion(path, file_md5(path), rows, len(clips))
 
 
+def emodiff_motion(
+    workspace: Workspace, corpora: Sequence[str], clips: Sequence[tuple[str, str]], model_dir: Path, preset: Preset
+) -> dict[str, NDArray[np.float32]]:
+    """Clip id -> motion (n, 58) by the model in `model_dir`, whichever it is; kept, so that comparing models and
+    evaluating the better one generate once."""
+    work = {
+        "version": GENERATED_VERSION,
+        "model": file_md5(model_dir / "model.safetensors"),
+        "clips": clips,
+        "manifests": {c: read_manifest(workspace.manifest(c)).digest for c in corpora},
+        "sampling": preset.emodiff.sampling.model_dump(),
+        "seed": preset.evaluation.seed,
+    }
+    path = workspace.cache("emodiff_motion") / f"{digest_of(work)}.parquet"
+    if not path.is_file():
+        model = EmoDiffModel.load(model_dir, sampling=preset.emodiff.sampling)
+        readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
+        asked = [
+            _request(readers[corpus], clip, pick_style_clip(readers[corpus], clip), model, preset.evaluation.seed)
+            for corpus, clip in clips
+        ]
+        made = [to_motion(state, model.channels) for state in model.generate_many(asked)]
+        rows = [motion_rows(clip_id, EMODIFF, motion) for (_, clip_id), motion in zip(clips, made, strict=True)]
+        write_table(MOTION, pd.concat(rows, ignore_index=True), path, sampling_stamp(model))
+        for old in sorted(path.parent.glob("*.parquet"), key=lambda file: -file.stat().st_mtime)[_KEPT:]:
+            old.unlink()
+    table = read_frame(MOTION, path)
+    motions = {str(clip_id): own.sort_values("frame_index") for clip_id, own in table.groupby("clip_id", observed=True)}
+    return {clip_id: own[list(MOTION_NAMES)].to_numpy(np.float32) for clip_id, own in motions.items()}
+
+
 def _generate(
-    workspace: Workspace, model: EmoDiffModel, clips: Sequence[tuple[str, str]], preset: Preset
+    workspace: Workspace,
+    model: EmoDiffModel,
+    clips: Sequence[tuple[str, str]],
+    preset: Preset,
+    joined: Mapping[str, NDArray[np.float32]],
 ) -> tuple[list[pd.DataFrame], dict[str, str]]:
+    """`joined` is what the model makes, by clip id."""
     readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
     styles = {clip_id: pick_style_clip(readers[corpus], clip_id) for corpus, clip_id in clips}
     requests = [
@@ -140,11 +180,11 @@ def _generate(
     ]
     data = TrainingSet.open(workspace.training_set)
     nearest = NearestSpeech.fit(data)
-    joined, apart = (model.generate_many(requests, autoregressive=way) for way in (True, False))
+    apart = model.generate_many(requests, autoregressive=False)
     tables = []
-    for (_, clip_id), request, state, independent in zip(clips, requests, joined, apart, strict=True):
+    for (_, clip_id), request, independent in zip(clips, requests, apart, strict=True):
         results = {
-            EMODIFF: to_motion(state, model.channels),
+            EMODIFF: joined[clip_id],
             INDEPENDENT_WINDOWS: to_motion(independent, model.channels),
             NEAREST_SPEECH: to_motion(nearest.motion(request.speech), data.channels),
             MEAN_MOTION: to_motion(constant_motion(model.mean_state, len(request.speech)), model.channels),

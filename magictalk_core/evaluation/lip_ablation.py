@@ -27,7 +27,7 @@ from magictalk_core.evaluation.trials import Trials, collect_trials
 from magictalk_core.metrics.coefficients import channel_correlation, group_error
 from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
-from magictalk_core.models.lip_residue.model import LipRefiner
+from magictalk_core.models.lip_residue.model import LipRefiner, audio2bs_of
 from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.preparation.reader import ClipData, CorpusReader
 from magictalk_core.presets.preset import Preset
@@ -97,6 +97,7 @@ def ablate_lips(workspace: Workspace, corpora: Sequence[str], preset: Preset) ->
     """Write the table, or return the finished one when models, data and settings are unchanged."""
     path = workspace.lip_ablation / "lip_ablation.csv"
     folders = {name: current_model(workspace.models(name)) for name in (EMODIFF, *LIP_FAMILIES)}
+    folders["audio2bs"] = audio2bs_of(folders["lip_residue"], workspace.models("audio2bs"))
     inputs = (
         *(model_input(workspace, folder) for folder in folders.values()),
         training_set_input(workspace.home, workspace.training_set),

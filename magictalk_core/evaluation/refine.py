@@ -10,7 +10,7 @@ import pandas as pd
 
 from magictalk_core.evaluation.generate import EMODIFF, STYLES, GeneratedMotion, motion_rows
 from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_of
-from magictalk_core.models.lip_residue.model import LipRefiner
+from magictalk_core.models.lip_residue.model import LipRefiner, audio2bs_of
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame, table_metadata, write_table
@@ -34,7 +34,8 @@ def refine_test_motion(workspace: Workspace, corpora: Sequence[str]) -> Generate
     generated = workspace.generated("test")
     needed(generated / "motion.parquet", "generated")
     path = workspace.refined("test") / "motion.parquet"
-    audio2bs, residue = (current_model(workspace.models(name)) for name in ("audio2bs", "lip_residue"))
+    residue = current_model(workspace.models("lip_residue"))
+    audio2bs = audio2bs_of(residue, workspace.models("audio2bs"))
     inputs = (
         input_of(workspace.home, "generated", generated / "motion.parquet"),
         *(model_input(workspace, folder) for folder in (audio2bs, residue)),

@@ -17,9 +17,19 @@ from magictalk_core.models.sync_expert.offsets import MAX_OFFSET, distances_by_o
 from magictalk_core.training_set.gaps import longest_measured
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
-__all__ = ["SYNC_METRICS", "ExpertQuality", "HeldOutClip", "expert_quality", "sync_values"]
+__all__ = [
+    "QUALITY_METRICS",
+    "SYNC_METRICS",
+    "ExpertQuality",
+    "HeldOutClip",
+    "clip_quality",
+    "expert_quality",
+    "sync_values",
+]
 
 SYNC_METRICS = ("sync_expert_distance", "sync_expert_confidence", "sync_expert_offset_error")
+QUALITY_METRICS = ("sync_pair_accuracy", "sync_shifts_found")
+"""What an expert is compared with another one in."""
 
 _TOLERANCE = 1
 """Frames by which a found shift may be wrong."""
@@ -82,6 +92,20 @@ def expert_quality(expert: SyncExpertModel, clips: Sequence[HeldOutClip]) -> Exp
         float(np.mean(found)),
         len(embedded),
     )
+
+
+@torch.no_grad()
+def clip_quality(expert: SyncExpertModel, clip: HeldOutClip) -> dict[str, float | None]:
+    """QUALITY_METRICS of one held-out clip: `accuracy` and `shifts_found` of `ExpertQuality`, for it alone; None for a
+    clip that is too short."""
+    pair = _embedded(expert, clip)
+    if pair is None:
+        return dict.fromkeys(QUALITY_METRICS)
+    moved, heard = pair[0].numpy(), pair[1].numpy()
+    accuracy = pair_accuracies([(moved, heard)], expert.min_shift)[0]
+    found = [_is_found(*pair, shift) for shift in range(-MAX_OFFSET, MAX_OFFSET + 1)]
+    values = None if np.isnan(accuracy) else accuracy, float(np.mean(found))
+    return dict(zip(QUALITY_METRICS, values, strict=True))
 
 
 def _least(expert: SyncExpertModel) -> int:

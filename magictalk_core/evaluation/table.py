@@ -17,7 +17,7 @@ from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.metrics.landmarks import PosableRig, landmark_distances
 from magictalk_core.metrics.seams import seam_ratio
 
-__all__ = ["GROUND_TRUTH", "METRICS_VERSION", "score_clip", "score_ground_truth", "summary"]
+__all__ = ["GROUND_TRUTH", "METRICS_VERSION", "motion_values", "score_clip", "score_ground_truth", "summary"]
 
 METRICS_VERSION = "3"
 """Raised when any metric changes its value for the same input."""
@@ -66,6 +66,12 @@ def score_clip(
         raise PermanentError(
             f"`{GROUND_TRUTH}` is not a method that generates: its rows come from `score_ground_truth`"
         )
+    values = motion_values(truth, generated, window) | landmark_distances(truth, generated, rig)
+    return _rows(clip_id, method, values)
+
+
+def motion_values(truth: NDArray[Any], generated: NDArray[Any], window: int) -> dict[str, float | None]:
+    """Every metric of `score_clip` that needs no rig, by name; arguments as there."""
     values = _own_values(generated, window)
     values |= {f"mae_{group}": found.value for group, found in group_error(truth, generated).items()}
     speed = velocity_error(truth, generated)
@@ -73,10 +79,9 @@ def score_clip(
     values["jaw_open_correlation"] = channel_correlation(truth, generated, "jawOpen")
     values["jaw_beat_alignment"] = beat_alignment(truth, generated)
     values["mouth_correlation"] = mean_correlation(truth, generated).value
-    values |= landmark_distances(truth, generated, rig)
     rates = find_blinks(truth).per_minute, values["blinks_per_minute"]
     values["blink_rate_error"] = None if rates[0] is None or rates[1] is None else abs(rates[0] - rates[1])
-    return _rows(clip_id, method, values)
+    return values
 
 
 def summary(scores: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:

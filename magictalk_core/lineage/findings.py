@@ -18,7 +18,6 @@ from magictalk_core.lineage.graph import GIVEN
 from magictalk_core.lineage.registry import Registry
 from magictalk_core.preparation.records import SHARD_TABLES
 from magictalk_core.storage.hashes import file_md5
-from magictalk_core.training.run import current_model
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.work.provenance import Input, Provenance, record_path
 from magictalk_core.workspace import Workspace
@@ -39,14 +38,10 @@ class Finding:
 
 
 def _in_use(registry: Registry) -> list[Provenance]:
-    """Records of outputs that something reads or shows now: of a model family the model in use."""
-    models = registry.workspace.home / "models"
-    used = {
-        current_model(folder).relative_to(registry.workspace.home).as_posix()
-        for folder in (models.iterdir() if models.is_dir() else ())
-        if (folder / "current.json").is_file()
-    }
-    return [r for r in registry.current.values() if r.kind != "model" or r.name in used]
+    """Records of outputs that a run would look at: of a model family the newest. A champion may be older than the data;
+    that is for a release to say."""
+    newest = {record.name for record in registry.newest_models}
+    return [r for r in registry.current.values() if r.kind != "model" or r.name in newest]
 
 
 def find_stale(registry: Registry) -> list[Finding]:
@@ -61,7 +56,7 @@ def find_stale(registry: Registry) -> list[Finding]:
             return
         seen.add(key)
         for one in record.inputs:
-            now = registry.now(one)
+            now = registry.now(one, record.kind)
             if now is not None and (now.kind, now.name) in records:
                 visit(records[now.kind, now.name])
             cause = _changed(registry, one, now) or _stale_before(one, now, causes)

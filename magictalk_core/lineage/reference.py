@@ -12,7 +12,7 @@ from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.clip_index import ClipIndex
 from magictalk_core.lineage.registry import Registry
 from magictalk_core.storage.hashes import file_md5
-from magictalk_core.training.run import current_model
+from magictalk_core.training.in_use import runs_in_use
 from magictalk_core.work.provenance import Input, Provenance, output_md5, record_of
 from magictalk_core.workspace import absolute
 
@@ -151,13 +151,13 @@ def _record_of_name(registry: Registry, ref: str) -> Provenance | None:
 
 
 def _model(registry: Registry, family: str, run: str) -> Provenance | None:
-    """`models/<family>`: the one in use; `models/<family>/<run>`: one by the first letters of its run."""
-    folder = registry.workspace.models(family)
-    if not run:
-        if not (folder / "current.json").is_file():
+    """`models/<family>`: the one in use; `.../champion`, `.../newest`, or one by the first letters of its run."""
+    runs = runs_in_use(registry.workspace.models(family))
+    if run in ("", "champion", "newest"):
+        if runs is None or (run == "champion" and runs.champion is None):
             return None
-        name = current_model(folder).relative_to(registry.workspace.home).as_posix()
-        return registry.current.get(("model", name))
+        name = runs.newest if run == "newest" else runs.champion or runs.newest
+        return registry.current.get(("model", f"models/{family}/{name}/model"))
     found = [r for (k, n), r in registry.current.items() if k == "model" and n.startswith(f"models/{family}/{run}")]
     return found[0] if len(found) == 1 else None
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.training.run import current_model
+from magictalk_core.training.in_use import RunsInUse, runs_in_use
 from magictalk_core.work.provenance import Input, Provenance, read_record, record_path
 from magictalk_core.workspace import Workspace
 
 __all__ = ["Registry"]
 
-_NO_OUTPUTS = frozenset({"cache", "corpora", "dagster", "logs", "mlflow", "provenance"})
+_NO_OUTPUTS = frozenset({"cache", "corpora", "dagster", "logs", "mlflow", "provenance", "raw"})
 """Folders of the workspace that are not walked: no record lies in them, or only at known places."""
 
 
@@ -71,15 +71,40 @@ class Registry:
         named = [record for record in found if record.name == one.name]
         return (named or found or [None])[0]
 
-    def now(self, one: Input) -> Provenance | None:
-        """What a consumer of the input would read now: of a model the one in use, of all else that of its name."""
-        name = one.name
-        if one.kind == "model" and name.startswith("models/"):
-            family = name.split("/")[1]
-            if not (self.workspace.models(family) / "current.json").is_file():
-                return None
-            name = current_model(self.workspace.models(family)).relative_to(self.workspace.home).as_posix()
-        return self.current.get((one.kind, name))
+    def now(self, one: Input, reader: str) -> Provenance | None:
+        """What a `reader` of that kind would read now in place of the input: of models trainings the newest, all others
+        the champion or what the champion was trained with; of all else that of its name."""
+        if one.kind != "model" or not one.name.startswith("models/"):
+            return self.current.get((one.kind, one.name))
+        runs = runs_in_use(self.workspace.models(one.name.split("/")[1]))
+        if runs is None:
+            return None
+        if reader != "model" and one.name in self._trained_with:
+            return self.current.get((one.kind, one.name))
+        run = runs.newest if reader == "model" else runs.champion or runs.newest
+        return self._model(one.name.split("/")[1], run)
+
+    @cached_property
+    def newest_models(self) -> Sequence[Provenance]:
+        """Of every family the model of the newest training."""
+        found = [self._model(family, runs.newest) for family, runs in self._runs.items()]
+        return [record for record in found if record is not None]
+
+    @cached_property
+    def _runs(self) -> Mapping[str, RunsInUse]:
+        models = self.workspace.home / "models"
+        folders = sorted(models.iterdir()) if models.is_dir() else ()
+        found = {folder.name: runs_in_use(folder) for folder in folders if folder.is_dir()}
+        return {family: runs for family, runs in found.items() if runs is not None}
+
+    @cached_property
+    def _trained_with(self) -> frozenset[str]:
+        """Names of models that those in use were trained with: they are used together, whatever was released since."""
+        used = [self._model(family, runs.champion or runs.newest) for family, runs in self._runs.items()]
+        return frozenset(one.name for record in used if record for one in record.inputs if one.kind == "model")
+
+    def _model(self, family: str, run: str) -> Provenance | None:
+        return self.current.get(("model", f"models/{family}/{run}/model"))
 
     def is_current(self, record: Provenance) -> bool:
         return self.current.get((record.kind, record.name)) is record

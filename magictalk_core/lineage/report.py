@@ -81,13 +81,13 @@ def look_at_lineage(
 
 
 def _of_now(registry: Registry) -> list[Provenance]:
-    """Records of what is in use: older models that are kept are nobody's newest."""
-    found = []
-    for record in registry.current.values():
-        as_input = input_of(registry.workspace.home, record.kind, registry.output(record), record.md5)
-        if record.kind not in LATER and registry.now(as_input) is record:
-            found.append(record)
-    return found
+    """Records of what the newest run left: older models that are kept are nobody's newest."""
+    newest = {record.name for record in registry.newest_models}
+    return [
+        record
+        for record in registry.current.values()
+        if record.kind not in LATER and (record.kind != "model" or record.name in newest)
+    ]
 
 
 def write_lineage_report(workspace: Workspace, report: LineageReport) -> tuple[Path, str]:

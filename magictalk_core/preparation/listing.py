@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ __all__ = [
     "frame_count_mismatches",
     "observe_source",
     "read_index",
+    "shards_of",
     "speech_problems_of_shard",
     "write_clips",
     "write_index",
@@ -64,6 +65,8 @@ class WrittenTable:
     clips: int
     rejected: int
     shards: tuple[str, ...]
+    source: str = ""
+    """Of an index: version of the listing that it was made from."""
 
 
 def observe_source(workspace: Workspace, corpus: str) -> str:
@@ -92,10 +95,12 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
     """Turn the listing and the files' headers into CLIPS rows; the same listing and settings are not read again."""
     version = observe_source(workspace, corpus)
     entry, path = load_corpus(workspace, corpus), workspace.index_table(corpus)
+    # By content alone: where the raw files lie is another matter on another machine.
+    corpus_facts = {name: fact for name, fact in asdict(corpus_of(entry)).items() if name not in ("root", "labels")}
     work: dict[str, Any] = {
         "source": version,
         "kind": entry.kind,
-        "corpus": asdict(corpus_of(entry)),
+        "corpus": corpus_facts,
         "version": INDEX_VERSION,
     }
     work |= {
@@ -106,7 +111,7 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})
     provenance = index_work(workspace, corpus, INDEX_VERSION, settings, inputs)
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
-        return _recorded_index(provenance, file_md5(path))
+        return replace(_recorded_index(provenance, file_md5(path)), source=version)
     source = read_frame(SOURCE, workspace.source_table(corpus))
     cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
     rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache)
@@ -116,7 +121,7 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
             f"`magictalk corpus check {corpus}` names what lies there and is not taken"
         )
     header = {_INPUTS: inputs if complete else "incomplete", "settings": json.dumps(settings, sort_keys=True)}
-    return _recorded_index(provenance, write_table(CLIPS, rows, path, header))
+    return replace(_recorded_index(provenance, write_table(CLIPS, rows, path, header)), source=version)
 
 
 def _recorded_index(work: Work, md5: str) -> WrittenTable:
@@ -128,10 +133,10 @@ def _recorded_index(work: Work, md5: str) -> WrittenTable:
 
 def _written(path: Path, md5: str) -> WrittenTable:
     rows = read_frame(CLIPS, path, columns=["shard", "status", "reason"])
-    return WrittenTable(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), _shards(rows))
+    return WrittenTable(path, md5, len(rows), int((rows["status"] != Status.OK).sum()), shards_of(rows))
 
 
-def _shards(index: pd.DataFrame) -> tuple[str, ...]:
+def shards_of(index: pd.DataFrame) -> tuple[str, ...]:
     """Shards with a file to read; a bucket of clips that are only listed is no work."""
     return tuple(sorted(index["shard"][index["reason"] != Reason.MISSING].unique()))
 
@@ -173,7 +178,7 @@ def speech_problems_of_shard(workspace: Workspace, corpus: str, shard: str) -> d
 
 def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> WrittenTable:
     """Finish the clip table from the index and the tables of all shards."""
-    path, shards = workspace.clips_table(corpus), _shards(read_index(workspace, corpus))
+    path, shards = workspace.clips_table(corpus), shards_of(read_index(workspace, corpus))
     media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
     work = clips_work(workspace, corpus, shards, quality.model_dump(mode="json"))
     md5 = complete_clips(workspace.index_table(corpus), media, quality, path, tracked, heard)
@@ -184,7 +189,7 @@ def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> Wr
 
 def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
     """Hash the whole dataset directory, which holds the finished clip table and the tables of its shards."""
-    shards = _shards(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
+    shards = shards_of(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
     manifest = build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
     record_manifest(workspace, corpus, manifest)

@@ -39,11 +39,12 @@ from magictalk_core.work.clip_steps import (
     unchanged_shard,
     write_shard,
 )
-from magictalk_core.work.isolation import default_workers
+from magictalk_core.work.isolation import default_workers, map_isolated
+from magictalk_core.work.mapper import TaskMapper
 from magictalk_core.work.provenance import Weights
 from magictalk_core.workspace import Workspace
 
-__all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_shard", "speech_shard"]
+__all__ = ["MAX_FAILED_SHARE", "ShardResult", "blendshapes_shard", "media_settings", "media_shard", "speech_shard"]
 
 MAX_FAILED_SHARE = 0.5
 _FEW_FAILED = 2
@@ -87,7 +88,7 @@ def _refuse_broken_machine(step: str, shard: str, outcome: StepOutcome, clips: i
 # --- media ---------------------------------------------------------------------------------------------------------
 
 
-def _media_settings(config: MediaConfig) -> dict[str, Any]:
+def media_settings(config: MediaConfig) -> dict[str, Any]:
     """The settings that change the result; limits of the machine do not."""
     return config.model_dump(exclude={"timeout_s", "max_memory_gb"})
 
@@ -147,7 +148,7 @@ def _work(row: Mapping[str, Any]) -> float:
 def _media_tasks(
     index: pd.DataFrame, root: Path, local: Path, out_dir: Path, config: MediaConfig, version: str
 ) -> list[ClipTask]:
-    settings = _media_settings(config)
+    settings = media_settings(config)
     tasks = []
     for row in sorted(_none_for_nan(index), key=_work, reverse=True):
         if row["reason"] in WORTH_DECODING:
@@ -165,6 +166,7 @@ def media_shard(
     index: pd.DataFrame,
     preset: DataSettings,
     workers: int = 0,
+    mapper: TaskMapper = map_isolated,
 ) -> ShardResult:
     """25 fps video with a fixed square crop and 16 kHz audio for the clips of `shard` that are `WORTH_DECODING`.
 
@@ -183,7 +185,7 @@ def media_shard(
         row = json.loads(piece.read_text(encoding="utf-8"))
         return all(row[name] is None or (out_dir / row[name]).is_file() for name in ("video_path", "audio_path"))
 
-    limits = StepLimits(workers or default_workers(), config.timeout_s, config.max_memory_gb, PRELOAD)
+    limits = StepLimits(workers or default_workers(), config.timeout_s, config.max_memory_gb, PRELOAD, mapper)
     cache = workspace.cache("media")
     outcome = run_clip_tasks(f"{corpus}/media {shard}", tasks, make_media_piece, cache, ".json", limits, is_valid)
     _refuse_broken_machine(f"{corpus}/media", shard, outcome, len(tasks))
@@ -196,10 +198,10 @@ def media_shard(
     if md5 is None:
         frame = pd.DataFrame(rows, columns=list(MEDIA.names)).astype(object)
         metadata = {"magictalk.inputs": inputs if not outcome.crashes else "incomplete", "version": STANDARDIZE_VERSION}
-        metadata["settings"] = json.dumps(_media_settings(config), sort_keys=True)
+        metadata["settings"] = json.dumps(media_settings(config), sort_keys=True)
         md5 = write_table(MEDIA, _none_for_nan(frame), path, metadata)
         _prune_media(out_dir, rows)
-    work = media_work(workspace, corpus, shard, STANDARDIZE_VERSION, {"media": _media_settings(config)}, inputs)
+    work = media_work(workspace, corpus, shard, STANDARDIZE_VERSION, {"media": media_settings(config)}, inputs)
     if not work.is_recorded(md5):
         work.record(md5=md5, files={path.name: md5}, clips=[row["clip_id"] for row in rows])
     rejected = sum(row["status"] != Status.OK or decide(row, preset.quality) is not None for row in rows)
@@ -260,7 +262,12 @@ def _media_rows(workspace: Workspace, corpus: str, shard: str, needs: str) -> li
 
 
 def blendshapes_shard(
-    workspace: Workspace, corpus: str, shard: str, preset: DataSettings, workers: int = 0
+    workspace: Workspace,
+    corpus: str,
+    shard: str,
+    preset: DataSettings,
+    workers: int = 0,
+    mapper: TaskMapper = map_isolated,
 ) -> ShardResult:
     """ARKit coefficients of every clip of the shard that has a video, rejected clips included."""
     from magictalk_core.faces.extract import BLENDSHAPES_VERSION
@@ -272,7 +279,7 @@ def blendshapes_shard(
         work = {"clip": row["clip_id"], "video": row["video_md5"], "tracker": tracker, "version": BLENDSHAPES_VERSION}
         video = str(workspace.corpus(corpus) / row["video_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (video, row["clip_id"], preset.faces.tracker)))
-    limits = StepLimits(workers or default_workers(), _TRACKING_TIMEOUT_S, _TRACKING_MEMORY_GB, PRELOAD)
+    limits = StepLimits(workers or default_workers(), _TRACKING_TIMEOUT_S, _TRACKING_MEMORY_GB, PRELOAD, mapper)
     metadata = {"tracker": tracker, "version": BLENDSHAPES_VERSION, "weights": tracker_weights(tracker)}
     used = weights_of_text(metadata["weights"])
     return _table_shard(
@@ -280,7 +287,14 @@ def blendshapes_shard(
     )
 
 
-def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSettings, workers: int = 0) -> ShardResult:
+def speech_shard(
+    workspace: Workspace,
+    corpus: str,
+    shard: str,
+    preset: DataSettings,
+    workers: int = 0,
+    mapper: TaskMapper = map_isolated,
+) -> ShardResult:
     """Speech features of every clip of the shard that has audio, one row per video frame.
 
     Raises `PermanentError` when the weights of the feature are not here, before any clip is touched.
@@ -298,7 +312,7 @@ def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSett
             work["weights"] = weights
         audio = str(workspace.corpus(corpus) / row["audio_path"])
         tasks.append(ClipTask(row["clip_id"], digest_of(work), (audio, row["clip_id"], n_frames, feature.id)))
-    limits = StepLimits(workers or default_workers(), _SPEECH_TIMEOUT_S, speech_memory_gb(), PRELOAD)
+    limits = StepLimits(workers or default_workers(), _SPEECH_TIMEOUT_S, speech_memory_gb(), PRELOAD, mapper)
     metadata = {"feature_id": feature.id, "version": feature.version}
     if weights is not None:
         metadata["weights"] = f"sha256:{weights}"
@@ -306,7 +320,7 @@ def speech_shard(workspace: Workspace, corpus: str, shard: str, preset: DataSett
     changed = unchanged_shard(workspace.shard_table(corpus, "speech", shard), inputs_digest(tasks)) is None
     if feature.classes and changed:
         cache, together = workspace.cache("speech"), feature.together
-        done = make_pieces_in_batches(f"{corpus}/speech {shard}", tasks, cache, limits.workers, together)
+        done = make_pieces_in_batches(f"{corpus}/speech {shard}", tasks, cache, limits.workers, together, mapper)
     used = [] if weights is None else [Weights(name=feature.id, sha256=weights)]
     result = _table_shard(workspace, corpus, shard, SPEECH, "speech", tasks, make_speech_piece, limits, metadata, used)
     return replace(result, computed=result.computed + done)

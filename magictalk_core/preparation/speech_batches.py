@@ -11,6 +11,7 @@ from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import SPEECH
 from magictalk_core.work.clip_steps import ClipTask, piece_path
 from magictalk_core.work.isolation import Crash, map_isolated
+from magictalk_core.work.mapper import TaskMapper
 
 __all__ = ["make_pieces_in_batches", "make_speech_piece", "speech_memory_gb"]
 
@@ -71,7 +72,14 @@ def _batches(calls: Sequence[Call], size: int) -> list[list[Call]]:
     return batches
 
 
-def make_pieces_in_batches(label: str, tasks: Sequence[ClipTask], cache: Path, workers: int, together: bool) -> int:
+def make_pieces_in_batches(
+    label: str,
+    tasks: Sequence[ClipTask],
+    cache: Path,
+    workers: int,
+    together: bool,
+    mapper: TaskMapper = map_isolated,
+) -> int:
     """Make the missing pieces of `make_speech_piece` tasks, a batch at a time; returns how many.
 
     A batch that fails is left to `run_clip_tasks`, which tells the clip that is to blame. Clips that go through the
@@ -86,7 +94,7 @@ def make_pieces_in_batches(label: str, tasks: Sequence[ClipTask], cache: Path, w
         batches = [batch for batch in batches if any(not call[-1].is_file() for call in batch)]
     else:
         batches = _batches(missing, min(MAX_CLIPS, -(-len(missing) // workers)))
-    outcomes = map_isolated(
+    outcomes = mapper(
         make_speech_pieces,
         [(batch,) for batch in batches],
         workers=workers,

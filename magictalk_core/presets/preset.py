@@ -14,7 +14,15 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from magictalk_core.config import AllChannelsConfig, DataSettings, EvaluationConfig, SpeechRecipeConfig, StrictModel
+from magictalk_core.config import (
+    AllChannelsConfig,
+    DataSettings,
+    EvaluationConfig,
+    ReleaseConfig,
+    RetrainingConfig,
+    SpeechRecipeConfig,
+    StrictModel,
+)
 from magictalk_core.errors import UserError
 from magictalk_core.models.audio2bs.config import Audio2BSSettings
 from magictalk_core.models.emodiff.config import EmoDiffSettings
@@ -37,6 +45,8 @@ class Preset(DataSettings):
     lip_residue: LipResidueSettings = LipResidueSettings()
     all_channels: AllChannelsConfig = AllChannelsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    release: ReleaseConfig = ReleaseConfig()
+    retraining: RetrainingConfig = RetrainingConfig()
 
 
 def preset_names() -> tuple[str, ...]:

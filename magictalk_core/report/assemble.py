@@ -23,6 +23,7 @@ from magictalk_core.evaluation.stand_ins import PORTRAIT, described, trackers_of
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.lineage.report import read_lineage_report
 from magictalk_core.metrics.coefficients import channel_correlation
+from magictalk_core.models.lip_residue.model import audio2bs_md5, audio2bs_of
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.report.funnel import funnel
@@ -49,7 +50,6 @@ REPORT_VERSION = "2"
 FAMILY = EMODIFF
 """Whose training the page shows."""
 
-LIP_MODELS = ("audio2bs", "lip_residue")
 """Who gives the mouth of the main method."""
 
 
@@ -105,7 +105,7 @@ def _work(workspace: Workspace, corpora: Sequence[str], preset: Preset, is_score
     inputs = [
         *manifest_inputs(workspace, corpora),
         training_set_input(home, workspace.training_set),
-        *(model_input(workspace, current_run(workspace.models(name)).path) for name in (FAMILY, *LIP_MODELS)),
+        *(model_input(workspace, path) for path in _models_used(workspace)),
         input_of(home, "rig", workspace.rig / "rig.npz"),
     ]
     if workspace.lineage_report.is_dir():
@@ -163,6 +163,12 @@ def _source(workspace: Workspace, corpus: str, clips: pd.DataFrame, data: Traini
     )
 
 
+def _models_used(workspace: Workspace) -> tuple[Path, ...]:
+    """The model folders behind the motion that is shown; the lips with the Audio2BS that they were trained on."""
+    residue = current_run(workspace.models("lip_residue")).path
+    return current_run(workspace.models(FAMILY)).path, audio2bs_of(residue, workspace.models("audio2bs")), residue
+
+
 def _provenance(
     workspace: Workspace,
     clips: pd.DataFrame,
@@ -171,7 +177,8 @@ def _provenance(
     trained: TrainedModel,
     data: TrainingSet,
 ) -> Provenance:
-    lips = {name: current_run(workspace.models(name)).weights_md5 for name in LIP_MODELS}
+    residue = current_run(workspace.models("lip_residue"))
+    lips = {"audio2bs": audio2bs_md5(residue.path), "lip_residue": residue.weights_md5}
     return Provenance(
         corpora=tuple(_source(workspace, corpus, clips, data) for corpus in corpora),
         feature_id=data.info["feature_id"],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from magictalk_core.report.model import CorpusFunnel, Funnel, JawTrace
 from magictalk_core.report.svg import PAGE, PAPER, Palette, quiet_axes, save_figure
 
-__all__ = ["curve_figure", "funnel_figure", "jaw_figure", "loss_metrics", "write_funnel_plot"]
+__all__ = ["curve_figure", "funnel_figure", "jaw_figure", "loss_metrics", "write_curve_plot", "write_funnel_plot"]
 
 _WIDTH_IN = 5.2
 _MAX_POINTS = 600
@@ -157,3 +157,9 @@ def funnel_figure(corpora: Sequence[CorpusFunnel], palette: Palette = PAGE) -> F
 def write_funnel_plot(funnel: Funnel, path: Path) -> None:
     """The funnel as a file of its own, `.svg` or `.png`."""
     save_figure(funnel_figure(funnel.corpora, PAPER), path)
+
+
+def write_curve_plot(curves: Path, target: Path) -> None:
+    """The losses of a training, from its `curves.csv`, as an SVG."""
+    table = pd.read_csv(curves)
+    save_figure(curve_figure(table, loss_metrics(table)[0], PAPER), target)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +13,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.speech.features import FEATURES, feature_spec, speech_features
+from magictalk_core.speech.features import FEATURES, feature_spec, feature_weights, speech_features
+from magictalk_core.storage.atomic import write_text
+from magictalk_core.storage.hashes import digest_of
+from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.work.isolation import Crash, map_isolated
 
 __all__ = [
     "clip_problems",
     "feature_problems",
     "silence_problems",
-    "silence_problems_apart",
+    "silence_problems_of",
     "speech_problems",
 ]
 
@@ -87,18 +91,25 @@ def speech_problems(table: pa.Table, n_frames: Mapping[str, int]) -> dict[str, l
     return problems
 
 
-@cache
-def silence_problems_apart(feature_id: str, preload: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """`silence_problems` found in a child process, so that torch and a network never enter this one; once per process.
+def silence_problems_of(feature_id: str, cache: Path, preload: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """`silence_problems` found in a child process, so that torch and a network never enter this one; asked once for a
+    feature and its weights, and remembered in the folder `cache`.
 
     `preload` is what this process's other children need (`work.isolation.map_isolated`).
     Raises `PermanentError` when the child does not come back.
     """
-    for _, outcome in map_isolated(silence_problems, [(feature_id,)], workers=1, timeout_s=600.0, preload=preload):
-        if isinstance(outcome, Crash):
-            raise PermanentError(f"no features of silence by `{feature_id}`: {outcome.detail}")
-        return tuple(outcome)
-    return ()
+    spec = feature_spec(feature_id)
+    about = {"feature": feature_id, "version": spec.version, "weights": feature_weights(feature_id)}
+    known = cache / f"{digest_of(about)}.json"
+    with one_at_a_time(known.with_suffix(".lock")):  # shards side by side ask at the same moment
+        if not known.is_file():
+            ((_, outcome),) = map_isolated(
+                silence_problems, [(feature_id,)], workers=1, timeout_s=600.0, preload=preload
+            )
+            if isinstance(outcome, Crash):
+                raise PermanentError(f"no features of silence by `{feature_id}`: {outcome.detail}")
+            write_text(known, json.dumps({**about, "problems": list(outcome)}, indent=1))
+    return tuple(json.loads(known.read_text(encoding="utf-8"))["problems"])
 
 
 def silence_problems(feature_id: str) -> list[str]:

@@ -126,7 +126,7 @@ def feature_weights(feature_id: str) -> str | None:
     """
     if not feature_spec(feature_id).classes:
         return None
-    from magictalk_core.speech.published import weights_sha256
+    from magictalk_core.speech.weight_files import weights_sha256
 
     return weights_sha256(feature_id)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.errors import PermanentError
 from magictalk_core.speech.deepspeech import (
     DEEPSPEECH_010,
     DEEPSPEECH_093,
@@ -31,25 +30,22 @@ from magictalk_core.speech.deepspeech import (
 from magictalk_core.speech.extractor import SpeechModel
 from magictalk_core.speech.frozen_graph import read_constants
 from magictalk_core.speech.tflite_weights import Layer, read_layers
+from magictalk_core.speech.weight_files import FILES, weights_source
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.locks import one_at_a_time
-from magictalk_core.weights.resolver import cache_folder, content_sha256, resolve
+from magictalk_core.weights.resolver import cache_folder, content_sha256
 
 __all__ = [
     "MODELS",
-    "SMALL_FILE",
     "graph_010",
     "graph_093",
     "load_model",
     "read_safetensors",
     "tflite_093",
-    "weights_sha256",
 ]
 
 CONVERSION = "1"
 """Version of this conversion; part of the name of a converted file."""
-
-SMALL_FILE = "deepspeech_small.safetensors"
 
 Weights = dict[str, torch.Tensor]
 
@@ -59,9 +55,8 @@ _NUMBERS = (1, 2, 3, 5, 6)
 
 @dataclass(frozen=True)
 class _Published:
-    """What the models are made of: the file in the weights manifest (None: shipped), its sizes, its reader."""
+    """What the models of `weight_files.FILES` are made of: their sizes, their reader."""
 
-    file: str | None
     config: DeepSpeechConfig
     read: Callable[[Path], Weights]
     is_010: bool = False
@@ -119,33 +114,12 @@ def _shipped(path: Path) -> Weights:
 
 
 MODELS: dict[str, _Published] = {
-    "deepspeech-0.9.3": _Published("deepspeech-0.9.3-models.pbmm", DEEPSPEECH_093, graph_093),
-    "deepspeech-0.9.3-tflite": _Published("deepspeech-0.9.3-models.tflite", DEEPSPEECH_093, tflite_093),
-    "deepspeech-0.1.0": _Published("deepspeech-0.1.0-output_graph.pb", DEEPSPEECH_010, graph_010, is_010=True),
-    "deepspeech-small-1": _Published(None, DEEPSPEECH_SMALL, _shipped),
+    "deepspeech-0.9.3": _Published(DEEPSPEECH_093, graph_093),
+    "deepspeech-0.9.3-tflite": _Published(DEEPSPEECH_093, tflite_093),
+    "deepspeech-0.1.0": _Published(DEEPSPEECH_010, graph_010, is_010=True),
+    "deepspeech-small-1": _Published(DEEPSPEECH_SMALL, _shipped),
 }
 """By feature id. Weights of 8 bits give other values than the floats they were made from: an id of their own."""
-
-
-def _source(feature_id: str) -> Path:
-    """The file that the model comes from. Raises `PermanentError` that names it and says how to get it."""
-    if feature_id not in MODELS:
-        raise UserError(f"no speech network `{feature_id}`; known: {', '.join(MODELS)}")
-    name = MODELS[feature_id].file
-    if name is not None:
-        return resolve(name)
-    path = Path(str(resources.files("magictalk_core.speech").joinpath(SMALL_FILE)))
-    if not path.is_file():
-        raise PermanentError(
-            f"{path} is missing from this installation: install magictalk again, or make the file with "
-            "`python -m magictalk_core.recipes.deepspeech_small`"
-        )
-    return path
-
-
-def weights_sha256(feature_id: str) -> str:
-    """Of the file that the network of this feature comes from. Raises `PermanentError` when it is not here."""
-    return content_sha256(_source(feature_id))
 
 
 def read_safetensors(path: Path) -> Weights:
@@ -175,7 +149,7 @@ def _converted(feature_id: str, source: Path) -> Weights:
 
 def load_model(feature_id: str, device: str | None = None) -> SpeechModel:
     """The network and front end of a feature, on `device`; None: a GPU where one is. Kept for later calls."""
-    source = _source(feature_id)
+    source = weights_source(feature_id)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return _load(feature_id, source, content_sha256(source), where)
 
@@ -183,6 +157,6 @@ def load_model(feature_id: str, device: str | None = None) -> SpeechModel:
 @cache
 def _load(feature_id: str, source: Path, digest: str, device: str) -> SpeechModel:
     model = MODELS[feature_id]
-    weights = model.read(source) if model.file is None else _converted(feature_id, source)
+    weights = model.read(source) if FILES[feature_id] is None else _converted(feature_id, source)
     network = network_from_weights(model.config, weights, where=str(source))
     return SpeechModel(network.to(device), model.is_010, digest)

@@ -20,7 +20,7 @@ from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.schema import TableSpec
 
-__all__ = ["read_frame", "read_table", "table_metadata", "to_arrow", "write_table"]
+__all__ = ["read_frame", "read_table", "row_count", "table_metadata", "to_arrow", "write_table"]
 
 ROW_GROUP_ROWS = 131_072
 
@@ -97,6 +97,11 @@ def read_frame(
     """`read_table` as a pandas frame."""
     frame: pd.DataFrame = read_table(spec, path, columns, filters).to_pandas()
     return frame
+
+
+def row_count(path: Path) -> int:
+    """Rows of a Parquet file, from its footer."""
+    return int(pq.read_metadata(path).num_rows)
 
 
 def table_metadata(path: Path) -> dict[str, str]:

@@ -5,14 +5,14 @@ different work never collides, and finished work is returned without training; t
 
 ::
 
-    <out>/<digest>/preset.yaml  curves.csv  mlflow_run.json  step-XXXXXXXX/  model/  result.json
-    <out>/current.json          which digest the newest training asked for
+    <out>/<digest>/preset.yaml  curves.csv  curves.svg  mlflow_run.json  step-XXXXXXXX/  samples/  model/  result.json
+    <out>/newest.json  <out>/current.json   which run is the newest, which one is the champion: `training.in_use`
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import yaml
 
-from magictalk_core.config import FamilySettings, StrictModel
+from magictalk_core.config import DataSettings, FamilySettings, StrictModel
 from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_text
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.training.family import ModelFamily
+from magictalk_core.training.in_use import RunsInUse, point_newest, runs_in_use
+from magictalk_core.training.journal import RunNote
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet, training_set_input
 from magictalk_core.work.provenance import Input, Work, input_of, record_path
@@ -37,7 +39,22 @@ if TYPE_CHECKING:
     from magictalk_core.training.samples import SampleRenderer
     from magictalk_core.training.task import TrainingTask
 
-__all__ = ["TrainedModel", "current_model", "current_run", "finished_run", "model_input", "run_digest", "train"]
+__all__ = [
+    "TrainedModel",
+    "current_model",
+    "current_run",
+    "finished_run",
+    "finished_runs",
+    "model_input",
+    "newest_run",
+    "run_digest",
+    "run_named",
+    "run_with_weights",
+    "train",
+]
+
+CurvePlot = Callable[[Path, Path], None]
+"""(curves.csv, picture to write)."""
 
 
 WEIGHTS = "model.safetensors"
@@ -58,7 +75,7 @@ class TrainedModel:
     def facts(self) -> dict[str, Any]:
         """What a record of the model says of it: where it is, its md5, its MLflow run, its metrics."""
         numbers = {key.replace("/", "."): value for key, value in (self.metrics | self.measured).items()}
-        return {"path": str(self.path), "dvc.md5": self.weights_md5, "mlflow.run_id": self.run_id, **numbers}
+        return {"path": str(self.path), "md5": self.weights_md5, "mlflow.run_id": self.run_id, **numbers}
 
 
 def run_digest(
@@ -76,8 +93,12 @@ def run_digest(
 def _models_and_run(
     family: ModelFamily, preset: StrictModel, data: TrainingSet, out: Path
 ) -> tuple[dict[str, Path], Path]:
-    """The models that a training learns from, the current ones beside `out`, and its run directory."""
-    models = {name: current_model(out.parent / name) for name in family.needs}
+    """The models that a training learns from, the newest ones beside `out`, and its run directory.
+
+    The newest and not the champions: what a training gives depends on data and settings alone, never on what happens
+    to be released.
+    """
+    models = {name: newest_run(out.parent / name).path for name in family.needs}
     return models, out / run_digest(family, family.settings_of(preset), data, models)
 
 
@@ -100,12 +121,8 @@ def _record(work: Work, data: TrainingSet, run_id: str) -> None:
     work.record(clips=clips, mlflow_run=run_id or None, digests={"dagster": file_md5(work.output / WEIGHTS)})
 
 
-def _point_at(run: Path) -> None:
-    write_text(run.parent / "current.json", json.dumps({"run": run.name}))
-
-
 def finished_run(family: ModelFamily, preset: StrictModel, data_dir: Path, out: Path) -> TrainedModel | None:
-    """What `train` would return without training, and is then the current run; None where there is work to do."""
+    """What `train` would return without training, and is then the newest run; None where there is work to do."""
     data = TrainingSet.open(data_dir)
     models, run = _models_and_run(family, preset, data, out)
     if not (run / "result.json").is_file():
@@ -113,8 +130,8 @@ def finished_run(family: ModelFamily, preset: StrictModel, data_dir: Path, out: 
     if not record_path(run / "model").is_file():
         result = json.loads((run / "result.json").read_text(encoding="utf-8"))
         _record(_work(family, family.settings_of(preset), data, models, run), data, result["run_id"])
-    _point_at(run)
-    return current_run(out)
+    point_newest(out, run.name)
+    return run_named(out, run.name)
 
 
 def train(
@@ -126,11 +143,13 @@ def train(
     tags: Mapping[str, str] | None = None,
     progress: Progress = lambda step, steps, loss, left: None,
     render: SampleRenderer | None = None,
+    plot: CurvePlot | None = None,
 ) -> TrainedModel:
     """Train `family`, or return the finished run of the same work. Bit for bit repeatable on one kind of machine.
 
     `preset` has the family's section; it is laid beside the run as a whole. The models that a family learns from are
-    the current ones of the folders beside `out`. `render` makes a video of what the model makes while it is trained.
+    the newest ones of the folders beside `out`. `render` makes a video of what the model makes while it is trained,
+    `plot` a picture of the curves.
     """
     from magictalk_core.training.fit import fit
     from magictalk_core.training.processes import Processes
@@ -144,44 +163,56 @@ def train(
     with lock:
         if not processes.agreed((run / "result.json").is_file()):
             task, work = family.build(settings, data.learned(), models), _work(family, settings, data, models, run)
-            run_id = ""
             if processes.is_first:
                 write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
-                run_id = _open_tracking(run, family, settings, data, tracker, tags or {})
-            sampler = None if render is None else Sampler(task, render, family.name, tracker)
+                _open_tracking(run, family, preset, data, tracker, tags or {})
+            sampler = None if render is None else Sampler(task, render, family.name, tracker, run / "samples")
             fitted = fit(task, settings.training, run, tracker, progress, processes, sampler)
             if processes.is_first:
-                _finish(family, task, data, run, fitted, tracker, run_id, work)
+                if sampler is not None and settings.training.sample_every:
+                    sampler.log(fitted.weights, fitted.state.step)
+                _finish(family, task, data, run, fitted, tracker, plot, work)
         if processes.is_first:
-            _point_at(run)
+            point_newest(out, run.name)
         # The others read what the first has written.
         processes.agreed(None)
-    return current_run(out)
+    return run_named(out, run.name)
 
 
 def _open_tracking(
     run: Path,
     family: ModelFamily,
-    settings: FamilySettings,
+    preset: StrictModel,
     data: TrainingSet,
     tracker: RunTracker,
     tags: Mapping[str, str],
-) -> str:
-    """Start the tracked run, or go on with the one that this directory began."""
-    note = run / "mlflow_run.json"
-    known = json.loads(note.read_text(encoding="utf-8"))["run_id"] if note.is_file() else None
-    run_id = tracker.start(f"magictalk/{family.name}", run.name[:12], known)
-    if run_id:
-        write_text(note, json.dumps({"run_id": run_id}))
+) -> None:
+    """Start the tracked run, or go on with the one that this directory began, and say what is trained on what."""
+    tracker.start(f"magictalk/{family.name}", run.name[:12], run)
     tracker.tags({"code_version": family.version, "config_digest": run.name, **tags})
-    if known is None or run_id != known:
-        values = settings.model_dump(mode="json").items()
-        tracker.params({f"{part}.{name}": value for part, section in values for name, value in section.items()})
-        tracker.params({"feature_id": data.info["feature_id"], "tracker_kind": data.info["tracker_kind"]})
-        tracker.artifact(run / "preset.yaml")
-        for corpus, digest in data.info["corpora"].items():
-            tracker.dataset(corpus, digest)
-    return run_id
+    tracker.params({**_flat(family.settings_of(preset)), **_flat_data_settings(preset)})
+    tracker.params({"feature_id": data.info["feature_id"], "tracker_kind": data.info["tracker_kind"]})
+    tracker.artifact(run / "preset.yaml")
+    for corpus, digest in data.info["corpora"].items():
+        tracker.dataset(corpus, digest)
+    # The same string as in `dvc.lock` and in the record of the training set.
+    tracker.dataset("training_set", training_set_input(data.path.parent, data.path).md5)
+
+
+def _flat(settings: StrictModel, prefix: str = "") -> dict[str, Any]:
+    """Dotted name -> value of every setting."""
+    found: dict[str, Any] = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, StrictModel) else {f"{prefix}{name}": value}
+    return found
+
+
+def _flat_data_settings(preset: StrictModel) -> dict[str, Any]:
+    """The sections of the resolved preset that data and training set depend on, and its name."""
+    sections = {name: getattr(preset, name) for name in DataSettings.model_fields}
+    found = {name: value for section, part in sections.items() for name, value in _flat(part, f"{section}.").items()}
+    return {"preset": getattr(preset, "name", ""), **found}
 
 
 def _finish(
@@ -191,7 +222,7 @@ def _finish(
     run: Path,
     fitted: Fitted,
     tracker: RunTracker,
-    run_id: str,
+    plot: CurvePlot | None,
     work: Work,
 ) -> None:
     """Write the model with its record, the curves and, last of all, the result."""
@@ -213,28 +244,61 @@ def _finish(
     md5 = file_md5(run / "model" / "model.safetensors")
     tracker.tags({"weights_md5": md5})
     tracker.artifact(run / "curves.csv")
-    tracker.finish()
+    if plot is not None:
+        plot(run / "curves.csv", run / "curves.svg")
+        tracker.artifact(run / "curves.svg")
+    run_id = tracker.finish()
     _record(work, data, run_id)
     result: dict[str, Any] = {"weights_md5": md5, "run_id": run_id, "metrics": metrics, "measured": fitted.measured}
     write_text(run / "result.json", json.dumps(result, indent=1))
 
 
-def current_run(out: Path) -> TrainedModel:
-    """The run that the newest training in `out` asked for."""
-    pointer = out / "current.json"
-    if not pointer.is_file():
-        raise UserError(
-            f"no trained model in {out}: type `magictalk run --select models/{out.name}` or `magictalk demo`"
-        )
-    run = out / json.loads(pointer.read_text(encoding="utf-8"))["run"]
+def run_named(out: Path, name: str) -> TrainedModel:
+    """The finished run in the directory `name` of `out`."""
+    run = out / name
+    if not (run / "result.json").is_file():
+        raise UserError(f"no finished training at {run}: type `magictalk run --select models/{out.name}`")
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     numbers = result["metrics"], run / "curves.csv", result["measured"]
-    return TrainedModel(run / "model", result["weights_md5"], result["run_id"], *numbers)
+    # A store that was down when the training ended has given its id since.
+    note = RunNote.read(run)
+    run_id = (note.run_id if note else "") or result["run_id"]
+    return TrainedModel(run / "model", result["weights_md5"], run_id, *numbers)
+
+
+def finished_runs(out: Path) -> dict[str, TrainedModel]:
+    """Every finished run in `out`, by the name of its directory."""
+    return {file.parent.name: run_named(out, file.parent.name) for file in sorted(out.glob("*/result.json"))}
+
+
+def run_with_weights(out: Path, md5: str) -> TrainedModel | None:
+    """The finished run in `out` whose weights have this md5; what a model was trained on is named so."""
+    return next((run for run in finished_runs(out).values() if run.weights_md5 == md5), None)
+
+
+def newest_run(out: Path) -> TrainedModel:
+    """The run that the newest training in `out` asked for."""
+    return run_named(out, _in_use(out).newest)
+
+
+def current_run(out: Path) -> TrainedModel:
+    """The run to use: the champion, or the newest where nothing was released."""
+    found = _in_use(out)
+    return run_named(out, found.champion or found.newest)
 
 
 def current_model(out: Path) -> Path:
     """The model folder of `current_run`."""
     return current_run(out).path
+
+
+def _in_use(out: Path) -> RunsInUse:
+    found = runs_in_use(out)
+    if found is None:
+        raise UserError(
+            f"no trained model in {out}: type `magictalk run --select models/{out.name}` or `magictalk demo`"
+        )
+    return found
 
 
 def model_input(workspace: Workspace, folder: Path) -> Input:

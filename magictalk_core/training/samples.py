@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,23 +36,25 @@ class MakesMotion(Protocol):
 
 @dataclass(frozen=True)
 class Sampler:
-    """Renders what the weights of a step make and hands it to the tracker; a task that makes no motion logs none."""
+    """Renders what the weights of a step make into `folder`, and tells the tracker; no motion, no sample."""
 
     task: TrainingTask
     render: SampleRenderer
     family: str
     tracker: RunTracker
+    folder: Path
 
     def log(self, weights: dict[str, Tensor], step: int) -> None:
         """A machine that cannot render (no EGL) says so and trains on."""
         motion = self.task.sample_motion(weights) if isinstance(self.task, MakesMotion) else None
         if motion is None:
             return
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"step-{step:08d}.mp4"
-            try:
-                self.render(motion, path, self.family, f"step {step}")
-            except PermanentError as error:
-                logger.warning("no sample of step %d: %s", step, error)
-                return
-            self.tracker.artifact(path, "samples")
+        # Kept beside the run: the store may take it much later.
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"step-{step:08d}.mp4"
+        try:
+            self.render(motion, path, self.family, f"step {step}")
+        except PermanentError as error:
+            logger.warning("no sample of step %d: %s", step, error)
+            return
+        self.tracker.artifact(path, "samples")

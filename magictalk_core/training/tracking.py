@@ -1,29 +1,49 @@
-"""Where a training run reports to: MLflow, or memory for tests and for training without a store."""
+"""Where a training run reports to: MLflow, or memory for tests and for training without a store.
+
+An outage of MLflow, or a slow one, never costs a training: everything is written beside the run first (`journal`) and
+sent a few times a minute, and what a store does not take waits there, for the next try, the next run of the same work,
+or `magictalk mlflow sync`.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
+
+from magictalk_core.training.journal import Journal, RunNote
+from magictalk_core.training.sending import MlflowRun, send_pending
+from magictalk_core.training.store import ExperimentStore
+from magictalk_core.training.system_metrics import SystemMetrics
 
 __all__ = ["MemoryTracker", "MlflowTracker", "RunTracker"]
 
 logger = logging.getLogger("magictalk.training")
 
+SEND_EVERY_S = 5.0
+"""Between two looks at what waits: the values of many steps become one call."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 15.0, 600.0
+"""After a try that failed, and doubled after each further one: a store that hangs costs its time limit each time."""
+
 
 class RunTracker(Protocol):
-    """One training run. `start` with the id of an interrupted run goes on with it, where it is still there."""
+    """One training run, in the directory `run`. A training that was interrupted goes on in the run that it began."""
 
-    def start(self, experiment: str, name: str, run_id: str | None) -> str: ...
+    def start(self, experiment: str, name: str, run: Path) -> None: ...
     def params(self, values: Mapping[str, Any]) -> None: ...
     def tags(self, values: Mapping[str, str]) -> None: ...
     def dataset(self, name: str, digest: str) -> None: ...
     def metrics(self, values: Mapping[str, float], step: int) -> None: ...
-    def artifact(self, path: Path, folder: str | None = None) -> None: ...
-    def finish(self) -> None: ...
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """`path` stays where it is: it may be read much later."""
+        ...
+
+    def finish(self) -> str:
+        """The id of the run in the store; empty while it has none."""
+        ...
 
 
 class MemoryTracker:
@@ -33,9 +53,8 @@ class MemoryTracker:
         self.logged: dict[str, Any] = {"params": {}, "tags": {}, "datasets": {}, "metrics": [], "artifacts": []}
         self.finished = False
 
-    def start(self, experiment: str, name: str, run_id: str | None) -> str:
-        self.logged["experiment"] = experiment
-        return run_id or f"memory-{name}"
+    def start(self, experiment: str, name: str, run: Path) -> None:
+        self.logged["experiment"], self.logged["name"] = experiment, name
 
     def params(self, values: Mapping[str, Any]) -> None:
         self.logged["params"].update(values)
@@ -52,103 +71,81 @@ class MemoryTracker:
     def artifact(self, path: Path, folder: str | None = None) -> None:
         self.logged["artifacts"].append(f"{folder}/{path.name}" if folder else path.name)
 
-    def finish(self) -> None:
+    def finish(self) -> str:
         self.finished = True
-
-
-_SQLITE = "sqlite:///"
-_DELETED, _UNKNOWN = "deleted", "RESOURCE_DOES_NOT_EXIST"
-"""MLflow's words for what somebody removed."""
+        return f"memory-{self.logged['name']}"
 
 
 class MlflowTracker:
-    """Explicit logging to an MLflow store or server; no autologging, no process-wide state.
-
-    A relative path in `sqlite:///data/mlflow.db` counts from the current folder, as SQLAlchemy has it.
-    """
+    """Reports to the MLflow store or server at `uri`."""
 
     def __init__(self, uri: str) -> None:
-        self._artifacts: Path | None = None
-        if uri.startswith(_SQLITE):
-            database = Path(uri.removeprefix(_SQLITE)).resolve()
-            database.parent.mkdir(parents=True, exist_ok=True)
-            self._artifacts, uri = database.parent / "artifacts", f"{_SQLITE}{database}"
-        self._uri = uri
-        self._run_id = ""
+        self._store = ExperimentStore(uri)
+        self._sent = MlflowRun(self._store)
+        self._machine = SystemMetrics()
+        self._folder = Path()
+        self._next_try = 0.0
+        self._pause = FIRST_PAUSE_S
+        self._is_out = False
 
-    @cached_property
-    def _client(self) -> Any:
-        # Imported at the first call: MLflow takes seconds, and a training that is finished already logs nothing.
-        from mlflow import MlflowClient
-
-        # That import sets up its loggers; what it says about its tables is not for our users.
-        for noisy in ("alembic", "mlflow"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
-        return MlflowClient(self._uri)
-
-    def start(self, experiment: str, name: str, run_id: str | None) -> str:
-        """The run `run_id`, or a new one where there is none or somebody removed it."""
-        experiment_id = self._experiment(experiment)
-        if run_id is not None and self._is_there(run_id):
-            self._client.update_run(run_id, status="RUNNING")
-            self._run_id = run_id
-            return run_id
-        if run_id is not None:
-            logger.warning("the MLflow run %s of this training is gone: going on in a new one", run_id)
-        self._run_id = self._client.create_run(experiment_id, run_name=name).info.run_id
-        return self._run_id
-
-    def _experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
-            location = self._artifacts.as_uri() if self._artifacts else None
-            return str(self._client.create_experiment(name, artifact_location=location))
-        if found.lifecycle_stage == _DELETED:
-            logger.warning("the MLflow experiment %s was deleted: it is restored for this training", name)
-            self._client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
-
-    def _is_there(self, run_id: str) -> bool:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return bool(self._client.get_run(run_id).info.lifecycle_stage != _DELETED)
-        except MlflowException as error:
-            if error.error_code == _UNKNOWN:
-                return False
-            raise
+    def start(self, experiment: str, name: str, run: Path) -> None:
+        self._folder, self._journal = run, Journal(run)
+        known = RunNote.read(run)
+        RunNote(experiment, name, known.run_id if known else "").write(run)
+        self._add("start")
+        self._send()
 
     def params(self, values: Mapping[str, Any]) -> None:
-        from mlflow.entities import Param
-
-        self._batch(params=[Param(key, str(value)) for key, value in values.items()])
+        self._add("params", values=dict(values))
 
     def tags(self, values: Mapping[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        self._batch(tags=[RunTag(key, value) for key, value in values.items()])
+        self._add("tags", values=dict(values))
 
     def dataset(self, name: str, digest: str) -> None:
-        """`digest` is the `<md5>.dir` that DVC and Dagster know: 36 characters, MLflow's limit."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        source = f'{{"uri": "magictalk:{name}"}}'
-        entry = Dataset(name=name, digest=digest, source_type="magictalk", source=source)
-        tags = [InputTag("mlflow.data.context", "training")]
-        self._client.log_inputs(self._run_id, datasets=[DatasetInput(dataset=entry, tags=tags)])
+        self._add("dataset", name=name, digest=digest)
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        self._batch(metrics=[Metric(key, value, now, step) for key, value in values.items()])
-
-    def _batch(self, **entries: Any) -> None:
-        """One call for all: a call per value is a transaction per value."""
-        self._client.log_batch(self._run_id, **entries)
+        now = _now_ms()
+        rows = [(name, float(value), step, now) for name, value in values.items()]
+        rows += [(name, value, sample, now) for name, value, sample in self._machine.due()]
+        self._add("metrics", values=rows)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
-        self._client.log_artifact(self._run_id, str(path), folder)
+        self._add("artifact", path=str(path.absolute()), folder=folder)
 
-    def finish(self) -> None:
-        self._client.set_terminated(self._run_id)
+    def finish(self) -> str:
+        self._add("finish")
+        self._send()
+        if self._journal.records:
+            logger.warning(
+                "MLflow did not answer to the end: %d records of this training wait in %s; `magictalk mlflow sync` "
+                "sends them",
+                len(self._journal.records),
+                self._journal.path,
+            )
+        note = RunNote.read(self._folder)
+        return note.run_id if note else ""
+
+    def _add(self, do: str, **arguments: Any) -> None:
+        self._journal.add({"do": do, **arguments, "ms": _now_ms()})
+        if time.monotonic() >= self._next_try:
+            self._send()
+
+    def _send(self) -> None:
+        try:
+            send_pending(self._folder, self._journal, self._store, self._sent)
+        # Whatever a store, its client or the network raises: none of it is worth a training.
+        except Exception as error:
+            if not self._is_out:
+                text = " ".join(str(error).split())[:300]
+                logger.warning("MLflow does not answer (%s: %s): training goes on", type(error).__name__, text)
+            self._is_out, self._next_try = True, time.monotonic() + self._pause
+            self._pause = min(LONGEST_PAUSE_S, 2 * self._pause)
+            return
+        if self._is_out:
+            logger.info("MLflow answers again: everything is stored")
+        self._is_out, self._pause, self._next_try = False, FIRST_PAUSE_S, time.monotonic() + SEND_EVERY_S
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

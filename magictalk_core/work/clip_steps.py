@@ -21,6 +21,7 @@ from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.parquet import read_table, table_metadata, write_table
 from magictalk_core.storage.schema import TableSpec
 from magictalk_core.work.isolation import Crash, map_isolated
+from magictalk_core.work.mapper import TaskMapper
 
 __all__ = [
     "ClipTask",
@@ -28,6 +29,7 @@ __all__ = [
     "StepOutcome",
     "failed_clips",
     "inputs_digest",
+    "is_incomplete",
     "piece_path",
     "run_clip_tasks",
     "write_shard",
@@ -37,6 +39,7 @@ logger = logging.getLogger("magictalk.steps")
 
 SECONDS_BETWEEN_LINES = 5.0
 INPUTS_KEY = "magictalk.inputs"
+INCOMPLETE = "incomplete"
 _FAILED_KEY = "magictalk.failed"
 
 
@@ -51,12 +54,13 @@ class ClipTask:
 
 @dataclass(frozen=True)
 class StepLimits:
-    """How a step may use the machine."""
+    """How a step may use the machine, or by `mapper` the machines."""
 
     workers: int = 2
     timeout_s: float = 600.0
     memory_gb: float | None = None
     preload: tuple[str, ...] = ()
+    mapper: TaskMapper = map_isolated
 
 
 @dataclass(frozen=True)
@@ -89,14 +93,14 @@ def run_clip_tasks(
 ) -> StepOutcome:
     """Make the missing pieces in isolated children. A crash is logged and returned, never cached, never raised.
 
-    Trouble of the machine is raised (`map_isolated`); the pieces that are finished stay for the next run.
+    Trouble of the machine is raised (`TaskMapper`); the pieces that are finished stay for the next run.
     """
     pieces = {task.clip_id: piece_path(cache, task.key, suffix) for task in tasks}
     todo = [task for task in tasks if not is_valid(pieces[task.clip_id])]
     crashes: dict[str, Crash] = {}
     calls = [(*task.arguments, pieces[task.clip_id]) for task in todo]
     done, said = len(tasks) - len(todo), time.monotonic()
-    outcomes = map_isolated(
+    outcomes = limits.mapper(
         function,
         calls,
         workers=limits.workers,
@@ -119,6 +123,11 @@ def run_clip_tasks(
 def failed_clips(path: Path) -> dict[str, str]:
     """Clips of which a shard has no rows since their child crashed, and how, in one line each."""
     return {str(clip): str(detail) for clip, detail in json.loads(table_metadata(path).get(_FAILED_KEY, "{}")).items()}
+
+
+def is_incomplete(path: Path) -> bool:
+    """Whether a shard file says that clips of it are to be tried again."""
+    return table_metadata(path).get(INPUTS_KEY) == INCOMPLETE
 
 
 def unchanged_shard(path: Path, inputs: str) -> str | None:
@@ -146,5 +155,5 @@ def write_shard(
     facts = {INPUTS_KEY: inputs, **metadata}
     if crashes:
         failed = {clip: f"{crash.kind}: {crash.detail}" for clip, crash in crashes.items()}
-        facts |= {INPUTS_KEY: "incomplete", _FAILED_KEY: json.dumps(failed, sort_keys=True)}
+        facts |= {INPUTS_KEY: INCOMPLETE, _FAILED_KEY: json.dumps(failed, sort_keys=True)}
     return write_table(spec, table, path, facts), len(table)

@@ -14,16 +14,19 @@ import multiprocessing as mp
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Literal, TypeVar
 
-from magictalk_core.errors import MachineError, MagicTalkError, TransientError
+from magictalk_core.errors import MachineError, MagicTalkError, TransientError, UserError
 from magictalk_core.storage.machine import GO_ON, machine_trouble
 
-__all__ = ["MAX_ANSWER_BYTES", "Crash", "default_workers", "map_isolated"]
+__all__ = ["MAX_ANSWER_BYTES", "Crash", "default_workers", "kill_children", "map_isolated"]
+
+WORKERS = "MAGICTALK_WORKERS"
 
 MAX_ANSWER_BYTES = 16_000_000
 """What a child may send. Results that are larger, or no JSON, are left in files by the child."""
@@ -35,6 +38,10 @@ _POLL_S = 0.5
 _STOPPED_FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _SERVER_DIED = 255
 """The exit code that multiprocessing makes up when the fork server is gone and cannot tell the child's own."""
+
+_asking_for_ends = threading.Lock()
+"""Starting a child asks every child of the process whether it has ended, and a child's exit code can be read once: of
+two threads that ask at the same moment one would read that the fork server died."""
 
 Result = TypeVar("Result")
 
@@ -80,8 +87,18 @@ class _Running:
 
 
 def default_workers() -> int:
-    """The processors this process may use."""
-    return max(1, len(os.sched_getaffinity(0)))
+    """`$MAGICTALK_WORKERS`, else the processors this process may use; the share of a container is not seen."""
+    stated = os.environ.get(WORKERS) or ""
+    if stated and not (stated.isdecimal() and int(stated)):
+        raise UserError(f"{WORKERS}: expected a number of processes from 1, found `{stated}`")
+    return int(stated) if stated else max(1, len(os.sched_getaffinity(0)))
+
+
+def kill_children() -> None:
+    """Kill the children of all threads; their calls end with a `MachineError`."""
+    with _asking_for_ends:
+        for child in mp.active_children():
+            child.kill()
 
 
 def _one_line(text: str) -> str:
@@ -203,7 +220,8 @@ class _Children(Generic[Result]):
             os.set_blocking(receiver.fileno(), False)
             child = (self._function, arguments, sender, self._memory_bytes)
             process = self._context.Process(target=_child, args=child, daemon=True)
-            process.start()
+            with _asking_for_ends:
+                process.start()
         except (OSError, EOFError) as error:
             said = machine_trouble(error) or f"{_one_line(str(error))}: free some memory or processes, {GO_ON}"
             raise MachineError(f"no child process can be started: {said}") from error
@@ -216,12 +234,14 @@ class _Children(Generic[Result]):
         now = time.monotonic()
         for running in list(self.active):
             running.read()
-            if now >= running.deadline:
-                running.process.kill()
-                running.process.join()
-                # A child of the child may hold the pipe open for ever.
-                running.close()
-            if running.pipe is None and not running.process.is_alive():
+            with _asking_for_ends:
+                if now >= running.deadline:
+                    running.process.kill()
+                    running.process.join()
+                    # A child of the child may hold the pipe open for ever.
+                    running.close()
+                has_ended = running.pipe is None and not running.process.is_alive()
+            if has_ended:
                 self.active.remove(running)
                 yield running.index, _outcome(running, self._timeout_s)
 

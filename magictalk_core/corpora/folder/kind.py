@@ -22,5 +22,6 @@ FOLDER = CorpusKind(
     obligations=(),
     splits=(RANK_OR_CLIP, "rank", CLIP, "train"),
     buckets=4,
+    files_per_bucket=200,
     takes_labels=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,30 @@ from magictalk_core.models.lip_residue.config import LipResidueNetworkConfig
 from magictalk_core.models.lip_residue.network import ResidueGenerator, style_clip
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.model_folder import ModelFolder
+from magictalk_core.training.run import run_with_weights
 from magictalk_core.training_set.channels import columns_of
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES
 
-__all__ = ["LipRefiner", "RefinedMouth"]
+__all__ = ["LipRefiner", "RefinedMouth", "audio2bs_md5", "audio2bs_of"]
 
 Motion = NDArray[np.float32]
+
+
+def audio2bs_md5(residue: Path) -> str:
+    """md5 of the weights of the Audio2BS that the residue generator at `residue` was trained on."""
+    return str(json.loads((residue / "config.json").read_text(encoding="utf-8"))["audio2bs"])
+
+
+def audio2bs_of(residue: Path, runs: Path) -> Path:
+    """The model folder, among the `runs` of Audio2BS, that the residue generator at `residue` was trained on."""
+    wanted = audio2bs_md5(residue)
+    found = run_with_weights(runs, wanted)
+    if found is None:
+        raise PermanentError(
+            f"{residue}: the Audio2BS that it was trained on (weights md5 {wanted}) is not in {runs}: type `magictalk "
+            'run --select "models/audio2bs models/lip_residue"`'
+        )
+    return found.path
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +81,12 @@ class LipRefiner:
         network.load_state_dict(folder.weights())
         network.eval().requires_grad_(False).to(device)
         return cls(neutral, folder, config, coefficients, network)
+
+    @classmethod
+    def of(cls, residue: Path, runs: Path, device: str = "cpu") -> LipRefiner:
+        """The residue generator at `residue` with the Audio2BS that it was trained on, found among the `runs` of that
+        family: a released pair stays a pair, whatever is trained later. Raises `PermanentError` when it is gone."""
+        return cls.load(audio2bs_of(residue, runs), residue, device)
 
     @property
     def mouth(self) -> tuple[str, ...]:

@@ -1,0 +1,42 @@
+"""Which file the network of a speech feature comes from: apart from the networks, so that asking loads no torch."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.weights.resolver import content_sha256, resolve
+
+__all__ = ["FILES", "SMALL_FILE", "weights_sha256", "weights_source"]
+
+SMALL_FILE = "deepspeech_small.safetensors"
+
+FILES = {
+    "deepspeech-0.9.3": "deepspeech-0.9.3-models.pbmm",
+    "deepspeech-0.9.3-tflite": "deepspeech-0.9.3-models.tflite",
+    "deepspeech-0.1.0": "deepspeech-0.1.0-output_graph.pb",
+    "deepspeech-small-1": None,
+}
+"""By feature id: the name in the weights manifest; None: shipped."""
+
+
+def weights_source(feature_id: str) -> Path:
+    """The file that the model comes from. Raises `PermanentError` that names it and says how to get it."""
+    if feature_id not in FILES:
+        raise UserError(f"no speech network `{feature_id}`; known: {', '.join(FILES)}")
+    name = FILES[feature_id]
+    if name is not None:
+        return resolve(name)
+    path = Path(str(resources.files("magictalk_core.speech").joinpath(SMALL_FILE)))
+    if not path.is_file():
+        raise PermanentError(
+            f"{path} is missing from this installation: install magictalk again, or make the file with "
+            "`python -m magictalk_core.recipes.deepspeech_small`"
+        )
+    return path
+
+
+def weights_sha256(feature_id: str) -> str:
+    """Of the file that the network of this feature comes from. Raises `PermanentError` when it is not here."""
+    return content_sha256(weights_source(feature_id))
