@@ -27,7 +27,7 @@ def ui(
     """
     # Imported here: Dagster takes seconds, and `magictalk --help` must not.
     from pipelines.home import prepare_home, prepare_records
-    from pipelines.services import environment_of, running, services_of, wait_until_one_ends
+    from pipelines.services import MLFLOW, environment_of, running, services_of, wait_until_one_ends
 
     workspace = workspace_to_write(home)
     prepare_home(workspace)
@@ -37,10 +37,9 @@ def ui(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _as_ctrl_c)
     try:
-        with running(
-            services, environment_of(workspace), lambda one: typer.echo(f"{one.name:<8} {one.address}")
-        ) as started:
-            if len(services) == 1:
+        told = environment_of(workspace, services)
+        with running(services, told, lambda one: typer.echo(f"{one.name:<8} {one.address}")) as started:
+            if not any(one.name == MLFLOW for one in services):
                 typer.echo(f"MLflow   {workspace.mlflow_uri}")
             typer.echo(f"home     {workspace.home}\nCtrl-C stops them.")
             wait_until_one_ends(services, started)

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from assets.links import FILES_ADDRESS, MLFLOW_ADDRESS
 from magictalk_core.errors import MachineError, PermanentError, UserError
 from magictalk_core.workspace import Workspace
 
@@ -22,6 +23,10 @@ __all__ = ["HOST", "Service", "running", "services_of", "wait_until_one_ends"]
 
 HOST = "127.0.0.1"
 """Nobody else on the network may start jobs here: neither program asks for a password."""
+
+RESULTS, MLFLOW = "Results", "MLflow"
+_LINKS = {RESULTS: FILES_ADDRESS, MLFLOW: MLFLOW_ADDRESS}
+"""Service -> the variable that tells jobs where a browser finds it."""
 
 _START_S = 180.0
 _STOP_S = 10.0
@@ -57,7 +62,7 @@ def _free_port(wanted: int, taken: set[int]) -> int:
 
 
 def services_of(workspace: Workspace, port: int, mlflow_port: int) -> list[Service]:
-    """Dagster's webserver and daemon, and MLflow where its records lie in this workspace."""
+    """Dagster's webserver and daemon, the results for its links, and MLflow where its records lie in this workspace."""
     port = _free_port(port, set())
     code = str(workspace.dagster / "workspace.yaml")
     dagster = Service(
@@ -67,13 +72,21 @@ def services_of(workspace: Workspace, port: int, mlflow_port: int) -> list[Servi
         f"http://{HOST}:{port}/server_info",
         workspace.logs / "ui-dagster.log",
     )
+    results_port = _free_port(port + 1, {port, mlflow_port})
+    results = Service(
+        RESULTS,
+        [sys.executable, "-m", "pipelines.results_server", str(workspace.home), str(results_port)],
+        f"http://{HOST}:{results_port}",
+        f"http://{HOST}:{results_port}/report/",
+        workspace.logs / "ui-results.log",
+    )
     if not workspace.mlflow_uri.startswith("sqlite:"):
-        return [dagster]
-    mlflow_port = _free_port(mlflow_port, {port})
+        return [dagster, results]
+    mlflow_port = _free_port(mlflow_port, {port, results_port})
     stores = ["--backend-store-uri", workspace.mlflow_uri]
     stores += ["--artifacts-destination", str(workspace.mlflow / "artifacts")]
     mlflow = Service(
-        "MLflow",
+        MLFLOW,
         [
             sys.executable,
             "-m",
@@ -91,17 +104,23 @@ def services_of(workspace: Workspace, port: int, mlflow_port: int) -> list[Servi
         f"http://{HOST}:{mlflow_port}/health",
         workspace.logs / "ui-mlflow.log",
     )
-    return [dagster, mlflow]
+    return [dagster, results, mlflow]
 
 
-def environment_of(workspace: Workspace) -> Mapping[str, str]:
-    """What both programs need to know of the workspace; neither reports home."""
-    return os.environ | {
-        "DAGSTER_HOME": str(workspace.dagster),
-        "MAGICTALK_HOME": str(workspace.home),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "1",
-    }
+def environment_of(workspace: Workspace, services: Sequence[Service]) -> Mapping[str, str]:
+    """What the programs need to know of the workspace and of each other; none of them reports home."""
+    addresses = {service.name: service.address for service in services}
+    links = {variable: addresses[name] for name, variable in _LINKS.items() if name in addresses}
+    return (
+        os.environ
+        | links
+        | {
+            "DAGSTER_HOME": str(workspace.dagster),
+            "MAGICTALK_HOME": str(workspace.home),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "1",
+        }
+    )
 
 
 @contextmanager
@@ -164,6 +183,8 @@ def _wait_until_it_answers(service: Service, process: subprocess.Popen[bytes]) -
         try:
             with urllib.request.urlopen(service.health, timeout=5):
                 return
+        except urllib.error.HTTPError:
+            return  # it answers, if only that there is nothing yet
         except (urllib.error.URLError, OSError):
             time.sleep(_LOOK_AGAIN_S)
     raise MachineError(f"{service.name} does not answer at {service.address} after {_START_S:.0f} s: see {service.log}")

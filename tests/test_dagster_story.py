@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from magictalk_core.storage.atomic import write_text
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.instance import DAGSTER_YAML, open_instance, write_instance_files
+from pipelines.results_server import results_server
 from pipelines.retention import forget_superseded_runs
 
 TABLES = {f"{CORPUS}/{name}" for name in ("index", "clips", *SHARD_STAGES)}
@@ -160,3 +163,35 @@ def test_a_large_folder_has_more_shards_and_keeps_them(
     add_corpus(workspace, entry)
     add_corpus(workspace, new_entry(name="clips", kind="folder", root=raw, licence="CC0"), replace=True)
     assert load_corpus(workspace, "clips").buckets == shards, "a clip never moves to another shard by itself"
+
+
+# --- what the browser gets -------------------------------------------------------------------------------------------
+
+
+def test_the_results_are_served_and_nothing_else(workspace: Workspace) -> None:
+    for name in ("report/report.html", "videos/comparison/a b.mp4", "corpora/c/dataset/clips.parquet", "preset.yaml"):
+        write_text(workspace.home / name, name)
+    (workspace.videos / "out").symlink_to(workspace.corpora)
+    server = results_server(workspace.home, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+
+        def status(path: str) -> int:
+            connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+            connection.request("GET", path)
+            answer = connection.getresponse().status
+            connection.close()
+            return answer
+
+        assert [status(path) for path in ("/", "/report/report.html", "/videos/comparison/a%20b.mp4")] == [200] * 3
+        refused = (
+            "/preset.yaml",
+            "/videos/../preset.yaml",
+            "/videos/%2e%2e/preset.yaml",
+            "/report/..%2f..%2fetc/passwd",
+        )
+        outside = (*refused, "/videos/out/c/dataset/clips.parquet", "/corpora/", "//etc/passwd")
+        assert [status(path) for path in outside] == [404] * len(outside)
+    finally:
+        server.shutdown()
+        server.server_close()
