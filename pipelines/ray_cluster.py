@@ -6,6 +6,7 @@ paths. Ray hands functions and arguments on as pickles between its own processes
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from magictalk_core.work.isolation import Crash, map_isolated
 from magictalk_core.work.mapper import TaskMapper
 
 __all__ = ["RayClipWorkers", "RayTrainingLauncher", "build_ray_executor", "map_on_ray", "need_ray"]
+
+
+_CONNECTING = threading.Lock()
 
 
 def need_ray() -> None:
@@ -55,8 +59,9 @@ def map_on_ray(
     """
     import ray
 
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, logging_level="WARNING")
+    with _CONNECTING:  # shards are worked on in threads
+        if not ray.is_initialized():
+            ray.init(log_to_driver=False, logging_level="ERROR")
     limits = {"timeout_s": timeout_s, "memory_gb": memory_gb, "preload": tuple(preload)}
     alone = ray.remote(num_cpus=1, max_retries=2)(_alone)
     going = {alone.remote(function, arguments, limits): index for index, arguments in enumerate(tasks)}
