@@ -63,8 +63,10 @@ python_logs:
 """Runs are tried again when their process dies; failures of a step are sorted by `assets.retries`."""
 
 POSTGRES = "MAGICTALK_DAGSTER_POSTGRES"
-"""The address of a PostgreSQL database for runs, events and schedules, `postgresql://user@host/name`. Its password
-belongs into `~/.pgpass`: addresses are written to logs."""
+"""The address of a PostgreSQL database for runs, events and schedules, `postgresql+psycopg2://user@host/name`. Its
+password belongs into `~/.pgpass`: addresses are written to logs."""
+
+_DRIVER = "postgresql+psycopg2://"
 
 ON_POSTGRES = f"""\
 storage:
@@ -116,13 +118,16 @@ def _need_postgres() -> None:
     address = os.environ.get(POSTGRES)
     if not address:
         return
+    if not address.startswith(_DRIVER):
+        # SQLAlchemy 2.1 takes another driver where none is named.
+        raise UserError(f"{POSTGRES}: expected {_DRIVER}USER@HOST/NAME, found `{address.partition('@')[2] or address}`")
     try:
         import dagster_postgres  # noqa: F401
         import psycopg2
     except ImportError as error:
         raise UserError("PostgreSQL's libraries are not installed: pip install 'magictalk[postgres]'") from error
     try:
-        psycopg2.connect(address, connect_timeout=10).close()
+        psycopg2.connect(address.replace("+psycopg2", "", 1), connect_timeout=10).close()
     except psycopg2.Error as error:
         reason = " ".join(str(error).split())
         raise MachineError(f"the database of {POSTGRES} does not answer: {reason}: start it, {GO_ON}") from error

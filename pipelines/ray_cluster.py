@@ -6,6 +6,7 @@ paths. Ray hands functions and arguments on as pickles between its own processes
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,11 +15,15 @@ from pydantic import Field
 
 from assets.machines import TRAINING
 from assets.resources import ClipWorkers, TrainingLauncher, training_module
-from magictalk_core.errors import UserError
+from magictalk_core.errors import MachineError, MagicTalkError, PermanentError, UserError
+from magictalk_core.storage.machine import GO_ON
 from magictalk_core.work.isolation import Crash, map_isolated
 from magictalk_core.work.mapper import TaskMapper
 
 __all__ = ["RayClipWorkers", "RayTrainingLauncher", "build_ray_executor", "map_on_ray", "need_ray"]
+
+
+_CONNECTING = threading.Lock()
 
 
 def need_ray() -> None:
@@ -54,8 +59,9 @@ def map_on_ray(
     """
     import ray
 
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, logging_level="WARNING")
+    with _CONNECTING:  # shards are worked on in threads
+        if not ray.is_initialized():
+            ray.init(log_to_driver=False, logging_level="ERROR")
     limits = {"timeout_s": timeout_s, "memory_gb": memory_gb, "preload": tuple(preload)}
     alone = ray.remote(num_cpus=1, max_retries=2)(_alone)
     going = {alone.remote(function, arguments, limits): index for index, arguments in enumerate(tasks)}
@@ -63,10 +69,24 @@ def map_on_ray(
         while going:
             done, _ = ray.wait(list(going), num_returns=1)
             index = going.pop(done[0])
-            yield index, ray.get(done[0])
+            yield index, _fetched(done[0])
     finally:
         for left in going:
             ray.cancel(left, force=True)
+
+
+def _fetched(reference: Any) -> Any | Crash:
+    """What a task returned. Raises the task's own error, and `MachineError` where the cluster lost it three times."""
+    import ray
+
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, MagicTalkError):
+            raise error.cause from error
+        raise PermanentError(f"a task on Ray: {' '.join(str(error.cause).split())[:500]}") from error
+    except ray.exceptions.RayError as error:
+        raise MachineError(f"Ray lost a task: {type(error).__name__}: look at the cluster, {GO_ON}") from error
 
 
 def _alone(function: Callable[..., Any], arguments: tuple[Any, ...], limits: dict[str, Any]) -> Any | Crash:

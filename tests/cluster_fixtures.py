@@ -55,7 +55,7 @@ def _node(arguments: list[str], log: Path, stack: ExitStack) -> None:
 def with_our_python() -> dict[str, str]:
     """Steps are started as `dagster` and trainings as `python`: those of this interpreter."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {"PATH": path, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+    return {"PATH": path, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

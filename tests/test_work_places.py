@@ -121,7 +121,7 @@ def test_dagster_stores_in_postgres_when_it_is_named(workspace: Workspace, monke
     config = workspace.dagster / "dagster.yaml"
     write_instance_files(workspace)
     assert config.read_text(encoding="utf-8") == DAGSTER_YAML
-    monkeypatch.setenv(POSTGRES, "postgresql://magictalk@127.0.0.1:1/dagster")
+    monkeypatch.setenv(POSTGRES, "postgresql+psycopg2://magictalk@127.0.0.1:1/dagster")
     write_instance_files(workspace)
     assert config.read_text(encoding="utf-8") == DAGSTER_YAML + ON_POSTGRES
     config.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
@@ -131,7 +131,7 @@ def test_dagster_stores_in_postgres_when_it_is_named(workspace: Workspace, monke
 
 def test_a_database_that_does_not_answer_is_told_at_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("dagster_postgres", reason="needs the extra postgres: scripts/test-cluster")
-    monkeypatch.setenv(POSTGRES, "postgresql://magictalk@127.0.0.1:1/dagster")
+    monkeypatch.setenv(POSTGRES, "postgresql+psycopg2://magictalk@127.0.0.1:1/dagster")
     with pytest.raises(MachineError, match="MAGICTALK_DAGSTER_POSTGRES does not answer"):
         open_instance(workspace)
 
@@ -141,4 +141,14 @@ def test_mlflow_in_a_database_needs_a_place_for_artefacts(monkeypatch: pytest.Mo
 
     monkeypatch.delenv("MAGICTALK_MLFLOW_ARTIFACTS", raising=False)
     with pytest.raises(UserError, match="export MAGICTALK_MLFLOW_ARTIFACTS"):
+        ExperimentStore("postgresql+psycopg2://magictalk@127.0.0.1:1/mlflow")
+    with pytest.raises(UserError, match=r"expected postgresql\+psycopg2://"):
         ExperimentStore("postgresql://magictalk@127.0.0.1:1/mlflow")
+
+
+def test_the_driver_of_the_database_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a password in the address is not repeated."""
+    monkeypatch.setenv(POSTGRES, "postgresql://me:secret@127.0.0.1:1/dagster")
+    with pytest.raises(UserError, match=r"expected postgresql\+psycopg2://USER@HOST/NAME, found `127") as told:
+        open_instance(workspace)
+    assert "secret" not in str(told.value)

@@ -40,6 +40,11 @@ class ExperimentStore:
 
     def __init__(self, uri: str) -> None:
         self._artifacts = os.environ.get(ARTIFACTS) or None
+        if uri.startswith("postgresql://"):
+            # SQLAlchemy 2.1 takes another driver where none is named.
+            raise UserError(
+                "MLFLOW_TRACKING_URI: expected postgresql+psycopg2://USER@HOST/NAME, found postgresql://..."
+            )
         if uri.startswith(_DATABASES) and self._artifacts is None:
             raise UserError(
                 f"{uri.partition('://')[0]}: {ARTIFACTS} is not set: export {ARTIFACTS}=FOLDER, or s3://..."
