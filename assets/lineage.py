@@ -38,8 +38,8 @@ def dagster_versions(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) 
                 break
             cursor = page.cursor
         observed = instance.fetch_observations(key, limit=1).records
-        event = observed[0].asset_observation if observed else None
-        if event is not None and (version := (event.tags or {}).get("dagster/data_version")) is not None:
+        seen = observed[0].asset_observation if observed else None
+        if seen is not None and (version := (seen.tags or {}).get("dagster/data_version")) is not None:
             found.setdefault((key.to_user_string(), None), version)
     return found
 
@@ -87,9 +87,9 @@ def build_lineage_report_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
                 md5,
                 timer,
                 report=dg.MetadataValue.md(report_markdown(report)),
-                **{state: len(report.of(state)) for state in states.values()},
                 disagreements=len(report.disagreements),
-            ),
+            )
+            | {state: len(report.of(state)) for state in states.values()},
             check_results=[
                 dg.AssetCheckResult(
                     passed=not said,
