@@ -38,8 +38,9 @@ def dagster_versions(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) 
                 break
             cursor = page.cursor
         observed = instance.fetch_observations(key, limit=1).records
-        event = observed[0].asset_observation if observed else None
-        if event is not None and (version := (event.tags or {}).get("dagster/data_version")) is not None:
+        seen = observed[0].asset_observation if observed else None
+        version = (seen.tags or {}).get("dagster/data_version") if seen is not None else None
+        if version is not None:
             found.setdefault((key.to_user_string(), None), version)
     return found
 
@@ -82,14 +83,9 @@ def build_lineage_report_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         errors = {"everything_verifiable", "systems_agree"}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(md5),
-            metadata=materialization(
-                path,
-                md5,
-                timer,
-                report=dg.MetadataValue.md(report_markdown(report)),
-                **{state: len(report.of(state)) for state in states.values()},
-                disagreements=len(report.disagreements),
-            ),
+            metadata=materialization(path, md5, timer, report=dg.MetadataValue.md(report_markdown(report)))
+            | {state: len(report.of(state)) for state in states.values()}
+            | {"disagreements": len(report.disagreements)},
             check_results=[
                 dg.AssetCheckResult(
                     passed=not said,

@@ -57,7 +57,7 @@ class ClipIndex:
 
     def raw_files(self, rows: pd.DataFrame) -> list[RawFile]:
         """The raw files of clips, each once."""
-        found = {}
+        found: dict[tuple[str, str], RawFile] = {}
         for kind in ("raw", "raw_audio"):
             there = rows[rows[f"{kind}_md5"].notna()]
             columns = zip(there["corpus"], there[f"{kind}_path"], there[f"{kind}_md5"], strict=True)
