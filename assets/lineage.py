@@ -39,7 +39,8 @@ def dagster_versions(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) 
             cursor = page.cursor
         observed = instance.fetch_observations(key, limit=1).records
         seen = observed[0].asset_observation if observed else None
-        if seen is not None and (version := (seen.tags or {}).get("dagster/data_version")) is not None:
+        version = (seen.tags or {}).get("dagster/data_version") if seen is not None else None
+        if version is not None:
             found.setdefault((key.to_user_string(), None), version)
     return found
 
@@ -82,14 +83,9 @@ def build_lineage_report_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         errors = {"everything_verifiable", "systems_agree"}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(md5),
-            metadata=materialization(
-                path,
-                md5,
-                timer,
-                report=dg.MetadataValue.md(report_markdown(report)),
-                disagreements=len(report.disagreements),
-            )
-            | {state: len(report.of(state)) for state in states.values()},
+            metadata=materialization(path, md5, timer, report=dg.MetadataValue.md(report_markdown(report)))
+            | {state: len(report.of(state)) for state in states.values()}
+            | {"disagreements": len(report.disagreements)},
             check_results=[
                 dg.AssetCheckResult(
                     passed=not said,
