@@ -20,7 +20,8 @@ _OTHERS = ("dagster", "mlflow", ".git", ".dvc", "logs", "raw")
 _BOOKS = (
     "dvc.yaml", "dvc.lock", "params.yaml", "preset.yaml", ".dvcignore", ".gitignore", ".gitattributes",
     "withdrawals.jsonl", "corpora/*/corpus.yaml", "models/*/current.json", "models/*/newest.json",
-    "models/*/preset.yaml", "models/*/*/mlflow_run.json", "models/*/*/curves.svg", "releases/*", "tables/metrics.json", "*.lock",
+    "models/*/preset.yaml", "models/*/*/mlflow_run.json", "models/*/*/curves.svg", "releases/*",
+    "tables/metrics.json", "*.lock",
 )  # fmt: skip
 """Settings, locks and pointers: written by people, or again by any command, and small enough to stand in Git."""
 
