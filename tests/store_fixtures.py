@@ -153,8 +153,9 @@ def _model(workspace: Workspace) -> None:
     (run / "curves.csv").write_text("step,metric,value\n1,train/loss,0.5\n2,train/loss,0.25\n")
     (run / "preset.yaml").write_text("name: tiny\n")
     work = Work(home, "model", weights.parent, "5", [input_of(home, "training_set", data)], {"network": {"hidden": 2}})
-    work.record(clips=CLIP_IDS[:1], mlflow_run="r", beside=[run / "curves.csv", run / "preset.yaml"])
-    result = {"weights_md5": file_md5(weights), "run_id": "r", "metrics": {"val/loss": 0.25}, "measured": {}}
+    work.record(clips=CLIP_IDS[:1], mlflow_run="r")
+    result: dict[str, Any] = {"weights_md5": file_md5(weights), "run_id": "r", "metrics": {"val/loss": 0.25}}
+    result |= {"measured": {}, "files": {name: file_md5(run / name) for name in ("curves.csv", "preset.yaml")}}
     write_text(run / "result.json", sealed(json.dumps(result)))
     write_text(run.parent / "current.json", json.dumps({"run": run.name}))
     _checkpoint(run / "step-00000002")

@@ -252,6 +252,7 @@ def _finish(
     run_id = tracker.finish()
     _record(work, data, run_id)
     result: dict[str, Any] = {"weights_md5": md5, "run_id": run_id, "metrics": metrics, "measured": fitted.measured}
+    result["files"] = {name: file_md5(run / name) for name in ("curves.csv", "preset.yaml")}
     write_text(run / "result.json", sealed(json.dumps(result, indent=1)))
 
 

@@ -19,12 +19,14 @@ _OTHERS = ("dagster", "mlflow", ".git", ".dvc", "logs", "raw")
 
 _BOOKS = (
     "dvc.yaml", "dvc.lock", "params.yaml", "preset.yaml", ".dvcignore", ".gitignore", ".gitattributes",
-    "withdrawals.jsonl", "corpora/*/corpus.yaml", "models/*/current.json", "models/*/preset.yaml",
-    "models/*/*/mlflow_run.json", "*.lock",
+    "withdrawals.jsonl", "corpora/*/corpus.yaml", "models/*/current.json", "models/*/newest.json",
+    "models/*/preset.yaml", "models/*/*/mlflow_run.json", "models/*/*/curves.svg", "releases/*",
+    "tables/metrics.json", "*.lock",
 )  # fmt: skip
 """Settings, locks and pointers: written by people, or again by any command, and small enough to stand in Git."""
 
 
+_PIECE_FOLDERS = frozenset(("media", "blendshapes", "speech", "headers"))
 _PIECE = re.compile(r"cache/\w+/[0-9a-f]{2}/[0-9a-f]{32}\.\w+")
 
 
@@ -37,7 +39,13 @@ class Place:
 
 
 def is_bookkeeping(relative: str) -> bool:
-    """Whether the file at this path, relative to the workspace, is no result."""
+    """Whether the file at this path, relative to the workspace, is no result.
+
+    Of the cache only what shards are put together from is a result: the rest is looked up again when it is gone.
+    """
+    parts = relative.split("/")
+    if parts[0] == "cache" and parts[1] not in _PIECE_FOLDERS:
+        return True
     return any(fnmatchcase(relative, pattern) for pattern in _BOOKS)
 
 

@@ -128,15 +128,16 @@ def _raw_files(workspace: Workspace, claims: Claims, entry: CorpusEntry, local: 
 
 
 def _models(workspace: Workspace, claims: Claims) -> None:
-    """The weights of finished trainings, by their results."""
+    """The weights of finished trainings and what lies beside them, by their results."""
     for path in sorted(workspace.home.glob("models/*/*/result.json")):
         remedy = f"remove {claims.shown(path)}, then `magictalk run --select models/{path.parents[1].name}`"
         if not is_sealed_whole(path.read_bytes()):
             claims.damaged_source(path, f"its seal is not that of its content: {remedy}")
             continue
         claims.sources.add(path)
-        md5 = json.loads(path.read_bytes())["weights_md5"]
-        claims.add([Claim(path.parent / "model" / "model.safetensors", md5, claims.shown(path), remedy)])
+        result, by = json.loads(path.read_bytes()), claims.shown(path)
+        claims.add([Claim(path.parent / "model" / "model.safetensors", result["weights_md5"], by, remedy)])
+        claims.add(Claim(path.parent / name, md5, by, remedy) for name, md5 in result.get("files", {}).items())
 
 
 def _pieces(workspace: Workspace, claims: Claims) -> None:
