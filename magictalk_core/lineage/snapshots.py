@@ -112,7 +112,7 @@ def commit_workspace(workspace: Workspace, message: str) -> str | None:
     if not history.takes_commits:
         return None
     kept = _datasets_kept(workspace)
-    manifests = {path.stem: path for path in workspace.home.glob("manifests/*.json")}
+    manifests = {path.stem: path for path in workspace.home.glob("manifests/[!.]*.json")}
     ahead = [corpus for corpus, path in manifests.items() if read_manifest(path).digest != kept.get(corpus)]
     but = [f"manifests/{corpus}.json" for corpus in ahead]
     but += [f"corpora/{corpus}/{rest}" for corpus in ahead for rest in ("listing.json", "provenance/*.json")]
