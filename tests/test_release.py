@@ -158,7 +158,7 @@ def test_the_asset_says_why_and_links_both_ways(toy: Workspace) -> None:
     facts = {name: value.value for name, value in event.metadata.items()}
     assert facts["decision"] == "refused" and facts["mlflow.version"] == "1" and facts["mlflow.challenger"] == "2"
     assert "mae\\_mouth" in facts["comparison"]
-    assert (event.tags or {})["dagster/data_version"] == facts["dvc.md5"] == weights(toy)
+    assert (event.tags or {})["dagster/data_version"] == facts["md5"] == weights(toy)
     passed = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
     assert passed == {NEWEST_IN_USE: False, ABOVE_FLOOR: True}
     client = FamilyReleases(toy, FAMILY).registry()._store.client
