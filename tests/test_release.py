@@ -117,9 +117,13 @@ def test_the_same_models_are_compared_once(toy: Workspace, monkeypatch: pytest.M
     assert len(DecisionBook(toy.releases(FAMILY)).all) == 2
 
 
-def test_without_test_clips_only_the_first_model_is_promoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_test_clips_only_the_first_model_is_promoted(
+    made: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     workspace = toy_workspace(tmp_path / "home", {"m1": "train", "w2": "val"})
+    workspace.mlflow.mkdir()
+    shutil.copy(made.mlflow / "mlflow.db", workspace.mlflow)
     first = release(workspace, 1)
     assert first.action == "first" and "no accepted clip in the test split" in first.reason
     second = release(workspace, 2)
@@ -140,7 +144,7 @@ def test_a_registry_that_is_down_is_worth_another_try_and_changes_nothing(
     toy: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with pytest.raises(TransientError, match=r"127\.0\\.0\\.1:9 does not answer"):
+    with pytest.raises(TransientError, match="9 does not answer"):
         release(toy, STRONG)
     assert DecisionBook(toy.releases(FAMILY)).latest is None
 
