@@ -27,7 +27,7 @@ __all__ = ["automatic_assets", "build_automation_sensor", "on_data_or_code_chang
 _TOGETHER = ("arkit_dataset", "training_set")
 
 
-def on_data_or_code_change(watched: Iterable[dg.AssetKey]) -> dg.AutomationCondition[dg.AssetKey]:
+def on_data_or_code_change(watched: Iterable[dg.AssetKey]) -> dg.AutomationCondition[Any]:
     """Ask for an asset once after an event: `watched` are the upstream assets whose data count.
 
     It waits while one of them, or the asset itself, is being made. Shards are no part of `watched`: a corpus of
