@@ -38,8 +38,8 @@ def dataset_stage(corpus: str) -> str:
 def record_stages(home: Path, stages: Sequence[str]) -> None:
     """Write the inputs and outputs of `stages`, as they lie on disk, into `dvc.lock`; datasets go into the cache.
 
-    Raises `PermanentError`, and records nothing, where DVC sees no file in the folder of a dataset: an empty entry would
-    look like a snapshot. Results may be none. `TransientError` while another DVC command holds the repository.
+    Raises `PermanentError`, and records nothing, where DVC sees no file in the folder of a dataset: an empty entry
+    would look like a snapshot. Results may be none. `TransientError` while another DVC command holds the repository.
     """
     lock = home / "dvc.lock"
     before = lock.read_text(encoding="utf-8") if lock.is_file() else None
