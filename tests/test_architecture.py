@@ -113,7 +113,7 @@ def test_the_page_names_every_room_on_its_floor() -> None:
     rooms = {room: number + 1 for room, number in _floors().items() if number >= 0}
     assert named == {"pipelines": 0, "assets": 0, **rooms}
     there = {p.stem for p in (ROOT / "magictalk_core").iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()}
-    assert there - {"__init__"} == set(rooms) - {"lineage"}
+    assert there - {"__init__"} == set(rooms)
 
 
 def test_a_clip_goes_down_through_the_rooms_of_a_stage_and_enters_none_twice() -> None:
