@@ -209,8 +209,8 @@ def _asset_stages() -> dict[str, _Stage]:
         "lineage_report": _Stage(
             "lineage_report",
             [
-                *("manifests", "arkit_dataset", "training_set", *(f"models/{name}" for name in FAMILIES)),
-                *("generated", "refined", "scores", "set_scores", "lip_ablation", "tables/summary.csv", "videos"),
+                *("manifests", "training_set", *_in_use(*RELEASED)),
+                *("generated", "refined", "scores", "tables/summary.csv", "videos"),
             ],
             ["lineage_report"],
         ),

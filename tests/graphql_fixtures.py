@@ -45,7 +45,7 @@ class DagsterUi:
         found: dict[str, Any] = answer["data"]
         return found
 
-    def launch(self, job: str, config: dict[str, Any] | None = None, timeout_s: float = 1800) -> str:
+    def launch(self, job: str, config: dict[str, Any] | None = None, timeout_s: float = 7200) -> str:
         """Start a job and wait for its end; its status."""
         selector = {**_LOCATION, "pipelineName": job}
         params = {"selector": selector, "runConfigData": config or {}, "mode": "default"}
@@ -54,7 +54,7 @@ class DagsterUi:
         run_id = started["run"]["runId"]
         return self._wait(lambda: self.ask(_STATUS, id=run_id)["runOrError"]["status"], timeout_s)
 
-    def backfill(self, keys: Sequence[Sequence[str]], partitions: Sequence[str], timeout_s: float = 1800) -> str:
+    def backfill(self, keys: Sequence[Sequence[str]], partitions: Sequence[str], timeout_s: float = 7200) -> str:
         params = {
             "assetSelection": [{"path": list(key)} for key in keys],
             "partitionNames": list(partitions),

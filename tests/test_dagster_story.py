@@ -72,7 +72,7 @@ def test_pages_show_plots_and_lead_on(tiny_chain: Workspace) -> None:
         assert str(page["losses"].value).startswith("![loss curves](data:image/svg+xml;base64,")
         assert str(page["mlflow.url"].value).endswith(f"/#/runs/{page['mlflow.run_id'].value}")
     assert "data:image/svg+xml" in str(found[f"{CORPUS}/card"]["funnel"].value)
-    assert "jaw_open_correlation" in str(found["tables/summary"]["table"].value)
+    assert r"jaw\_open\_correlation" in str(found["tables/summary"]["table"].value)  # escaped, as Markdown has it
     assert str(found["report"]["page"].value).endswith("/report/report.html")
     assert ".mp4)" in str(found["videos/comparison"]["preview"].value)
 
