@@ -157,9 +157,9 @@ class _Upstream:
                 merged = {(i.kind, i.name, i.md5): i for record in records for i in record.inputs}
                 node = group_of(self.registry, kind, records)
                 self.graph.connect(self._enter(node, merged.values()), key)
-        record = self.graph.nodes[key].record
-        if record is not None and record.kind == "source":
-            self._raw_files(key, record)
+        own = self.graph.nodes[key].record
+        if own is not None and own.kind == "source":
+            self._raw_files(key, own)
 
     def _leaf(self, key: str, one: Input) -> None:
         """What has no record: given by people, a standardized clip, or unknown."""

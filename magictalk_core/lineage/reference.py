@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Subject:
 def find_subject(registry: Registry, clips: ClipIndex, ref: str) -> Subject:
     """Raises `UserError` saying what a reference may be, when nothing of the workspace is meant."""
     path = Path(ref).expanduser()
-    ways = (
+    ways: tuple[Callable[[], Subject | None], ...] = (
         lambda: _of_path(registry, clips, path) if path.exists() else None,
         lambda: _of_name(registry, ref),
         lambda: _of_clips(clips, ref),

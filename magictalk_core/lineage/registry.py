@@ -69,7 +69,7 @@ class Registry:
         """The record that an input names: of that hash and kind, of the same name where several have it."""
         found = [record for record in self.ever.get(one.md5, ()) if record.kind == one.kind]
         named = [record for record in found if record.name == one.name]
-        return (named or found or [None])[0]
+        return next(iter(named or found), None)
 
     def now(self, one: Input, reader: str) -> Provenance | None:
         """What a `reader` of that kind would read now in place of the input: of models trainings the newest, all others
