@@ -15,6 +15,7 @@ import pytest
 from snapshot_fixtures import TOY, make_dataset, preset_yaml, snapshot, toy_workspace
 from typer.testing import CliRunner
 
+from magictalk_core.corpora.withdrawal_log import append_line
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.dvc_data import locked_outputs, object_path, record_stages
 from magictalk_core.lineage.git_history import TRACKED, GitHistory
@@ -236,7 +237,7 @@ def test_the_difference_names_clips_verdicts_and_channels(toy: Workspace) -> Non
 def test_a_restore_brings_back_data_preset_and_corpora_and_loses_nothing(toy: Workspace, tmp_path: Path) -> None:
     values = preset_of(toy).model_dump(mode="json")
     one, digest = snapshot(toy, "snapshot one"), tree_md5(toy.dataset(TOY))
-    (toy.home / "withdrawals.jsonl").write_text('{"clip": 1}\n', encoding="utf-8")
+    append_line(toy, "Ada", "a letter", action="withdraw", kind="clip", names=("elsewhere/s/1",))
     other = make_dataset(toy, shifted={"toy/m1-happy/1": 0.1})
     set_preset(toy, str(preset_yaml(tmp_path / "other.yaml", values | {"name": "other"})))
     (toy.corpora / "later").mkdir()
