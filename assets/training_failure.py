@@ -22,6 +22,8 @@ _LINES = 30
 @contextmanager
 def told_failures(family: str, log: Path) -> Iterator[None]:
     """A failure of the child that logs to `log` becomes one that names its cause; errors that pass stay such."""
+    # What an earlier training of the family said is no cause of this one's end.
+    log.unlink(missing_ok=True)
     try:
         yield
     # The second is what Ray's client raises.

@@ -200,7 +200,9 @@ def test_the_policy_asks_once_per_event_and_never_because_of_a_failure() -> None
             return found.total_requested
 
         def make(*keys: str) -> None:
-            dg.materialize(assets, selection=list(keys), instance=instance, raise_on_error=False)
+            dg.materialize(
+                assets, selection=[dg.AssetKey(key) for key in keys], instance=instance, raise_on_error=False
+            )
 
         make("upstream", "downstream")
         assert [asked_for() for _ in range(3)] == [0, 0, 0], "all is made"
