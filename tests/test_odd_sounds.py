@@ -98,6 +98,31 @@ def test_of_channels_that_cancel_each_other_one_is_taken(codec: str, second: str
     assert likeness(path, plain) == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("second", ["-1*c0", "-0.9*c0"])
+@pytest.mark.parametrize("part", [(1.5, 2.0), (0.0, 0.7), (0.4, 0.63)])
+def test_of_channels_that_cancel_each_other_in_a_part_one_is_taken_there(
+    part: tuple[float, float], second: str, tmp_path: Path
+) -> None:
+    """Of each other, as when a plug is turned while the sound is recorded; two people speak before and after."""
+    n, (begin, end) = 2 * RATE, part
+    times, own = np.arange(n) / RATE, voice(2.0)
+    inside = (times >= begin) & (times < end)
+    other = np.where(inside, float(second.removesuffix("*c0")) * own, 0.3 * np.sin(2 * np.pi * 1900 * times))
+    mixed = np.where(inside, own, (own + other) / 2)
+    np.column_stack([own, other]).astype("<f4").tofile(tmp_path / "a.f32")
+    ffmpeg("-f", "f32le", "-ar", RATE, "-ac", "2", "-i", tmp_path / "a.f32", "-c:a", "pcm_s16le", tmp_path / "a.wav")
+    found = read_sound(tmp_path / "a.wav")
+    (told,) = found.remarks
+    seconds = float(told.removeprefix("the channels of the sound cancel each other in ").split(" s of it: ")[0])
+    assert told.endswith("channel 1 of 2 taken there") and end - begin - 0.3 < seconds <= end - begin + 0.05
+    # Two windows and their neighbours hold both what cancels and what does not.
+    sure = np.abs(times - begin) > 0.08
+    sure &= np.abs(times - end) > 0.08
+    assert np.abs(found.samples - mixed)[sure].max() < 0.01
+    level = np.sqrt(np.square(found.samples[inside]).mean() / np.square(own[inside]).mean())
+    assert level == pytest.approx(1.0, abs=0.05)
+
+
 def test_channels_of_two_people_are_mixed(tmp_path: Path) -> None:
     ffmpeg("-f", "lavfi", "-i", "aevalsrc=0.3*sin(700*t)|0.3*sin(1900*t):s=16000:d=1", tmp_path / "a.wav")
     found = read_sound(tmp_path / "a.wav")
