@@ -226,6 +226,22 @@ def test_a_sound_that_breaks_off_is_told(tmp_path: Path) -> None:
     assert made.remarks == told
 
 
+def test_a_wma_that_breaks_off_is_told(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", voice(3.0), RATE)
+    ffmpeg("-i", tmp_path / "a.wav", "-c:a", "wmav2", "-b:a", "128k", tmp_path / "a.wma")
+    whole = (tmp_path / "a.wma").read_bytes()
+    (tmp_path / "cut.wma").write_bytes(whole[: len(whole) // 2])
+    assert read_sound(tmp_path / "a.wma").remarks == ()
+    (told,) = read_sound(tmp_path / "cut.wma").remarks
+    assert told.startswith("the sound stops at 1.") and told.endswith(" s: the rest is missing")
+
+
+def test_speech_of_silence_is_said(tmp_path: Path) -> None:
+    for level, told in ((0.0, "nothing but silence: the features say nothing"), (0.2, None)):
+        write_wav(tmp_path / "a.wav", np.full(RATE, level, np.float32), RATE)
+        assert featurize_file(tmp_path / "a.wav", tmp_path / "a.npy", "logmel-29-1").remarks == told
+
+
 def test_hours_of_sound_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the header where it is to be trusted, else as soon as there is too much."""
     monkeypatch.setattr(sound, "_MAX_AUDIO_S", 2.0)

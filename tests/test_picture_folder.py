@@ -110,6 +110,12 @@ def test_only_what_is_no_file_is_a_pattern(tmp_path: Path) -> None:
     assert names_pictures(tmp_path) and names_pictures(tmp_path / "a_%d.png")
 
 
+def test_a_folder_without_pictures_is_said_before_a_rate_is_asked_for(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "%d.png"):
+        with pytest.raises(UserError, match=r"no numbered picture; expected names such as 00001\.png, or a video file"):
+            extract_file(path, tmp_path / "a.parquet")
+
+
 def test_extract_takes_a_folder_and_asks_for_its_rate(tmp_path: Path) -> None:
     folder = tmp_path / "take"
     folder.mkdir()

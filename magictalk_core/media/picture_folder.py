@@ -94,7 +94,7 @@ def find_pictures(path: Path, fps: float, read: Callable[[Path], NDArray[np.uint
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     series = _fitting(pattern, names) if pattern is not None else _only_series(folder, names)
     if not series:
-        raise UserError(f"{path}: no numbered picture; expected names such as 00001.png")
+        raise UserError(f"{path}: no numbered picture; expected names such as 00001.png, or a video file")
     _check(folder, series)
     if (series[-1][0] - series[0][0]) / fps > _LONGEST_S:
         least, most = series[0][1], series[-1][1]

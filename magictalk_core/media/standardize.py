@@ -29,10 +29,10 @@ from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
 __all__ = ["STANDARDIZE_VERSION", "standardize_clip"]
 
-STANDARDIZE_VERSION = "4"
+STANDARDIZE_VERSION = "5"
 
 _SIGNED_FRAMES = 17
-_VIEWED_FRAMES = 9
+_VIEWED_FRAMES = 15
 
 
 def standardize_clip(

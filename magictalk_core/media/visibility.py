@@ -1,4 +1,4 @@
-"""What the standardized frames say about how much of the face can be seen: numbers to store, no decisions.
+"""What the frames of a clip say about how much of its face can be seen: numbers to store, no decisions.
 
 The mesh of a face and the look of its lips come from `faces.visible`, which is handed in.
 """
@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from magictalk_core.media.crop import CropBox
 
-__all__ = ["FaceViewer", "VisibleFace", "share_outside", "visibility_scores"]
+__all__ = ["FaceViewer", "VisibleFace", "seen_scores", "share_outside", "visibility_scores"]
+
+_COVERED = 8.0
+"""Contrast of the lips below which those of one frame are taken as covered."""
+_CUT_OFF = 0.05
+"""Share of the face beyond the picture's edge from which one frame counts as cut off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +38,27 @@ def visibility_scores(
     views: Sequence[VisibleFace | None], crop: CropBox, side: int, width: int, height: int
 ) -> dict[str, float | None]:
     """What the viewer found in standardized frames of `side` pixels, cut by `crop` out of pictures of `width` x
-    `height`: the share with landmarks, and as medians the contrast of the lips and the share of the mesh beyond the
-    picture's edge, None where no frame tells."""
+    `height`: the share with landmarks, and `seen_scores`."""
     faces = [face for face in views if face is not None]
     contrasts = [face.lips_contrast for face in faces if face.lips_contrast is not None]
     corner = np.array([crop.x, crop.y], np.float32)
     whole = [face.points * np.float32(crop.size / side) + corner for face in faces]
     outside = [share_outside(points, width, height) for points in whole]
+    return {"mesh_share": round(len(faces) / len(views), 4) if views else None} | seen_scores(contrasts, outside)
+
+
+def seen_scores(contrasts: Sequence[float], outside: Sequence[float]) -> dict[str, float | None]:
+    """Of single frames the contrast of the lips, and the share of the mesh beyond the picture's edge: their medians,
+    and the shares of the frames whose mouth is covered and whose face is cut off; None where no frame tells.
+
+    A median says nothing of what is in the way for less than half of a clip.
+    """
+    lips, mesh = np.array(contrasts, np.float64), np.array(outside, np.float64)
     return {
-        "mesh_share": round(len(faces) / len(views), 4) if views else None,
-        "lips_contrast": round(float(np.median(contrasts)), 3) if contrasts else None,
-        "outside_share": round(float(np.median(outside)), 4) if outside else None,
+        "lips_contrast": round(float(np.median(lips)), 3) if len(lips) else None,
+        "covered_share": round(float(np.mean(lips < _COVERED)), 4) if len(lips) else None,
+        "outside_share": round(float(np.median(mesh)), 4) if len(mesh) else None,
+        "cut_off_share": round(float(np.mean(mesh > _CUT_OFF)), 4) if len(mesh) else None,
     }
 
 
