@@ -297,7 +297,9 @@ def test_what_is_missing_of_a_wmv_is_told(options: list[str], tmp_path: Path) ->
     assert told_missing(whole, 4.0, PacketCount(100, 0)) == []
     found_s = len(frames(cut)) / 25
     (told,) = told_missing(cut, found_s, PacketCount(60, 0))
-    assert re.fullmatch(r"decoding stops at [\d.]+ s of (3\.9|4\.\d)\d s: the rest is missing", told) and 1 < found_s < 3.4
+    assert (
+        re.fullmatch(r"decoding stops at [\d.]+ s of (3\.9|4\.\d)\d s: the rest is missing", told) and 1 < found_s < 3.4
+    )
     row = standardize_clip(cut, None, None, None, tmp_path, "a", MediaConfig(size=64), FakeDetector)
     assert row["reason"] == Reason.TRUNCATED
 

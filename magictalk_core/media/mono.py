@@ -54,14 +54,15 @@ class Levels:
     def add(self, samples: NDArray[Any], sample_rate: int) -> NDArray[np.int64]:
         """`samples` (channels, n) as decoded, finite. Returns the number of the window that every one lies in."""
         channels, n = samples.shape
-        windows = np.floor(self._heard + np.arange(n) * (_PER_S / sample_rate)).astype(np.int64)
+        windows: NDArray[np.int64] = np.floor(self._heard + np.arange(n) * (_PER_S / sample_rate)).astype(np.int64)
         self._heard += n * _PER_S / sample_rate
         if samples.dtype.kind == "f":
             self._peak = max(self._peak, float(np.abs(samples).max(initial=0.0)))
         if channels < 2 or n == 0:
             return windows
         if len(self._powers) != channels + 1:
-            self._powers = np.zeros((channels + 1, 0))  # a sound that changes its number of channels: what follows counts
+            # A sound that changes its number of channels: what follows counts.
+            self._powers = np.zeros((channels + 1, 0))
         if self._powers.shape[1] <= windows[-1]:
             more = int(windows[-1]) + 1 - self._powers.shape[1]
             self._powers = np.pad(self._powers, ((0, 0), (0, more + self._powers.shape[1])))

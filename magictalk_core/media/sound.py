@@ -53,8 +53,8 @@ def read_sound(
 
     Sample 0 belongs to `start_s` on the video's clock (of the audio's own beginning in a file without video, or with
     `own_clock`): audio that starts late is preceded by silence, audio from before is cut. Where channels cancel each
-    other, as with one that is wired the wrong way round, the loudest is taken alone, in these parts of the sound. Raises `MediaError` (no_audio,
-    unreadable).
+    other, as with one that is wired the wrong way round, the loudest is taken alone, in these parts
+    of the sound. Raises `MediaError` (no_audio, unreadable).
     """
     span, levels = (start_s or 0.0, end_s), Levels()
     samples, told = _mono(path, sample_rate, span, own_clock, Pick(), levels)
