@@ -36,28 +36,32 @@ FaceViewer = Callable[[NDArray[np.uint8]], VisibleFace | None]
 
 
 def visibility_scores(
-    views: Sequence[VisibleFace | None], crop: CropBox, side: int, width: int, height: int
+    views: Sequence[VisibleFace | None], is_there: Sequence[bool], crop: CropBox, side: int, width: int, height: int
 ) -> dict[str, float | None]:
     """What the viewer found in standardized frames of `side` pixels, cut by `crop` out of pictures of `width` x
-    `height`: the share with landmarks, and `seen_scores`."""
+    `height`: the share with landmarks, and `seen_scores`. `is_there`: whether the detector sees the face in each."""
     faces = [face for face in views if face is not None]
     contrasts = [face.lips_contrast for face in faces if face.lips_contrast is not None]
     corner = np.array([crop.x, crop.y], np.float32)
     whole = [face.points * np.float32(crop.size / side) + corner for face in faces]
     outside = [share_outside(points, width, height) for points in whole]
-    return {"mesh_share": round(len(faces) / len(views), 4) if views else None} | seen_scores(contrasts, outside)
+    hidden = sum(view is None and there for view, there in zip(views, is_there, strict=True))
+    mesh_share = round(len(faces) / len(views), 4) if views else None
+    return {"mesh_share": mesh_share} | seen_scores(contrasts, outside, hidden)
 
 
-def seen_scores(contrasts: Sequence[float], outside: Sequence[float]) -> dict[str, float | None]:
+def seen_scores(contrasts: Sequence[float], outside: Sequence[float], hidden: int = 0) -> dict[str, float | None]:
     """Of single frames the contrast of the lips, and the share of the mesh beyond the picture's edge: their medians,
     and the shares of the frames whose mouth is covered and whose face is cut off; None where no frame tells.
+    `hidden`: frames with a face of which nothing more can be made out, which counts as a covered mouth.
 
     A median says nothing of what is in the way for less than half of a clip.
     """
     lips, mesh = np.array(contrasts, np.float64), np.array(outside, np.float64)
+    covered = int((lips < _COVERED).sum()) + hidden
     return {
         "lips_contrast": round(float(np.median(lips)), 3) if len(lips) else None,
-        "covered_share": round(float(np.mean(lips < _COVERED)), 4) if len(lips) else None,
+        "covered_share": round(covered / (len(lips) + hidden), 4) if len(lips) + hidden else None,
         "outside_share": round(float(np.median(mesh)), 4) if len(mesh) else None,
         "cut_off_share": round(float(np.mean(mesh > _CUT_OFF)), 4) if len(mesh) else None,
     }

@@ -140,7 +140,9 @@ _MEASURED = (
     Column("fade_score", _F64, "how unlike the ends of the most fade-like stretch are", low=0, high=2, nullable=True),
     Column("mesh_share", _F64, "share of the viewed frames with sure landmarks", low=0, high=1, nullable=True),
     Column("lips_contrast", _F64, "median contrast of the lips to what is around them", low=0, nullable=True),
-    Column("covered_share", _F64, "share of viewed frames whose lips do not stand out", low=0, high=1, nullable=True),
+    Column(
+        "covered_share", _F64, "share of viewed frames with a face whose lips do not show", low=0, high=1, nullable=True
+    ),
     Column("outside_share", _F64, "median share of the face outside the raw picture", low=0, high=1, nullable=True),
     Column("cut_off_share", _F64, "share of viewed frames with a face partly outside", low=0, high=1, nullable=True),
     Column("signature", _STR, "fingerprint of sound and picture for near duplicates, hexadecimal", nullable=True),
