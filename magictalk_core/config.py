@@ -72,8 +72,12 @@ class QualityConfig(StrictModel):
     max_yaw_deg: float = Field(65.0, description="median turn of the head, larger: extreme_pose")
     max_roll_deg: float = Field(40.0, description="median tilt of the head, larger: extreme_pose")
     max_outside_share: float = Field(0.05, description="larger share of the face outside the picture: truncated_face")
+    max_cut_off_share: float = Field(
+        0.15, description="larger share of viewed frames with a face cut off by the picture's edge: truncated_face"
+    )
     min_mesh_share: float = Field(0.5, description="smaller share of viewed frames with landmarks: occluded")
     min_lips_contrast: float = Field(8.0, description="lips that stand out less from what is around: occluded")
+    max_covered_share: float = Field(0.15, description="larger share of viewed frames with covered lips: occluded")
     max_frozen_share: float = Field(0.5, description="larger share of probed frames equal to the one before: frozen")
     max_length_difference_s: float = Field(0.5, description="sound and picture differ by more: length_mismatch")
     max_lost_frames: int = Field(5, description="native frames of a listed cut that its file lacks, more: out_of_chunk")

@@ -34,6 +34,8 @@ GOOD: dict[str, Any] = {
     "mesh_share": 1.0,
     "lips_contrast": 22.0,
     "outside_share": 0.0,
+    "covered_share": 0.0,
+    "cut_off_share": 0.0,
     "frozen_share": 0.0,
 }
 
@@ -59,6 +61,8 @@ GOOD: dict[str, Any] = {
         ("mesh_share", 0.2, "occluded"),
         ("lips_contrast", 0.0, "occluded"),
         ("outside_share", 0.3, "truncated_face"),
+        ("covered_share", 0.4, "occluded"),
+        ("cut_off_share", 0.4, "truncated_face"),
         ("frozen_share", 0.9, "frozen"),
     ],
 )
@@ -73,7 +77,7 @@ def test_every_gate_is_tried_above() -> None:
     assert {gate.score for gate in GATES} == set(GOOD)
 
 
-@given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.floats(allow_nan=True), max_size=16))
+@given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.floats(allow_nan=True), max_size=18))
 def test_a_gate_never_stumbles_and_unknown_scores_pass(scores: dict[str, float]) -> None:
     decide(GOOD | scores, QualityConfig())
     assert decide(dict.fromkeys(GOOD), QualityConfig()) is None

@@ -192,3 +192,37 @@ def test_extract_says_that_it_turned_and_what_it_doubts(tmp_path: Path) -> None:
     assert about[TURNED] == "90" and json.loads(about[DOUBTED])["lips_contrast"] < 8
     plain = extract_file(_video(tmp_path / "p.mp4", _nodding(5)), tmp_path / "p.csv", "litert")
     assert (plain.turned_deg, plain.doubt) == (0, None)
+
+
+def _scene(kind: str) -> list[Picture]:
+    """As a corpus refuses it, of a picture that a tracker sees whole and of a large one."""
+    heads, others = list(_nodding(40)), [mirrored(picture) // 2 for picture in _nodding(40)]
+    if kind == "cut":
+        return heads[:20] + others[:20]
+    if kind == "fade":
+        shares = np.linspace(0, 1, 14)[1:-1]
+        mixed = [(a * (1 - s) + (255 - b) * s).astype(np.uint8) for a, b, s in zip(heads, others, shares, strict=False)]
+        return heads[:14] + mixed + [255 - picture for picture in others[:14]]
+    if kind == "tilted":
+        return [cv2.resize(picture, (400, 400)) for picture in _nodding(20, roll=45)]
+    scenes = []
+    for i, (head, other) in enumerate(zip(heads, others, strict=True)):
+        scene = np.full((360, 640, 3), 90, np.uint8)
+        left = 20 if i < 25 else 370
+        scene[60:316, left : left + 256] = head if i < 25 else other
+        scenes.append(scene)
+    return scenes
+
+
+@pytest.mark.parametrize("kind", ["cut", "fade", "tilted", "another"])
+def test_extract_doubts_what_a_corpus_refuses(
+    tmp_path: Path, detector: FaceDetector, geometric: Tracker, kind: str
+) -> None:
+    video = _video(tmp_path / "v.mp4", _scene(kind))
+    row = standardize_clip(video, None, None, None, tmp_path / "out", "a", MediaConfig(), lambda: detector)
+    told = json.loads(extract_video(video, "a", geometric).schema.metadata[DOUBTED.encode()])
+    same = {name: row[name] for name in told if row[name] is not None and name in told}
+    assert {"cut_score", "fade_score", "other_speaker_share", "face_share", "yaw_deg", "roll_deg"} <= set(same)
+    assert {name: told[name] for name in same} == pytest.approx(same, rel=0.02, abs=0.02)
+    expected, found = (decide(dict.fromkeys(row) | scores, QualityConfig()) for scores in (same, told))
+    assert expected is not None and found is not None and expected[0] == found[0]

@@ -125,6 +125,17 @@ def test_a_covered_mouth_is_no_mouth(tmp_path: Path, kind: str) -> None:
     assert found == Reason.OCCLUDED, row
 
 
+@pytest.mark.parametrize("share", [0.5, 0.4, 0.3])
+def test_a_mouth_that_is_covered_for_a_part_is_told(tmp_path: Path, share: float) -> None:
+    """For less than half, of which a median says nothing; at once, which here is a step of the picture besides."""
+    at = round(30 * (1 - share))
+    row, _ = _judged(tmp_path, _head(30)[:at] + _covered("mask")[at:])
+    assert row["covered_share"] == pytest.approx(share, abs=0.07), row
+    verdict = decide(row | {"cut_score": None, "fade_score": None}, QualityConfig())
+    assert verdict is not None and verdict[0] == Reason.OCCLUDED
+    assert row["cut_off_share"] == 0.0 and (share == 0.5 or row["lips_contrast"] > 12)
+
+
 @pytest.mark.parametrize("change", ["none", "grey", "dark", "small"])
 def test_a_mouth_that_is_hard_to_see_is_still_one(tmp_path: Path, change: str) -> None:
     def changed(picture: Picture) -> Picture:
@@ -137,7 +148,7 @@ def test_a_mouth_that_is_hard_to_see_is_still_one(tmp_path: Path, change: str) -
         return picture
 
     row, found = _judged(tmp_path, [changed(picture) for picture in _head(30)])
-    assert found is None, row
+    assert found is None and row["covered_share"] == 0.0, row
 
 
 @pytest.mark.parametrize("cut", ["chin", "left half"])
@@ -145,3 +156,15 @@ def test_a_face_cut_by_the_edge_is_truncated(tmp_path: Path, cut: str) -> None:
     frames = [p[:146] if cut == "chin" else np.ascontiguousarray(p[:, 112:]) for p in _head(30)]
     row, found = _judged(tmp_path, frames)
     assert found in {Reason.TRUNCATED_FACE, Reason.OCCLUDED, Reason.NO_FACE}, row
+
+
+def test_a_face_that_leaves_the_picture_for_a_part_is_told(tmp_path: Path) -> None:
+    """It sinks until the chin is gone, in four of ten frames."""
+    frames = []
+    for i, picture in enumerate(_head(30)):
+        down = int(np.clip(9 * (i - 5), 0, 118))
+        frames.append(np.concatenate([picture[:1].repeat(down, axis=0), picture[: 256 - down]]))
+    row, _ = _judged(tmp_path, frames)
+    verdict = decide(row | {"cut_score": None, "fade_score": None}, QualityConfig())
+    assert verdict is not None and verdict[0] == Reason.TRUNCATED_FACE, row
+    assert row["cut_off_share"] == pytest.approx(0.4, abs=0.1) and row["outside_share"] == 0.0, row

@@ -18,6 +18,7 @@ from magictalk_core.rig.curves import Curves, resampled
 from magictalk_core.rig.frame_slots import StepBackError, find_slots
 from magictalk_core.rig.live_link import LIVE_LINK_HEADER, write_live_link
 from magictalk_core.rig.live_link_reader import read_live_link
+from magictalk_core.rig.timecodes import read_stamps
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
 SECONDS = 3
@@ -95,6 +96,43 @@ def test_drop_frame_timecode_leaves_numbers_out_and_no_frames(tmp_path: Path) ->
     assert curves.seen.all() and curves.fps == pytest.approx(29.97, abs=1e-4) and jaw_error(curves, take_jaw) < 1e-5
 
 
+def _drop_frame(i: int, rate: int, start_minute: int, sign: str) -> str:
+    """Number of frame `i` of a recording that begins half a second before a minute."""
+    drop = rate // 15
+    frame = start_minute * 60 * rate - rate // 2 - drop * (start_minute - 1 - (start_minute - 1) // 10) + i
+    ten, rest = divmod(frame, 600 * rate - 9 * drop)
+    one = max(0, (rest - drop) // (60 * rate - drop))
+    frame += 9 * drop * ten + drop * one
+    hours, minutes, seconds = frame // rate // 3600 % 24, frame // rate // 60 % 60, frame // rate % 60
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{sign}{frame % rate:02d}"
+
+
+@pytest.mark.parametrize("rate", [30, 60])
+@pytest.mark.parametrize(("seconds", "start_minute"), [(150, 8), (700, 55), (5, 4)])
+@pytest.mark.parametrize("every", [1, 2])
+def test_drop_frame_numbers_count_whatever_sign_stands_before_them(
+    rate: int, seconds: int, start_minute: int, every: int
+) -> None:
+    """Written with `:`, too; a camera of half the rate under it."""
+    texts = {s: [_drop_frame(i, rate, start_minute, s) for i in range(0, seconds * rate, every)] for s in ":;"}
+    expected, found = (read_stamps(texts[sign], None) for sign in ";:")
+    assert np.array_equal(expected.times, found.times) and found.clock == expected.clock == 1000 / 1001
+    slots = find_slots(found.times, found.quantum)
+    assert np.array_equal(slots.at, np.arange(len(slots.at))) and slots.rate == rate / every
+    assert any("though it is written with `:`" in remark for remark in found.remarks)
+
+
+def test_frames_that_are_lost_at_a_minute_are_no_drop_frame_timecode() -> None:
+    """Numbers 0 and 1 at one of several minutes; at the tenth; and at one where others are lost besides."""
+    count = [f"00:{k // 1800:02d}:{k // 30 % 60:02d}:{k % 30:02d}" for k in range(1000, 6000)]
+    for lost in ([1800, 1801], [1800, 1801, 3600, 3601, 5399, 5400]):
+        assert read_stamps([text for k, text in enumerate(count, 1000) if k not in lost], None).clock == 1.0
+    count = [f"00:{k // 1800:02d}:{k // 30 % 60:02d}:{k % 30:02d}" for k in range(17900, 18200)]
+    assert read_stamps([text for k, text in enumerate(count, 17900) if k not in (18000, 18001)], None).clock == 1.0
+    count = [f"00:{k // 1800:02d}:{k // 30 % 60:02d}:{k % 30:02d}" for k in range(1700, 2000)]
+    assert read_stamps([text for k, text in enumerate(count, 1700) if k not in (1750, 1800, 1801)], None).clock == 1.0
+
+
 @pytest.mark.parametrize("jitter_s", [0.001, 0.003, 0.006])
 def test_a_jittering_clock_leaves_no_frame_out(tmp_path: Path, jitter_s: float) -> None:
     noise = np.random.default_rng(3).normal(0, jitter_s, len(AT_60))
@@ -106,9 +144,35 @@ def test_a_jittering_clock_leaves_no_frame_out(tmp_path: Path, jitter_s: float) 
 
 @pytest.mark.parametrize("drift", [1.002, 1.01, 0.985])
 def test_a_drifting_clock_gives_the_rate_of_its_stamps(tmp_path: Path, drift: float) -> None:
+    """Within half a frame over the whole recording."""
     rows = [take_row(label_exact(t * drift, 60), t) for t in AT_60]
     curves = read_live_link(write_take(tmp_path / "a.csv", rows))
-    assert len(curves) == 180 and curves.seen.all() and curves.fps == pytest.approx(60 / drift, rel=0.005)
+    assert len(curves) == 180 and curves.seen.all() and curves.fps == pytest.approx(60 / drift, rel=0.5 / 180)
+
+
+@pytest.mark.parametrize("fps", [25.0, 30.0, 60.0])
+@pytest.mark.parametrize("drift", [1.005, 1.004, 1.0005, 0.9997, 0.996])
+@pytest.mark.parametrize("minutes", [0.1, 1, 10])
+def test_no_usual_rate_is_taken_that_the_length_of_a_recording_speaks_against(
+    fps: float, drift: float, minutes: float
+) -> None:
+    n = round(60 * minutes * fps)
+    slots = find_slots(np.arange(n) / fps * drift, 1e-5)
+    assert np.array_equal(slots.at, np.arange(n)) and abs(slots.rate * drift / fps - 1) * n <= 0.55
+
+
+@pytest.mark.parametrize("fps", [30.0, 60.0])
+@pytest.mark.parametrize("jitter_s", [0.01, 0.02, 0.04])
+@pytest.mark.parametrize("seed", range(4))
+def test_sorted_stamps_of_strong_jitter_leave_no_frame_out(fps: float, jitter_s: float, seed: int) -> None:
+    """Stamped when they arrived, in whatever order they were taken."""
+    n = 240 if seed < 2 else 1500
+    times = np.sort(np.arange(n) / fps + np.random.default_rng(seed).normal(0, jitter_s, n))
+    slots = find_slots(times - times[0], 1e-5)
+    assert np.array_equal(slots.at, np.arange(n)) and slots.rate == pytest.approx(fps, rel=4 * jitter_s * fps / n)
+    paused = times + 2.0 * (np.arange(n) >= n // 2)
+    slots = find_slots(paused - paused[0], 1e-5)
+    assert slots.at[-1] - n + 1 == pytest.approx(2 * fps, abs=6) and np.count_nonzero(np.diff(slots.at) > 1) == 1
 
 
 @pytest.mark.parametrize(("label", "jitter_s"), [(label_exact, 0.0), (label_exact, 0.002), (label_whole, 0.0)])
@@ -227,6 +291,15 @@ def test_values_beyond_one_are_clipped_and_counted(tmp_path: Path) -> None:
     assert read_live_link(path).coefficients[10:12, JAW].tolist() == [1.0, 0.0]
 
 
+def test_cells_with_a_sign_of_per_cent_are_hundredths(tmp_path: Path) -> None:
+    rows = _plain()
+    for row in rows:
+        row[2:54] = [f"{100 * float(cell):.3f}%" for cell in row[2:54]]
+    rows[3][JAW_COLUMN] = rows[3][JAW_COLUMN].replace(".", ",").replace("%", " %")
+    curves = read_live_link(write_take(tmp_path / "a.csv", rows))
+    assert curves.seen.all() and curves.findings.clipped == 0 and jaw_error(curves, take_jaw) < 1e-4
+
+
 def test_a_cut_file_loses_its_last_frame_only(tmp_path: Path) -> None:
     path = write_take(tmp_path / "a.csv", _plain())
     path.write_bytes(path.read_bytes()[:-200])
@@ -247,7 +320,7 @@ def _set(rows: list[list[str]], row: int, column: int, cell: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_percent, "values up to 90: expected 0 to 1"),
+        (_percent, r"a\.csv, line \d+: values up to 90: expected 0 to 1"),
         (lambda rows: rows.clear(), "no rows"),
         (lambda rows: _set(rows, 8, JAW_COLUMN, "wide"), r"line 10: could not convert 'wide' to a number \(JawOpen\)"),
         (lambda rows: _set(rows, 8, JAW_COLUMN, "inf"), "line 10: could not convert 'inf'"),

@@ -98,6 +98,31 @@ def test_of_channels_that_cancel_each_other_one_is_taken(codec: str, second: str
     assert likeness(path, plain) == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("second", ["-1*c0", "-0.9*c0"])
+@pytest.mark.parametrize("part", [(1.5, 2.0), (0.0, 0.7), (0.4, 0.63)])
+def test_of_channels_that_cancel_each_other_in_a_part_one_is_taken_there(
+    part: tuple[float, float], second: str, tmp_path: Path
+) -> None:
+    """Of each other, as when a plug is turned while the sound is recorded; two people speak before and after."""
+    n, (begin, end) = 2 * RATE, part
+    times, own = np.arange(n) / RATE, voice(2.0)
+    inside = (times >= begin) & (times < end)
+    other = np.where(inside, float(second.removesuffix("*c0")) * own, 0.3 * np.sin(2 * np.pi * 1900 * times))
+    mixed = np.where(inside, own, (own + other) / 2)
+    np.column_stack([own, other]).astype("<f4").tofile(tmp_path / "a.f32")
+    ffmpeg("-f", "f32le", "-ar", RATE, "-ac", "2", "-i", tmp_path / "a.f32", "-c:a", "pcm_s16le", tmp_path / "a.wav")
+    found = read_sound(tmp_path / "a.wav")
+    (told,) = found.remarks
+    seconds = float(told.removeprefix("the channels of the sound cancel each other in ").split(" s of it: ")[0])
+    assert told.endswith("channel 1 of 2 taken there") and end - begin - 0.3 < seconds <= end - begin + 0.05
+    # Two windows and their neighbours hold both what cancels and what does not.
+    sure = np.abs(times - begin) > 0.08
+    sure &= np.abs(times - end) > 0.08
+    assert np.abs(found.samples - mixed)[sure].max() < 0.01
+    level = np.sqrt(np.square(found.samples[inside]).mean() / np.square(own[inside]).mean())
+    assert level == pytest.approx(1.0, abs=0.05)
+
+
 def test_channels_of_two_people_are_mixed(tmp_path: Path) -> None:
     ffmpeg("-f", "lavfi", "-i", "aevalsrc=0.3*sin(700*t)|0.3*sin(1900*t):s=16000:d=1", tmp_path / "a.wav")
     found = read_sound(tmp_path / "a.wav")
@@ -199,6 +224,22 @@ def test_a_sound_that_breaks_off_is_told(tmp_path: Path) -> None:
     assert told.startswith("the sound stops at ") and told.endswith(" s of 3.00 s: the rest is missing")
     made = featurize_file(tmp_path / "cut.flac", tmp_path / "a.npy", "logmel-29-1")
     assert made.remarks == told
+
+
+def test_a_wma_that_breaks_off_is_told(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", voice(3.0), RATE)
+    ffmpeg("-i", tmp_path / "a.wav", "-c:a", "wmav2", "-b:a", "128k", tmp_path / "a.wma")
+    whole = (tmp_path / "a.wma").read_bytes()
+    (tmp_path / "cut.wma").write_bytes(whole[: len(whole) // 2])
+    assert read_sound(tmp_path / "a.wma").remarks == ()
+    (told,) = read_sound(tmp_path / "cut.wma").remarks
+    assert told.startswith("the sound stops at 1.") and told.endswith(" s: the rest is missing")
+
+
+def test_speech_of_silence_is_said(tmp_path: Path) -> None:
+    for level, told in ((0.0, "nothing but silence: the features say nothing"), (0.2, None)):
+        write_wav(tmp_path / "a.wav", np.full(RATE, level, np.float32), RATE)
+        assert featurize_file(tmp_path / "a.wav", tmp_path / "a.npy", "logmel-29-1").remarks == told
 
 
 def test_hours_of_sound_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

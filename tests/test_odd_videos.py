@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from magictalk_core.media.speaker import speaker_pictures
 from magictalk_core.media.standardize import standardize_clip
 from magictalk_core.media.streams import video_stream
 from magictalk_core.media.tone_map import high_range, to_standard_range
+from magictalk_core.vocabulary.clips import Reason
 from tests.media_fixtures import FakeDetector, ffmpeg, make_levels
 
 FINE = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "8", "-pix_fmt", "yuv420p")
@@ -284,6 +286,22 @@ def test_seconds_of_black_keep_their_place(tmp_path: Path) -> None:
     levels = [0] * 50 + [200] * 25
     found = [int(frame.mean()) for frame in read_frames(make_levels(tmp_path / "a.mp4", times, levels))]
     assert [level > 100 for level in found] == [False] * 50 + [True] * 25
+
+
+@pytest.mark.parametrize("options", [["-c:v", "wmv2", "-b:v", "2M"], ["-c:v", "wmv2", "-b:v", "300k", "-an"]])
+def test_what_is_missing_of_a_wmv_is_told(options: list[str], tmp_path: Path) -> None:
+    """Its header says how long it plays; the library guesses, where the file has another size than it says."""
+    whole, cut, sound = tmp_path / "a.wmv", tmp_path / "cut.wmv", ("-f", "lavfi", "-t", "4", "-i", "sine")
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=4", *sound, *options, whole)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    assert told_missing(whole, 4.0, PacketCount(100, 0)) == []
+    found_s = len(frames(cut)) / 25
+    (told,) = told_missing(cut, found_s, PacketCount(60, 0))
+    assert (
+        re.fullmatch(r"decoding stops at [\d.]+ s of (3\.9|4\.\d)\d s: the rest is missing", told) and 1 < found_s < 3.4
+    )
+    row = standardize_clip(cut, None, None, None, tmp_path, "a", MediaConfig(size=64), FakeDetector)
+    assert row["reason"] == Reason.TRUNCATED
 
 
 def test_what_is_missing_of_a_video_is_told(tmp_path: Path) -> None:

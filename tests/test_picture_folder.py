@@ -44,11 +44,30 @@ def test_pictures_come_in_the_order_of_their_numbers(name: str, first: int, tmp_
 def test_the_rate_and_missing_numbers_decide_the_times(tmp_path: Path) -> None:
     for number in (1, 2, 3, 7, 8):
         save(tmp_path / "a", f"{number:05d}.png", 10 * number)
-    # Of numbers 4 to 6 the nearest picture is shown; 7 and 8 keep their times.
-    assert levels(tmp_path / "a") == [10, 20, 30, 30, 30, 70, 70, 80]
-    assert levels(tmp_path / "a" / "%05d.png", 12.5) == [10] * 2 + [20] * 2 + [30] * 5 + [70] * 5 + [80] * 2
+    # Numbers 4 to 6 were lost: black; 7 and 8 keep their times.
+    assert levels(tmp_path / "a") == [10, 20, 30, 0, 0, 0, 70, 80]
+    assert levels(tmp_path / "a" / "%05d.png", 12.5) == [10] * 2 + [20] * 2 + [30] * 2 + [0] * 6 + [70] * 2 + [80] * 2
     found = find_pictures(tmp_path / "a", 25, read_pixels)
-    assert found.remarks == ("3 numbers between 1 and 8 have no picture",)
+    assert found.remarks == ("3 numbers between 1 and 8 have no picture: frames without a face",)
+
+
+def test_lost_pictures_are_frames_without_a_face(tmp_path: Path) -> None:
+    """Every fifth picture, as somebody thinned them out: no copies of it in between."""
+    need_embedded_weights()
+    (tmp_path / "a").mkdir()
+    for number in (0, 5, 10):
+        Image.fromarray(astronaut()).save(tmp_path / "a" / f"IMG_{number}.png")
+    made = extract_file(tmp_path / "a", tmp_path / "a.parquet", "litert", fps=25)
+    seen = read_table(FRAMES, tmp_path / "a.parquet").column("face_found").to_pylist()
+    assert [k for k, found in enumerate(seen) if found] == [0, 5, 10] and len(seen) == 11
+    assert made.remarks == "8 numbers between 0 and 10 have no picture: frames without a face"
+
+
+def test_numbers_that_count_no_frames_are_refused(tmp_path: Path) -> None:
+    for stamp in (1_700_000_000_000, 1_700_000_900_000, 1_700_090_000_000):
+        save(tmp_path / "a", f"{stamp}.png", 10)
+    with pytest.raises(UserError, match=r"1700090000000\.png is more than a day at 25 a second"):
+        find_pictures(tmp_path / "a", 25, read_pixels)
 
 
 def test_a_pattern_chooses_among_several_series(tmp_path: Path) -> None:
@@ -89,6 +108,12 @@ def test_only_what_is_no_file_is_a_pattern(tmp_path: Path) -> None:
     (tmp_path / "%03d.mp4").write_bytes(b"x")
     assert not names_pictures(tmp_path / "%03d.mp4") and not names_pictures(tmp_path / "a.mp4")
     assert names_pictures(tmp_path) and names_pictures(tmp_path / "a_%d.png")
+
+
+def test_a_folder_without_pictures_is_said_before_a_rate_is_asked_for(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "%d.png"):
+        with pytest.raises(UserError, match=r"no numbered picture; expected names such as 00001\.png, or a video file"):
+            extract_file(path, tmp_path / "a.parquet")
 
 
 def test_extract_takes_a_folder_and_asks_for_its_rate(tmp_path: Path) -> None:

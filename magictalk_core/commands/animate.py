@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.commands.file_record import file_input, file_work
 from magictalk_core.commands.opened_models import open_emodiff, open_refiner
-from magictalk_core.commands.untrusted import picture_of, sound_of
+from magictalk_core.commands.untrusted import is_silent, picture_of, sound_of
 from magictalk_core.errors import UserError
 from magictalk_core.evaluation.generate import EMODIFF, to_motion
 from magictalk_core.evaluation.refine import MAGICTALK
@@ -41,9 +41,6 @@ ANIMATION_VERSION = "1"
 
 MAX_SEED = 2**63 - 1
 """The largest that every random number generator takes."""
-
-_SILENT = 0.001
-"""Largest sample of a sound in which nobody can be heard, 60 dB below full scale."""
 
 _logger = logging.getLogger("magictalk.animate")
 
@@ -97,7 +94,7 @@ def animate_file(
     even = size + size % 2
     if even != size:
         warnings.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
-    if float(np.abs(samples).max()) < _SILENT:
+    if is_silent(samples):
         warnings.append(f"{audio}: nothing but silence: the mouth will hardly move")
     for warning in warnings:
         _logger.warning("%s", warning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import threading
@@ -108,6 +109,8 @@ def _check_source(video: Path, fps: float | None) -> None:
     pictures = names_pictures(video)
     if not pictures:
         must_be_file(video, "video file")
+    if pictures:
+        find_pictures(video, math.inf if fps is None else fps, read_pixels)
     if pictures and fps is None:
         raise UserError(f"{video}: pictures have no rate: give it with --fps, e.g. --fps 25")
     if not pictures and fps is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.commands.file_record import file_input, file_work
-from magictalk_core.commands.untrusted import must_be_file, sound_of
+from magictalk_core.commands.untrusted import is_silent, must_be_file, sound_of
 from magictalk_core.config import SpeechConfig
 from magictalk_core.errors import UserError
 from magictalk_core.speech.alignment import frame_count, step_windows
@@ -57,7 +57,10 @@ def featurize_file(
     work = file_work("features", output, spec.version, [file_input("audio", source)], asked)
     used = [] if weights is None else [Weights(name=feature, sha256=weights)]
     sound = sound_of(source, SAMPLE_RATE)
-    samples, remarks = sound.samples, "; ".join(sound.remarks) or None
+    samples, told = sound.samples, list(sound.remarks)
+    if is_silent(samples):
+        told.append("nothing but silence: the features say nothing")
+    remarks = "; ".join(told) or None
     frames = frame_count(len(samples) / SAMPLE_RATE)
     if layout == "frames":
         table = speech_table(samples, safe_name(source.stem), frames, feature)

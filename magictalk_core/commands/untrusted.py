@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.media.sound import Sound, read_sound
@@ -19,12 +20,14 @@ from magictalk_core.portrait.picture import Picture, read_picture
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.isolation import Crash, map_isolated
 
-__all__ = ["DECODING_GB", "made_apart", "must_be_file", "picture_of", "sound_of"]
+__all__ = ["DECODING_GB", "is_silent", "made_apart", "must_be_file", "picture_of", "sound_of"]
 
 DECODING_GB = 4.0
 """Memory of a decoding child."""
 
 _DECODING_S = 600.0
+_SILENT = 0.001
+"""Largest sample of a sound in which nobody can be heard, 60 dB below full scale."""
 _PRELOAD = (__name__,)
 
 
@@ -45,6 +48,11 @@ def sound_of(path: Path, sample_rate: int, own_clock: bool = False) -> Sound:
             f"{1000 / FRAME_RATE:.0f} ms of one frame"
         )
     return sound
+
+
+def is_silent(samples: NDArray[np.float32]) -> bool:
+    """Whether nothing is to be heard in samples (n,) in [-1, 1]."""
+    return float(np.abs(samples).max(initial=0.0)) < _SILENT
 
 
 def picture_of(path: Path) -> Picture:

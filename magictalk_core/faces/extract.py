@@ -19,7 +19,7 @@ from magictalk_core.faces.tracker_ids import TrackerChoice
 from magictalk_core.faces.visible import Visibility
 from magictalk_core.media.container import PacketCount
 from magictalk_core.media.picture_folder import PictureFolder
-from magictalk_core.media.speaker import SpeakerPicture, speaker_pictures, standardized_pictures
+from magictalk_core.media.speaker import SpeakerPicture, SpeakerWatch, speaker_pictures, standardized_pictures
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
@@ -28,7 +28,7 @@ __all__ = ["BLENDSHAPES_VERSION", "DOUBTED", "TURNED", "extract_clip", "extract_
 
 TURNED, DOUBTED = "turned_deg", "visibility"
 """Names in a table's metadata: the degrees clockwise by which the video was turned so that faces stand upright; and the
-scores of the clip gates on how well the face is to be seen, as JSON."""
+scores of the clip gates on its face and its shots, as JSON."""
 
 BLENDSHAPES_VERSION = "3"
 """Bumped when the same video and tracker would give other rows."""
@@ -97,11 +97,11 @@ def extract_video(
 
     The table's metadata say under `TURNED` how the picture was turned, and under `DOUBTED` what speaks against it.
     """
-    turned_deg, visibility = 0, Visibility()
+    turned_deg, visibility, watch = 0, Visibility(), SpeakerWatch()
 
     def counted() -> Iterator[FaceObservation]:
         nonlocal turned_deg
-        pictures = speaker_pictures(video, FRAME_RATE, load_face_detector, threads, count)
+        pictures = speaker_pictures(video, FRAME_RATE, load_face_detector, threads, count, watch)
         for done, (picture, seen) in enumerate(_observed(pictures, tracker), start=1):
             turned_deg = picture.turned_deg
             whole = in_whole_picture(seen, picture)
@@ -111,7 +111,7 @@ def extract_video(
             yield whole
 
     table = frames_table(clip_id, counted(), tracker.id)
-    notes = {TURNED: str(turned_deg), DOUBTED: json.dumps(visibility.scores())}
+    notes = {TURNED: str(turned_deg), DOUBTED: json.dumps(visibility.scores() | watch.scores())}
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **notes})
 
 

@@ -18,8 +18,7 @@ from magictalk_core.faces.mesh import LIPS_INNER, LIPS_OUTER
 from magictalk_core.faces.observation import FaceObservation
 from magictalk_core.media.following import PROBE_EVERY
 from magictalk_core.media.speaker import SpeakerPicture
-from magictalk_core.media.visibility import FaceViewer, VisibleFace, share_outside
-from magictalk_core.vocabulary.arkit import POSE_NAMES
+from magictalk_core.media.visibility import FaceViewer, VisibleFace, seen_scores, share_outside
 
 __all__ = ["Visibility", "lips_contrast", "load_face_viewer"]
 
@@ -108,7 +107,6 @@ class Visibility:
         self._frames = 0
         self._contrasts: list[float] = []
         self._outside: list[float] = []
-        self._rolls: list[float] = []
 
     def add(self, picture: SpeakerPicture, seen: FaceObservation, whole: FaceObservation) -> None:
         """One frame: as tracked, in pixels of what was cut out, and in pixels of the whole picture. Looks at one of
@@ -120,9 +118,7 @@ class Visibility:
         if contrast is not None:
             self._contrasts.append(contrast)
         self._outside.append(share_outside(whole.landmarks[:, :2], picture.width, picture.height))
-        self._rolls.append(abs(float(whole.pose[POSE_NAMES.index("head_roll_deg")])))
 
     def scores(self) -> dict[str, float | None]:
-        """Medians by the names of the gates' scores; None where no frame tells."""
-        found = {"lips_contrast": self._contrasts, "outside_share": self._outside, "roll_deg": self._rolls}
-        return {name: round(float(np.median(values)), 4) if values else None for name, values in found.items()}
+        """By the names of the gates' scores."""
+        return seen_scores(self._contrasts, self._outside)

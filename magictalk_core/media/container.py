@@ -16,6 +16,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from magictalk_core.errors import MachineError, PermanentError
+from magictalk_core.media.asf import asf_duration
 from magictalk_core.media.formats import FORMATS, refusal
 from magictalk_core.storage.machine import machine_trouble
 from magictalk_core.vocabulary.clips import Reason
@@ -29,6 +30,7 @@ __all__ = [
     "declared_duration",
     "decode_packets",
     "explain",
+    "has_true_length",
     "open_media",
     "orientation",
     "reading",
@@ -43,6 +45,8 @@ MAX_SIDE_PX = 8192
 SEEK_FROM_S = 5.0
 """What begins earlier is read from the beginning of the file."""
 
+_LOCAL, _ASF = "file:", "asf"
+_TRUE_LENGTH = frozenset({"wav", "w64", "aiff", "au", "caf", "flac", "mov,mp4,m4a,3gp,3g2,mj2"})
 _DISPLAY_MATRIX = "DISPLAYMATRIX"
 
 
@@ -89,7 +93,7 @@ def open_media(path: Path) -> Iterator[Any]:
         raise MediaError(Reason.UNREADABLE, "the file is empty (0 bytes)")
     limits = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
     # The `file:` prefix keeps a name such as `http:x.mp4` a name.
-    url = f"file:{path.absolute()}"
+    url = f"{_LOCAL}{path.absolute()}"
     with reading(), _opened(path, url, limits) as container:
         yield container
 
@@ -149,6 +153,9 @@ def declared_duration(container: Any, stream: Any | None) -> tuple[float, bool]:
     if stream is not None and counted and stream.frames and stream.average_rate:
         # The duration of an AVI without its index is guessed from its size; the number of frames is in the header.
         return float(stream.frames / stream.average_rate), True
+    if container.format.name == _ASF and (declared := asf_duration(_path_of(container))) is not None:
+        # Of a file that is not whole the library guesses it from the rate and the size of what is there.
+        return declared, False
     if stream is not None and stream.duration:
         return float(stream.duration * stream.time_base), True
     tag = "" if stream is None else stream.metadata.get("DURATION", "")
@@ -158,6 +165,17 @@ def declared_duration(container: Any, stream: Any | None) -> tuple[float, bool]:
         # Matroska's tag is the time of the stream's end on the file's clock.
         return 3600 * hours + 60 * minutes + seconds - max(0.0, stream_start(stream)), True
     return (container.duration or 0) / av.time_base, False
+
+
+def has_true_length(container: Any) -> bool:
+    """Whether the headers hold the length of the sound; other formats guess it from the size of the file."""
+    if container.format.name == _ASF:
+        return asf_duration(_path_of(container)) is not None
+    return container.format.name in _TRUE_LENGTH
+
+
+def _path_of(container: Any) -> Path:
+    return Path(container.name.removeprefix(_LOCAL))
 
 
 def orientation(frame: Any) -> tuple[bool, bool, bool]:

@@ -26,6 +26,8 @@ __all__ = ["PictureFolder", "find_pictures", "names_pictures"]
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 """What stands before the last number of a stem, and the number."""
+_LONGEST_S = 24 * 3600
+"""Numbers that are further apart count something else than frames, such as milliseconds."""
 _PATTERN = re.compile(r"([^%]*)%0?(\d*)d([^%]*)")
 
 
@@ -33,7 +35,8 @@ _PATTERN = re.compile(r"([^%]*)%0?(\d*)d([^%]*)")
 class PictureFolder:
     """Pictures of one folder by number, shown at `fps`; `read` decodes one to RGB (h, w, 3).
 
-    A number that is missing is a frame that was lost: those after it keep their times.
+    A number that is missing is a frame that was lost, shown as black: no face is found in it, and those after it keep
+    their times.
     """
 
     folder: Path
@@ -46,13 +49,23 @@ class PictureFolder:
         """What is unusual about the numbers, in words."""
         numbers = [number for number, _ in self.numbered]
         lost = numbers[-1] - numbers[0] + 1 - len(numbers)
-        return (f"{lost} numbers between {numbers[0]} and {numbers[-1]} have no picture",) if lost else ()
+        told = f"{lost} numbers between {numbers[0]} and {numbers[-1]} have no picture: frames without a face"
+        return (told,) if lost else ()
 
     def frames(self) -> Iterator[Timed[Any]]:
-        """The pictures as frames (PyAV), of the first one's size. Raises `MediaError` for what is no picture."""
-        first, squarer = self.numbered[0][0], Squarer()
-        for number, name in self.numbered:
-            yield Timed((number - first) / self.fps, 1 / self.fps, partial(self._frame, name, squarer))
+        """The pictures as frames (PyAV), of the first one's size, and black ones for those that are missing. Raises
+        `MediaError` for what is no picture."""
+        squarer, names = Squarer(), dict(self.numbered)
+        first, last = self.numbered[0][0], self.numbered[-1][0]
+        opening = self._frame(names.pop(first), squarer)
+        black = av.VideoFrame.from_ndarray(np.zeros((opening.height, opening.width, 3), np.uint8), format="rgb24")
+        yield Timed.of(0.0, 1 / self.fps, opening)
+        for number in range(first + 1, last + 1):
+            time_s, name = (number - first) / self.fps, names.get(number)
+            if name is None:
+                yield Timed.of(time_s, 1 / self.fps, black)
+            else:
+                yield Timed(time_s, 1 / self.fps, partial(self._frame, name, squarer))
 
     def _frame(self, name: str, squarer: Squarer) -> Any:
         try:
@@ -81,8 +94,11 @@ def find_pictures(path: Path, fps: float, read: Callable[[Path], NDArray[np.uint
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     series = _fitting(pattern, names) if pattern is not None else _only_series(folder, names)
     if not series:
-        raise UserError(f"{path}: no numbered picture; expected names such as 00001.png")
+        raise UserError(f"{path}: no numbered picture; expected names such as 00001.png, or a video file")
     _check(folder, series)
+    if (series[-1][0] - series[0][0]) / fps > _LONGEST_S:
+        least, most = series[0][1], series[-1][1]
+        raise UserError(f"{folder}: from {least} to {most} is more than a day at {fps:g} a second: expected a count")
     return PictureFolder(folder, tuple(series), fps, read)
 
 

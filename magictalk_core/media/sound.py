@@ -16,6 +16,7 @@ from magictalk_core.media.container import (
     MediaError,
     declared_duration,
     decode_packets,
+    has_true_length,
     open_media,
     seek_before,
     stream_start,
@@ -29,8 +30,6 @@ __all__ = ["Sound", "read_sound"]
 
 _MAX_AUDIO_S = 6 * 3600.0
 _MISSING_S, _MISSING_SHARE = 0.5, 0.05
-_TRUE_LENGTH = frozenset({"wav", "w64", "aiff", "au", "caf", "flac", "mov,mp4,m4a,3gp,3g2,mj2"})
-"""Formats whose headers hold the length of the sound; others guess it from the size of the file."""
 _WAV_HEAD, _UNKNOWN_SIZE = 65_536, 0x7FFF0000
 """Bytes in which a WAV file's sound begins; and from which size on a header means that its writer did not know."""
 
@@ -54,13 +53,13 @@ def read_sound(
 
     Sample 0 belongs to `start_s` on the video's clock (of the audio's own beginning in a file without video, or with
     `own_clock`): audio that starts late is preceded by silence, audio from before is cut. Where channels cancel each
-    other, as with one that is wired the wrong way round, the loudest is taken alone. Raises `MediaError` (no_audio,
-    unreadable).
+    other, as with one that is wired the wrong way round, the loudest is taken alone, in these parts
+    of the sound. Raises `MediaError` (no_audio, unreadable).
     """
     span, levels = (start_s or 0.0, end_s), Levels()
     samples, told = _mono(path, sample_rate, span, own_clock, Pick(), levels)
     pick, why = levels.pick()
-    if pick != Pick():
+    if not pick.is_plain:
         samples, _ = _mono(path, sample_rate, span, own_clock, pick, Levels())
     return Sound(samples, (*told, *why))
 
@@ -79,7 +78,7 @@ def _mono(
         origin = stream_start(stream if video is None else video)
         if start > SEEK_FROM_S:
             seek_before(container, stream, start)
-        if end_s is None and container.format.name in _TRUE_LENGTH:
+        if end_s is None and has_true_length(container):
             _check_length(declared_duration(container, stream)[0], start)
         frames = _bounded(decode_packets(container, stream))
         begin = partial(Stretch, sample_rate=sample_rate, pick=pick, levels=levels)
@@ -143,7 +142,7 @@ def _stretches(
 
 def _told_missing(path: Path, container: Any, stream: Any, found_s: float) -> list[str]:
     """In words, what the headers promise beyond the sound that was found."""
-    if container.format.name not in _TRUE_LENGTH:
+    if not has_true_length(container):
         return []
     expected, _ = declared_duration(container, stream)
     if container.format.name == "wav":

@@ -21,18 +21,21 @@ from magictalk_core.config import MediaConfig
 from magictalk_core.media.container import MediaError, PacketCount, reading, to_rgb
 from magictalk_core.media.crop import CropBox, face_crop
 from magictalk_core.media.decode import at_constant_rate, open_frames
-from magictalk_core.media.following import PROBE_EVERY, Detector, Follower, Opening, opened, probe_picture
-from magictalk_core.media.picture import CropReader, ScaledBox, upright_size
+from magictalk_core.media.following import PROBE_EVERY, Detector, Follower, Opening, main_person, opened, probe_picture
+from magictalk_core.media.picture import CropReader, ScaledBox, Sighting, upright_size
 from magictalk_core.media.picture_folder import PictureFolder
+from magictalk_core.media.scores import face_scores
+from magictalk_core.media.shots import ShotWatch
 from magictalk_core.media.timed import Timed
 from magictalk_core.media.turning import FrameTurner
 from magictalk_core.vocabulary.clips import Reason
 
-__all__ = ["LARGE_PICTURE", "SpeakerPicture", "speaker_pictures", "standardized_pictures"]
+__all__ = ["LARGE_PICTURE", "SpeakerPicture", "SpeakerWatch", "speaker_pictures", "standardized_pictures"]
 
 LARGE_PICTURE = 512
 """A picture with a longer side, in pixels, is always cut to its speaker."""
 
+_WATCHED_FRAMES = 90_000
 _GRID_STEPS = 16
 _WHOLE_FACE_SHARE = 0.25
 """Least side of a face, as a share of the picture's longer one, for which trackers need no closer look."""
@@ -58,10 +61,11 @@ def speaker_pictures(
     load_detector: Callable[[], Detector],
     threads: int = 1,
     count: PacketCount | None = None,
+    watch: SpeakerWatch | None = None,
 ) -> Iterator[SpeakerPicture]:
     """The frames of `video` at `fps`, decoded on so many threads. Raises `MediaError` (no_video, unreadable).
 
-    `count` hears of the packets.
+    `count` hears of the packets, and `watch` of what is seen.
     """
     detector = load_detector()
     with open_frames(video, threads, count=count) as timed:
@@ -70,11 +74,13 @@ def speaker_pictures(
         last: tuple[Any, SpeakerPicture] | None = None
         for number, (frame, opening) in enumerate(frames):
             if opening is not None and reader is None:
-                reader = _SpeakerReader(detector, opening, frame)
+                reader = _SpeakerReader(detector, opening, frame, watch is not None)
             probing = reader is not None and number % PROBE_EVERY == 0
             if last is None or last[0] is not frame or probing:
                 with reading():
                     last = (frame, _no_face(frame) if reader is None else reader.read(frame, number))
+            if watch is not None:
+                watch.add(frame, last[1], reader.sighting if reader is not None else Sighting(None, ()))
             yield last[1]
 
 
@@ -115,11 +121,44 @@ def _is_all_about_one_face(opening: Opening, width: int, height: int) -> bool:
     return longer <= LARGE_PICTURE and alone and least >= _WHOLE_FACE_SHARE * longer
 
 
+class SpeakerWatch:
+    """What is seen of a video while its speaker is read, as the scan of a corpus clip sees it: faces in one of every
+    five frames, and how the picture changes. Of the first hour, for which there is memory."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._sightings: list[Sighting] = []
+        self._shots = ShotWatch()
+        self._last: SpeakerPicture | None = None
+
+    def add(self, frame: Any, picture: SpeakerPicture, sighting: Sighting) -> None:
+        """The next frame, what is read of it, and who was seen in the last of every five."""
+        if self._frames < _WATCHED_FRAMES:
+            if self._frames % PROBE_EVERY == 0:
+                self._sightings.append(sighting)
+            self._shots.add(frame)
+            self._last = picture
+        self._frames += 1
+
+    def scores(self) -> dict[str, float]:
+        """By the names of the gates' scores. Without a face only its share, 0."""
+        speaker, last = main_person(self._sightings), self._last
+        faces = [box for box in speaker if box is not None]
+        if last is None or not faces:
+            return {"face_share": 0.0}
+        crop = face_crop(faces, last.width, last.height, _CROP_SCALE)
+        found = face_scores(speaker, self._sightings, crop)
+        del found["sharpness"]  # measured in small pictures, where a small face looks blurred
+        return found | self._shots.scores(crop, last.width, last.height, last.turned_deg)
+
+
 class _SpeakerReader:
     """Turns frames upright and cuts them to the speaker's face, found in one of every five or in the next that shows
-    it."""
+    it. `sighting`: what the last of every five shows; of a picture that is not cut only where it is `watched`."""
 
-    def __init__(self, detector: Detector, opening: Opening, first: Any) -> None:
+    def __init__(self, detector: Detector, opening: Opening, first: Any, watched: bool = False) -> None:
+        self.sighting = Sighting(None, ())
+        self._watched = watched
         self._turned_deg = opening.turned_deg
         self._turner = FrameTurner(opening.turned_deg)
         self._is_whole = _is_all_about_one_face(opening, *upright_size(first))
@@ -130,6 +169,8 @@ class _SpeakerReader:
     def read(self, frame: Any, number: int) -> SpeakerPicture:
         upright = self._turner(frame)
         if self._is_whole:
+            if self._watched and number % PROBE_EVERY == 0:
+                self.sighting = self._follower.look(*probe_picture(frame, self._turned_deg))
             return _whole(upright, self._turned_deg)
         is_probe = number % PROBE_EVERY == 0
         if is_probe or self._crop is None:
@@ -140,7 +181,10 @@ class _SpeakerReader:
         return SpeakerPicture(self._reader.read_rgb(upright), self._crop, *size, self._turned_deg)
 
     def _look(self, frame: Any, upright: Any, is_probe: bool) -> None:
-        face = self._follower.look(*probe_picture(frame, self._turned_deg), is_probe).face
+        seen = self._follower.look(*probe_picture(frame, self._turned_deg), is_probe)
+        if is_probe:
+            self.sighting = seen
+        face = seen.face
         if face is None:
             self._crop = None
             return

@@ -14,7 +14,7 @@ from magictalk_core.media.audio import fit_length, loudest_dbfs, write_wav
 from magictalk_core.media.clip_file import write_clip
 from magictalk_core.media.container import MediaError, to_rgb
 from magictalk_core.media.crop import CropBox, Window, face_crop, window_crop
-from magictalk_core.media.following import Detector, main_person
+from magictalk_core.media.following import PROBE_EVERY, Detector, main_person
 from magictalk_core.media.picture import ScaledBox
 from magictalk_core.media.probe import MediaProbe, probe
 from magictalk_core.media.scan import Cut, Scan, cropped_frames, scan_clip
@@ -29,10 +29,10 @@ from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
 __all__ = ["STANDARDIZE_VERSION", "standardize_clip"]
 
-STANDARDIZE_VERSION = "4"
+STANDARDIZE_VERSION = "5"
 
 _SIGNED_FRAMES = 17
-_VIEWED_FRAMES = 9
+_VIEWED_FRAMES = 15
 
 
 def standardize_clip(
@@ -71,7 +71,9 @@ def standardize_clip(
         shown = _write(cut, scan, crop, sound, out_dir / name, config, row)
         if open_viewer is not None:
             views = list(map(open_viewer(), shown))
-            row.update(visibility_scores(views, crop, config.size, scan.width, scan.height))
+            speaker = main_person(scan.sightings)
+            is_there = [speaker[at // PROBE_EVERY] is not None for at in sorted(_spread(scan.n_frames, _VIEWED_FRAMES))]
+            row.update(visibility_scores(views, is_there, crop, config.size, scan.width, scan.height))
     except MediaError as error:
         problem = error
     row["detail"] = "; ".join(dict.fromkeys(remarks)) or None

@@ -24,6 +24,7 @@ _SMALL_COMMENT = 16_384
 _LARGEST_PROFILE = 1_000_000
 """Unpacked; Pillow gives up at 2^20 bytes."""
 
+_OURS = (_PNG, b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
 _FOREIGN_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _BEGINNINGS = (
     (b"%!PS", "EPS"),
@@ -83,12 +84,19 @@ def refusal(file: BinaryIO, path: Path, error: Exception) -> str:
     head = file.read(4096)
     if not head:
         return "not readable as a picture: the file is empty (0 bytes)"
-    if not isinstance(error, UnidentifiedImageError):
-        return f"not readable as a picture: the file is damaged ({' '.join(str(error).split())}): save it again"
+    unknown = isinstance(error, UnidentifiedImageError)
+    if not unknown or _is_ours(head):
+        why = "what follows its first bytes is not of its format" if unknown else " ".join(str(error).split())
+        return f"not readable as a picture: the file is damaged ({why}): save it again"
     foreign = _foreign_format(head)
     if foreign is None:
         return f"not readable as a picture; expected one of {', '.join(FORMATS)}"
     return f"format {foreign} is not on the list ({', '.join(FORMATS)}); {_next_step(foreign, path)}"
+
+
+def _is_ours(head: bytes) -> bool:
+    is_webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
+    return is_webp or head.startswith(_OURS) or head[4:12] in {b"ftypavif", b"ftypavis"}
 
 
 def _foreign_format(head: bytes) -> str | None:

@@ -102,6 +102,13 @@ GATES: tuple[Gate, ...] = (
         "{score:.0%} of the face beyond the edge of the picture, expected at most {limit:.0%}",
     ),
     Gate(
+        Reason.TRUNCATED_FACE,
+        "cut_off_share",
+        "max_cut_off_share",
+        _above,
+        "the edge of the picture cuts the face off in {score:.0%} of the viewed frames, expected at most {limit:.0%}",
+    ),
+    Gate(
         Reason.OCCLUDED,
         "mesh_share",
         "min_mesh_share",
@@ -114,6 +121,13 @@ GATES: tuple[Gate, ...] = (
         "min_lips_contrast",
         _below,
         "lips differ by {score:.1f} from what is around them, expected at least {limit}: something covers the mouth",
+    ),
+    Gate(
+        Reason.OCCLUDED,
+        "covered_share",
+        "max_covered_share",
+        _above,
+        "something covers the mouth in {score:.0%} of the viewed frames, expected at most {limit:.0%}",
     ),
     Gate(
         Reason.FROZEN,

@@ -26,7 +26,7 @@ from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["INDEX_VERSION", "find_clips", "index_corpus"]
 
-INDEX_VERSION = f"3/{HEADERS_VERSION}"
+INDEX_VERSION = f"4/{HEADERS_VERSION}"
 
 
 def find_clips(entry: CorpusEntry, source: pd.DataFrame) -> list[ClipSource]:

@@ -2,7 +2,8 @@
 
 Cameras run steadily; stamps are rounded, jitter, drift and leave dropped frames out. Of the usual rates the one counts
 that misses the fewest frames while the stamps lie near theirs. Where none does, since the clock drifts or jitters
-more, it is the mean spacing of the stamps. A frame is missing where a stamp is late and those after it are too.
+more, it is the mean spacing of the stamps. A frame is missing where a stamp is late and those after it are too; where
+stamps jitter by much of a frame only a pause tells that frames are missing.
 """
 
 from __future__ import annotations
@@ -36,14 +37,18 @@ _LEAST_AROUND, _MOST_AROUND = 5, 25
 """Stamps on each side that decide whether all are late; more where they jitter."""
 _SURE = 3.2
 """By how many standard deviations a lateness must stand out of the jitter."""
+_STRONG, _PAUSE = 0.28, 1.5
+"""Frames of jitter from which a late stamp tells no gap; and what is a pause all the same, in times of the longest step
+between as many stamps at random, which is the logarithm of their number."""
 _WINDOW = 8
 _ROUNDS = 6
 _SHORTEST_S = 1e-3
 """Of a frame."""
 _OFF, _SHARE_OFF = 3.0, 0.02
 """Frames, and share of them, by which frames and gaps may miss the time that a recording took."""
-_SNAP = 5e-3
-"""Relative distance from a usual rate below which it is meant."""
+_SNAP, _SURE_SNAP = 0.5, 3.0
+"""Frames by which all of a recording may be longer or shorter at a usual rate that is taken for the measured one; and
+standard deviations of the jitter, where that leaves more open."""
 _SAME = 0.05
 """Relative distance below which a rate that was asked for is the one that was found."""
 
@@ -169,19 +174,21 @@ def _at_mean_rate(times: NDArray[np.float64]) -> Slots:
         together = steps[_missing(times, period) == 0]
         period = float(together.mean()) if len(together) else 0.0
     if period >= _SHORTEST_S:
-        rate = _usual(1 / period, uncertain=2 * _jitter(steps / period) / len(times))
+        rate = _usual(1 / period, len(times), _jitter(steps / period))
         at = np.concatenate([[0], np.cumsum(_missing(times, 1 / rate) + 1)])
         if abs(float(times[-1] - times[0]) * rate - at[-1]) <= max(_OFF, _SHARE_OFF * at[-1]):
             return Slots(at, rate, how)
     # Stamps in heaps, several equal ones and then a leap, do not tell a gap.
-    return Slots(np.arange(len(times)), _usual(1 / float(steps.mean()), uncertain=0.0), how)
+    return Slots(np.arange(len(times)), _usual(1 / float(steps.mean()), len(times), 0.0), how)
 
 
-def _usual(rate: float, uncertain: float) -> float:
-    """The usual rate nearest to one that is measured: a whole one where the measurement does not tell it apart."""
-    for rates, tolerance in ((_WHOLE, uncertain), ((*_WHOLE, *_NTSC), _SNAP)):
+def _usual(rate: float, count: int, jitter: float) -> float:
+    """The usual rate nearest to one that is measured over so many frames with such jitter: a whole one where the
+    measurement does not tell it apart, none that all frames together would show to be wrong."""
+    unsure = _SURE_SNAP * jitter
+    for rates, frames in ((_WHOLE, unsure), ((*_WHOLE, *_NTSC), max(_SNAP, unsure))):
         nearest = min(rates, key=lambda usual: abs(usual - rate))
-        if abs(nearest / rate - 1) <= tolerance:
+        if abs(nearest / rate - 1) * count <= frames:
             return nearest
     return round(rate, 3)
 
@@ -202,7 +209,8 @@ def _missing(times: NDArray[np.float64], period: float) -> NDArray[np.int64]:
     jitter = _jitter(steps)
     around = int(np.clip(np.ceil(40 * jitter**2), _LEAST_AROUND, _MOST_AROUND))
     missing = np.zeros(len(steps), np.int64)
-    suspects = np.flatnonzero(steps >= _LATE)
+    least = _LATE if jitter < _STRONG else 1 + _PAUSE * float(np.log(len(times)))
+    suspects = np.flatnonzero(steps >= least)
     for i in sorted(map(int, suspects), key=lambda i: -_lateness(late, i, around)[0]):
         shift, stamps = _lateness(late, i, around)
         if shift >= max(0.5, _SURE * jitter * stamps):

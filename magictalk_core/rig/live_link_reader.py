@@ -62,7 +62,8 @@ def curves_of_live_link(path: Path, table: TextTable, fps: float | None) -> Curv
     try:
         coefficients, clipped = within_range(coefficients)
     except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
+        farthest = np.nan_to_num(np.abs(coefficients)).max(axis=1).argmax()
+        raise UserError(f"{path}, line {table.lines[farthest]}: {error}") from error
     rate = slots.rate if fps is not None else slots.rate * stamps.clock
     findings = Findings(f"{rate:.6g} frames per second, {slots.how}", clipped, (*stamps.remarks, *remarks))
     return _spread(Curves(path.stem, coefficients, pose, seen, rate, "live-link-face/1", findings), slots.at)

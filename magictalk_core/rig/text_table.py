@@ -75,10 +75,13 @@ def _fitted(path: Path, line: int, row: list[str], header: list[str]) -> list[st
 
 
 def cell_number(cell: str) -> float:
-    """The number in a cell, with a decimal point or comma; NaN for an empty one. Raises `ValueError` otherwise."""
+    """The number in a cell, with a decimal point or comma, a hundredth of one that `%` follows; NaN for an empty cell.
+    Raises `ValueError` otherwise."""
     text = cell.strip()
     if text.lower() in _UNKNOWN:
         return math.nan
+    unit = 0.01 if text.endswith("%") else 1.0
+    text = text.removesuffix("%").rstrip()
     if text.count(",") == 1 and "." not in text:
         text = text.replace(",", ".")
     try:
@@ -87,4 +90,4 @@ def cell_number(cell: str) -> float:
         value = math.inf
     if not math.isfinite(value) or "_" in text:
         raise ValueError(f"could not convert {cell.strip()[:40]!r} to a number")
-    return value
+    return value * unit

@@ -70,6 +70,8 @@ def read_stamps(texts: Sequence[str], fps: float | None) -> Stamps:
     whole = not (fields.parts % 1).any()
     quantum = (1.0 if whole else 10.0**-fields.decimals) / rate
     skipped = _skipped(fields, rate)
+    if skipped[-1] != skipped[0] and not fields.drop:
+        remarks = (*remarks, "drop-frame timecode by its numbers, though it is written with `:`")
     times = (fields.seconds - fields.seconds[0]) + (fields.parts - fields.parts[0] - (skipped - skipped[0])) / rate
     return Stamps(times, quantum, _NTSC if skipped[-1] != skipped[0] else 1.0, remarks)
 
@@ -119,6 +121,24 @@ def _skipped(fields: _Fields, rate: float) -> NDArray[np.int64]:
     """How many numbers drop-frame timecode left out before every stamp: 2 (or 4) in every minute but the tenth."""
     minutes, drop = fields.seconds // 60, round(rate / 15)
     illegal = (minutes % 10 != 0) & (fields.seconds % 60 == 0) & (fields.parts < drop)
-    if not fields.drop or rate not in (30.0, 60.0) or illegal.any():
+    if rate not in (30.0, 60.0) or illegal.any() or not (fields.drop or _counts_as_drop(fields, rate, drop)):
         return np.zeros(len(minutes), np.int64)
     return drop * (minutes - minutes // 10)
+
+
+def _counts_as_drop(fields: _Fields, rate: float, drop: int) -> bool:
+    """Whether the numbers themselves leave `drop` out at every minute but the tenth, as many tools write them: at more
+    than one, or at one in a recording that lacks no other number."""
+    minutes = fields.seconds // 60
+    steps = np.diff(fields.seconds * round(rate) + np.floor(fields.parts))
+    over, tenth = np.diff(minutes) == 1, minutes[1:] % 10 == 0
+    usual = steps[~over]
+    if not len(usual):
+        return False
+    low, high = np.percentile(usual, (5, 95))
+    leaps = (steps >= low + drop) & (steps <= high + drop)
+    recorded = over & (steps <= high + drop)  # elsewhere a pause says nothing
+    at_others = recorded & ~tenth
+    if not at_others.any() or not leaps[at_others].all() or (leaps & over & tenth).any():
+        return False
+    return bool(np.count_nonzero(at_others) > 1 or usual.max() <= high)

@@ -139,9 +139,13 @@ _MEASURED = (
     Column("frozen_share", _F64, "share of probed frames equal to the one before", low=0, high=1, nullable=True),
     Column("cut_score", _F64, "largest lasting step of the picture over those around it", low=0, nullable=True),
     Column("fade_score", _F64, "how unlike the ends of the most fade-like stretch are", low=0, high=2, nullable=True),
-    Column("mesh_share", _F64, "share of nine frames of the crop with sure landmarks", low=0, high=1, nullable=True),
+    Column("mesh_share", _F64, "share of the viewed frames with sure landmarks", low=0, high=1, nullable=True),
     Column("lips_contrast", _F64, "median contrast of the lips to what is around them", low=0, nullable=True),
+    Column(
+        "covered_share", _F64, "share of viewed frames with a face whose lips do not show", low=0, high=1, nullable=True
+    ),
     Column("outside_share", _F64, "median share of the face outside the raw picture", low=0, high=1, nullable=True),
+    Column("cut_off_share", _F64, "share of viewed frames with a face partly outside", low=0, high=1, nullable=True),
     Column("signature", _STR, "fingerprint of sound and picture for near duplicates, hexadecimal", nullable=True),
 )
 """What standardizing finds out about a clip; the same columns in MEDIA and CLIPS."""
@@ -163,7 +167,7 @@ SOURCE = TableSpec(
 
 CLIPS = TableSpec(
     "clips",
-    3,
+    4,
     "one row per clip: labels, split, status and the reason of a rejection",
     (
         _CLIP_ID,
@@ -199,7 +203,7 @@ CLIP_IDS = TableSpec("clip_ids", 1, "the clips behind a provenance record", (_CL
 
 MEDIA = TableSpec(
     "media",
-    3,
+    4,
     "the standardized media of a shard, with the hash of every file",
     (
         _CLIP_ID,
