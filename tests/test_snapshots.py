@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from snapshot_fixtures import TOY, make_dataset, preset_yaml, snapshot, toy_workspace
+from typer.testing import CliRunner
 
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.dvc_data import locked_outputs, object_path, record_stages
@@ -26,9 +28,11 @@ from magictalk_core.lineage.snapshots import (
 )
 from magictalk_core.presets.of_workspace import preset_of, set_preset
 from magictalk_core.storage.hashes import file_md5, tree_md5
+from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.storage.parquet import read_table, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.workspace import Workspace
+from pipelines.cli import app
 from pipelines.dvc_workspace import prepare_repository
 
 
@@ -296,6 +300,30 @@ def test_parameters_of_two_snapshots_are_compared_by_dvc(toy: Workspace, tmp_pat
     with closing(Repo(str(toy.home))) as repo:
         changed = repo.params.diff("HEAD")["diff"]["preset.yaml"]
     assert changed["quality.min_sharpness"]["new"] == 7.5 and len(changed) == 1
+
+
+def test_the_commands(toy: Workspace) -> None:
+    def call(*words: str) -> Any:
+        return CliRunner().invoke(app, ["snapshot", *words, "--home", str(toy.home)])
+
+    one, digest = snapshot(toy, "snapshot one"), tree_md5(toy.dataset(TOY))
+    make_dataset(toy, voiceless=("toy/m2-sad/1",))
+    snapshot(toy, "snapshot two")
+    rows = json.loads(call("list", "--json").stdout)
+    assert [row["reason"] for row in rows] == ["snapshot two", "snapshot one"] and rows[1][
+        "datasets"
+    ] == f"toy {digest}"
+    told = call("diff", one[:10]).output
+    assert "toy/m2-sad/1: ok -> rejected: no_audio" in told and "accepted frames  800 -> 760" in told
+    (diff,) = json.loads(call("diff", "HEAD~1", "HEAD", "--json").stdout)
+    assert diff["corpora"][0]["decided"][0]["after"] == "rejected: no_audio" and len(diff["channels"]) > 40
+    assert "hold the same data" in call("diff", "HEAD").output
+    with held_or_refused(toy.run_lock, "it"):
+        refused = call("restore", one)
+    assert refused.exit_code == 2 and "in use by process" in refused.output
+    done = call("restore", one)
+    assert done.exit_code == 0 and tree_md5(toy.dataset(TOY)) == digest, done.output
+    assert call("restore", "HEAD~99").exit_code == 2 and call("push").exit_code == 2
 
 
 def test_what_git_tracks_is_small() -> None:

@@ -38,8 +38,8 @@ def dataset_stage(corpus: str) -> str:
 def record_stages(home: Path, stages: Sequence[str]) -> None:
     """Write the inputs and outputs of `stages`, as they lie on disk, into `dvc.lock`; datasets go into the cache.
 
-    Raises `PermanentError`, and records nothing, where DVC sees no file in the folder of an output: an empty entry
-    would look like a snapshot. `TransientError` while another DVC command holds the repository.
+    Raises `PermanentError`, and records nothing, where DVC sees no file in the folder of a dataset: an empty entry
+    would look like a snapshot. Results may be none. `TransientError` while another DVC command holds the repository.
     """
     lock = home / "dvc.lock"
     before = lock.read_text(encoding="utf-8") if lock.is_file() else None
@@ -48,7 +48,8 @@ def record_stages(home: Path, stages: Sequence[str]) -> None:
             # Without force, commit asks a question and raises where nobody can answer it.
             repo.commit(f"{home}/dvc.yaml:{stage}", force=True)
     found = locked_outputs(home)
-    empty = [out for stage in stages for out, about in found[stage].items() if about.get("nfiles") == 0]
+    datasets = [stage for stage in stages if stage.startswith(dataset_stage(""))]
+    empty = [out for stage in datasets for out, about in found[stage].items() if about.get("nfiles") == 0]
     if empty:
         if before is None:
             lock.unlink()

@@ -35,6 +35,7 @@ TRACKED = (
     "manifests/*.json",
     "corpora/*/corpus.yaml",
     "corpora/*/listing.json",
+    "corpora/*/.dataset.provenance.json",
     "corpora/*/provenance/*.json",
     "corpora/*/provenance/*/*.json",
     "provenance/records/*/*.json",

@@ -22,7 +22,7 @@ from magictalk_core.storage.parquet import read_frame, read_table
 from magictalk_core.storage.schema import CLIPS, FRAMES
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 from magictalk_core.vocabulary.clips import Status
-from magictalk_core.work.manifest import Manifest, parse_manifest, read_manifest
+from magictalk_core.work.manifest import Manifest, manifests_of, parse_manifest, read_manifest
 from magictalk_core.workspace import Workspace
 
 __all__ = ["ChannelShift", "CorpusDiff", "Decision", "SnapshotDiff", "diff_snapshots"]
@@ -120,13 +120,14 @@ def diff_snapshots(workspace: Workspace, one: str, other: str | None = None) -> 
 
 def _side(workspace: Workspace, ref: str) -> _Side:
     snapshot = find_snapshot(workspace, ref)
-    files = GitHistory(workspace.home).files(snapshot.id, "manifests/*.json")
+    names = [f"manifests/{corpus}.json" for corpus in snapshot.datasets]
+    files = GitHistory(workspace.home).files(snapshot.id, *names)
     manifests = {Path(name).stem: parse_manifest(content.decode()) for name, content in files.items()}
     return _Side(snapshot.id[:10], manifests, workspace, is_now=False)
 
 
 def _now(workspace: Workspace) -> _Side:
-    manifests = {path.stem: read_manifest(path) for path in workspace.home.glob("manifests/*.json")}
+    manifests = {corpus: read_manifest(path) for corpus, path in manifests_of(workspace).items()}
     return _Side("now", manifests, workspace, is_now=True)
 
 

@@ -27,7 +27,7 @@ from magictalk_core.lineage.dvc_data import (
 from magictalk_core.lineage.git_history import Commit, GitHistory
 from magictalk_core.presets.preset import Preset, parse_preset
 from magictalk_core.storage.hashes import digest_of, tree_md5
-from magictalk_core.work.manifest import read_manifest
+from magictalk_core.work.manifest import manifests_of, read_manifest
 from magictalk_core.workspace import Workspace
 
 __all__ = [
@@ -54,6 +54,7 @@ _RESTORED = (
     "manifests/*.json",
     "corpora/*/corpus.yaml",
     "corpora/*/listing.json",
+    "corpora/*/.dataset.provenance.json",
     "corpora/*/provenance/*.json",
     "corpora/*/provenance/*/*.json",
 )
@@ -111,9 +112,10 @@ def commit_workspace(workspace: Workspace, message: str) -> str | None:
     if not history.takes_commits:
         return None
     kept = _datasets_kept(workspace)
-    manifests = {path.stem: path for path in workspace.home.glob("manifests/*.json")}
+    manifests = manifests_of(workspace)
     ahead = [corpus for corpus, path in manifests.items() if read_manifest(path).digest != kept.get(corpus)]
-    but = [f"manifests/{corpus}.json" for corpus in ahead]
+    but = [f"manifests/{name}" for corpus in ahead for name in (f"{corpus}.json", f".{corpus}.json.provenance.json")]
+    but += [f"corpora/{corpus}/.dataset.provenance.json" for corpus in ahead]
     but += [f"corpora/{corpus}/{rest}" for corpus in ahead for rest in ("listing.json", "provenance/*.json")]
     but += [f"corpora/{corpus}/provenance/*/*.json" for corpus in ahead]
     return history.commit(message, but)

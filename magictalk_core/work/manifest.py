@@ -17,7 +17,7 @@ from magictalk_core.storage.hashes import directory_md5, file_md5
 from magictalk_core.work.provenance import Input, input_of, record_path
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Manifest", "build_manifest", "manifest_inputs", "parse_manifest", "read_manifest"]
+__all__ = ["Manifest", "build_manifest", "manifest_inputs", "manifests_of", "parse_manifest", "read_manifest"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,12 @@ def read_manifest(path: Path) -> Manifest:
     if not path.is_file():
         raise PermanentError(f"no manifest at {path}: materialize the manifest of this corpus first (`magictalk run`)")
     return parse_manifest(path.read_text(encoding="utf-8"))
+
+
+def manifests_of(workspace: Workspace) -> dict[str, Path]:
+    """Corpus -> its manifest, where it has one; their provenance records lie hidden beside them."""
+    found = workspace.home.glob("manifests/*.json")
+    return {path.stem: path for path in sorted(found) if not path.name.startswith(".")}
 
 
 def parse_manifest(text: str) -> Manifest:
