@@ -89,7 +89,8 @@ class RecordWriter:
         path = self.workspace.home / "provenance" / "clips" / f"{digest}.parquet"
         if not path.is_file():
             write_table(CLIP_IDS, pd.DataFrame({"clip_id": list(ids)}), path)
-        return ClipSet(digest=digest, count=len(ids), file=path.relative_to(self.workspace.home).as_posix())
+        file = path.relative_to(self.workspace.home).as_posix()
+        return ClipSet(digest=digest, count=len(ids), file=file, md5=file_md5(path))
 
 
 def index_rows(clips: int, shards: int) -> pd.DataFrame:

@@ -90,6 +90,7 @@ DERIVED = (
     "corpora/*/source.parquet", "corpora/*/listing.json", "corpora/*/index.parquet", "cache/headers/*",
     "corpora/*/dataset/clips.parquet", "corpora/*/card/*", "manifests/*", "arkit_dataset/*", "training_set/*",
     "rig/rig.npz", "tables/summary.csv", "tables/metrics.json", "report/report.html", "lineage_report/*",
+    "corpora/*/croissant.json",
 )  # fmt: skip
 """Put together from finished tables whenever they are asked for, in seconds: a run again writes the same bytes."""
 

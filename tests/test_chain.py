@@ -46,6 +46,7 @@ from magictalk_core.report.assemble import assemble_report
 from magictalk_core.storage.hashes import file_md5, tree_md5
 from magictalk_core.storage.parquet import table_metadata
 from magictalk_core.training_set.assemble import assemble_training_set
+from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
@@ -84,7 +85,8 @@ def test_one_number_in_three_systems(tiny_chain: Workspace) -> None:
     experiment = client.get_experiment_by_name("magictalk/emodiff")
     assert experiment is not None
     (found,) = client.search_runs([experiment.experiment_id])
-    assert {entry.dataset.digest for entry in found.inputs.dataset_inputs} == {digest}
+    packed = TrainingSet.open(tiny_chain.training_set).info["digest"]
+    assert {entry.dataset.digest for entry in found.inputs.dataset_inputs} == {digest, packed}
     assert found.data.tags["dagster.asset_key"] == "models/emodiff"
 
 
@@ -117,7 +119,8 @@ def test_changed_guidance_trains_nothing_and_is_stamped_on_what_was_generated(
     values["emodiff"]["sampling"]["guidance"] = 0.25
     run_graph(workspace, values, "models/emodiff generated")
     written = without(written_since(before, workspace.home), BOOKKEEPING)
-    assert {path.split("/")[0] for path in written} == {"generated"}
+    assert {path.split("/")[0] for path in written} == {"generated", "cache"}
+    assert all(path.startswith(("generated/", "cache/emodiff_motion/")) for path in written)
     stamped = json.loads(table_metadata(workspace.generated("test") / "motion.parquet")["sampling"])
     assert stamped == values["emodiff"]["sampling"] and stamped["guidance"] == 0.25
 

@@ -63,7 +63,7 @@ from studio.clips import find_clips
 
 STUDIO = CorpusKind(
     name="studio", summary="our studio", suffixes=frozenset((".vid",)), find_clips=find_clips, check=check,
-    licence="in-house", terms="For us.", splits=("rank", "train"), buckets=None,
+    licence="in-house", terms="For us.", obligations=("for us",), splits=("rank", "train"), buckets=None,
 )
 """,
 }

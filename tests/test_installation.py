@@ -42,17 +42,23 @@ def _normal(name: str) -> str:
     return re.split(r"[\[<>=~! ;]", name)[0].lower().replace("_", "-")
 
 
+_DISTRIBUTIONS = {"psycopg2": ["psycopg2-binary"]}
+"""Of modules of extras that are not called like it."""
+
+
 def test_every_import_is_declared_and_locked() -> None:
     modules = {m for package in PACKAGES for file in (ROOT / package).rglob("*.py") for m in _imported(file)}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     required = {_normal(name) for name in project["dependencies"]}
-    fetch = {_normal(name) for name in project["optional-dependencies"]["fetch"]}
+    extras = ("fetch", "ray", "postgres", "s3")
+    optional = {_normal(name) for extra in extras for name in project["optional-dependencies"][extra]}
     lock = {_normal(line) for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines() if line}
     homes = packages_distributions()
     undeclared = {
         module: homes.get(module)
         for module in modules - set(sys.stdlib_module_names) - set(PACKAGES)
-        if not {_normal(name) for name in homes.get(module, [module.replace("_", "-")])} & (required | fetch)
+        if not {_normal(name) for name in homes.get(module, _DISTRIBUTIONS.get(module, [module.replace("_", "-")]))}
+        & (required | optional)
     }
     assert undeclared == {} and required <= lock
 

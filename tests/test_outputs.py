@@ -162,7 +162,9 @@ def _line(done: Result) -> str:
 
 
 @pytest.mark.parametrize(
-    "words", [["corpus", "add", "mine", "--kind", "folder", "--root", "/tmp"], ["preset"], ["demo"]], ids=" ".join
+    "words",
+    [["corpus", "add", "mine", "--kind", "folder", "--root", "/tmp"], ["preset", "set", "sample"], ["demo"]],
+    ids=" ".join,
 )
 def test_a_workspace_that_cannot_be_written_to(words: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")

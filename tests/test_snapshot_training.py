@@ -114,7 +114,7 @@ def test_nothing_behind_a_corpus_depends_on_shards(tmp_path: Path) -> None:
 
 
 def _of_150_shards(workspace: Workspace) -> None:
-    """A dataset whose tables of shards are bytes: the manifest reads none of them."""
+    """A dataset whose tables of shards are mere bytes: the manifest reads none of them."""
     shutil.rmtree(workspace.dataset(TOY) / "blendshapes")
     shutil.rmtree(workspace.dataset(TOY) / "speech")
     one = read_frame(CLIPS, workspace.clips_table(TOY)).head(1)
@@ -124,6 +124,9 @@ def _of_150_shards(workspace: Workspace) -> None:
         (workspace.dataset(TOY) / table).mkdir()
         for shard in SHARDS:
             (workspace.dataset(TOY) / table / f"{shard}.parquet").write_bytes(f"{table} {shard}".encode())
+    for shard in SHARDS:  # but for the trackers, which stand in the headers
+        path = workspace.dataset(TOY) / "blendshapes" / f"{shard}.parquet"
+        write_table(FRAMES, FRAMES.schema().empty_table(), path, {"tracker": shard})
 
 
 def _stand_in(definitions: dg.Definitions) -> dg.AssetsDefinition:

@@ -22,7 +22,7 @@ from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import digest_of
 from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.work.clip_steps import is_incomplete
-from magictalk_core.work.provenance import record_path
+from magictalk_core.work.provenance import has_record
 from magictalk_core.workspace import Workspace
 
 __all__ = ["KnownShards"]
@@ -99,8 +99,8 @@ class KnownShards:
         return record if is_current else None
 
     def _recorded(self, shard: str) -> list[str]:
-        """Tables that have their provenance record: a lost one is written anew."""
-        return [table for table, file in self._files(shard).items() if record_path(file).is_file()]
+        """Tables that have their provenance record: a lost or broken one is written anew."""
+        return [table for table, file in self._files(shard).items() if has_record(file)]
 
     def _files(self, shard: str) -> dict[str, Path]:
         return {table: self.workspace.shard_table(self.corpus, table, shard) for table in self.tables}

@@ -115,7 +115,7 @@ def _write(workspace: Workspace, facts: ModelFacts) -> Path:
     folder = workspace.report / "models" / facts.family
     inputs = [input_of(workspace.home, "model", facts.run / "model", facts.record.md5)]
     if len(facts.scores):
-        inputs.append(input_of(workspace.home, "tables", workspace.tables / "summary.csv"))
+        inputs.append(input_of(workspace.home, "summary", workspace.tables / "summary.csv"))
     work = Work(workspace.home, "model_card", folder, MODEL_CARD_VERSION, inputs)
     if not work.is_made():
         with atomic_directory(folder) as temporary:

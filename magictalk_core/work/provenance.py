@@ -44,6 +44,7 @@ __all__ = [
     "Work",
     "archived_path",
     "clips_digest",
+    "has_record",
     "input_of",
     "output_md5",
     "read_record",
@@ -155,6 +156,14 @@ def record_of(output: Path) -> Provenance | None:
     return read_record(path) if path.is_file() else None
 
 
+def has_record(output: Path) -> bool:
+    """Whether an output has a record that can be read."""
+    try:
+        return record_of(output) is not None
+    except PermanentError:
+        return False
+
+
 def input_of(
     home: Path | None,
     kind: str,
@@ -194,7 +203,9 @@ def clips_digest(clip_ids: Iterable[str]) -> str:
 
 def _name(home: Path | None, path: Path) -> str:
     inside = home is not None and path.is_relative_to(home)
-    return path.relative_to(home).as_posix() if home is not None and inside else path.absolute().as_posix()
+    name = path.relative_to(home).as_posix() if home is not None and inside else path.absolute().as_posix()
+    # A file's name may hold bytes that are no text, and JSON holds text alone.
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _write_clips(home: Path, clip_ids: Sequence[str]) -> ClipSet:
