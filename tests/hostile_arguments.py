@@ -121,12 +121,47 @@ def commands(files: list[str], outputs: list[str], homes: list[str]) -> list[Com
         Command(["corpus", "unpack"], [named], listed | {"--keep-partial": None}),
         Command(["corpus", "observe"], [named], {"--home": home}),
         Command(["corpus", "fetch"], [named], listed | {"--limit": _one_of(*NUMBERS), "--pause": _one_of(*NUMBERS)}),
-        Command(["preset"], [], {"--preset": _mostly(["sample"], [*files, *WORDS]), "--home": home}),
+        *_workspace_commands(files, outputs, listed),
         Command(["demo"], [], {"--preset": preset}, **never_good),
         Command(["run"], [], {"--preset": preset, "--select": word, **listed}, **never_good),
         Command(["weights", "list"], [], {"--json": None}),
         Command(["weights", "verify"], [], {"--json": None}),
         Command(["weights", "fetch"], [word]),
+    ]
+
+
+def _workspace_commands(files: list[str], outputs: list[str], listed: dict[str, Choose | None]) -> list[Command]:
+    """What is asked and done of a workspace as a whole."""
+    word, output = _one_of(*WORDS), _mostly(outputs[:6], outputs)
+    family, reason = _mostly(["emodiff"], WORDS), {"--reason": word}
+    written = {"--home": listed["--home"], "-o": output}
+    named = {"--clip": word, "--speaker": _mostly(["mine/a"], WORDS), "--source": word}
+    return [
+        Command(["preset", "set"], [_mostly(["sample"], [*files, *WORDS])], dict(listed)),
+        Command(["preset", "show"], [], listed | {"--values": None}),
+        Command(["preset", "diff"], [_mostly(["paper"], [*files, *WORDS])], dict(listed)),
+        Command(
+            ["lineage"], [_one_of(*files, *WORDS)], listed | {"--downstream": None, "--all": None, "--html": output}
+        ),
+        Command(["lineage-report"], [], dict(listed)),
+        Command(["audit"], [], listed | {"--repair": None, "--no-raw": None}),
+        Command(["gc"], [], listed | {"--delete": None, "--days": _one_of(*NUMBERS)}),
+        Command(["withdraw"], [], listed | named | reason | {"--by": word, "--purge": None, "--dry-run": None}),
+        Command(["withdraw", "list"], [], dict(listed)),
+        Command(["withdraw", "undo"], [_one_of(*NUMBERS)], {"--home": listed["--home"], "--by": word, **reason}),
+        Command(["release", "list"], [family], dict(listed)),
+        Command(["release", "promote"], [family, _one_of(*NUMBERS)], listed | reason),
+        Command(["release", "rollback"], [family], listed | reason),
+        Command(["snapshot", "list"], [], dict(listed)),
+        Command(["snapshot", "diff"], [word, word], dict(listed)),
+        Command(["snapshot", "restore"], [word], listed | {"--force": None}),
+        Command(["snapshot", "push"], [], {"--home": listed["--home"]}),
+        Command(["snapshot", "pull"], [], {"--home": listed["--home"]}),
+        Command(["export", "croissant"], [_mostly(["arkit_dataset", "mine"], WORDS)], written | {"--published": word}),
+        Command(["export", "openlineage"], [], dict(written)),
+        Command(["export", "ml-bom"], [family], dict(written)),
+        Command(["export", "model-card"], [family], dict(written)),
+        Command(["mlflow", "sync"], [], {"--home": listed["--home"]}),
     ]
 
 

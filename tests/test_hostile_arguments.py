@@ -77,6 +77,18 @@ def _short(line: list[str]) -> list[str]:
     return [word if len(word) < 80 else f"{word[:30]}...{word[-40:]}" for word in line]
 
 
+def test_every_command_is_given_hostile_arguments(all_commands: list[Command]) -> None:
+    def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        for name, one in getattr(command, "commands", {}).items():
+            yield from leaves(one, (*words, name))
+        if not hasattr(command, "commands") or command.invoke_without_command:
+            yield words
+
+    starts_servers = {("ui",)}
+    known = {tuple(command.words) for command in all_commands}
+    assert set(leaves(typer.main.get_command(app))) - starts_servers - {()} == known
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_command_ends_in_a_traceback(part: int, all_commands: list[Command]) -> None:
     chance, began = random.Random(part), time.process_time()
