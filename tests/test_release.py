@@ -130,6 +130,16 @@ def test_without_test_clips_only_the_first_model_is_promoted(
     assert second.action == "refused" and "nothing to compare on" in second.reason and second.champion == first.champion
 
 
+def test_a_home_from_before_there_were_releases_is_taken_over(toy: Workspace) -> None:
+    out = toy.models(FAMILY)
+    newest = newest_run(out)
+    (out / "newest.json").unlink()
+    (out / "current.json").write_text(json.dumps({"run": newest.path.parent.name}))
+    assert current_model(out) == newest.path
+    first = release_newest(toy, [CORPUS], asked(WEAK), FAMILY)
+    assert first.action == "first" and newest_run(out) == newest and current_model(out) == newest.path
+
+
 def test_an_alias_moved_in_mlflow_is_taken_over(toy: Workspace) -> None:
     release(toy, STRONG)
     release(toy, WEAK)

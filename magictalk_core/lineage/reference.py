@@ -13,7 +13,7 @@ from magictalk_core.lineage.clip_index import ClipIndex
 from magictalk_core.lineage.registry import Registry
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.in_use import runs_in_use
-from magictalk_core.work.provenance import Input, Provenance, output_md5, record_of
+from magictalk_core.work.provenance import Input, Provenance, record_of
 from magictalk_core.workspace import absolute
 
 __all__ = ["Subject", "find_subject"]
@@ -82,8 +82,15 @@ def _of_path(registry: Registry, clips: ClipIndex, path: Path) -> Subject | None
     if named:
         return Subject(name, "by its place in the workspace", tuple(named))
     if path.is_dir():
-        return _of_records(registry, path.name, output_md5(path), "by its content")
-    md5 = file_md5(path)
+        # By its record alone: nobody wants a whole disk to be read for having typed `/`.
+        record = record_of(path)
+        return None if record is None else Subject(path.name, "by the record beside it", (record,))
+    if not path.is_file():
+        return None  # a pipe or a device: reading it might never end
+    try:
+        md5 = file_md5(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     found = _of_hash(registry, clips, md5) or _of_media(clips, name, md5)
     if found is not None:
         return found
