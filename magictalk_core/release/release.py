@@ -94,7 +94,7 @@ class FamilyReleases:
         return self.put_down(Decision.model_validate(facts | {"champion": champion} | more))
 
     def put_down(self, decision: Decision) -> Decision:
-        """Write a decision, and the provenance of the book: which models were compared last, which weights are in use."""
+        """Write a decision, and the record of the book: which models were compared last, which weights are in use."""
         decision = self.book.add(decision)
         champion = decision.champion
         folders = dict.fromkeys(self.out / one.run / "model" for one in (decision.challenger, champion))
