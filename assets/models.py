@@ -14,6 +14,7 @@ from assets.one_writer import one_writer
 from assets.resources import Settings, Store, TrainingLauncher
 from assets.retries import retried_when_transient
 from assets.trained import trained_metadata
+from assets.training_failure import told_failures
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.storage.schema import ARKIT
 from magictalk_core.training.family import ModelFamily
@@ -153,7 +154,11 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
         arguments += ["--data", str(workspace.training_set), "--out", str(workspace.models(family))]
         arguments += ["--tracking-uri", workspace.mlflow_uri]
         arguments += ["--tag", f"dagster.run_id={context.run.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
-        trained = launcher.train(context, arguments, about.settings_of(preset).training.processes)
+        log = workspace.logs / f"training-{family}.log"
+        with told_failures(family, log):
+            trained = launcher.train(
+                context, [*arguments, "--log", str(log)], about.settings_of(preset).training.processes
+            )
         shown = trained_metadata(workspace, newest_run(workspace.models(family)))
         return dg.MaterializeResult(data_version=trained.data_version, metadata={**(trained.metadata or {}), **shown})
 

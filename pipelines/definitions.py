@@ -12,11 +12,13 @@ from assets.recipes import deepspeech_small
 from assets.release import build_release_assets
 from assets.story import with_story
 from magictalk_core.workspace import Workspace
+from pipelines.automation import build_automation_sensor, with_automation
 from pipelines.executors import build_executor
 from pipelines.home import prepare_home
-from pipelines.jobs import build_jobs, build_schedules
+from pipelines.jobs import build_jobs
 from pipelines.register import register_corpus
 from pipelines.resources import build_resources
+from pipelines.retraining import build_raw_file_sensors, build_retrain_schedule
 
 
 def build_definitions(workspace: Workspace) -> dg.Definitions:
@@ -36,9 +38,10 @@ def build_definitions(workspace: Workspace) -> dg.Definitions:
     ]
     jobs = build_jobs(corpora)
     return dg.Definitions(
-        assets=with_story(assets, corpora),
+        assets=with_automation(with_story(assets, corpora), corpora),
         jobs=[*jobs.values(), register_corpus],
-        schedules=build_schedules(jobs),
+        schedules=[build_retrain_schedule(jobs["retrain"], corpora)],
+        sensors=[build_automation_sensor(corpora), *build_raw_file_sensors(jobs, corpora)],
         resources=build_resources(workspace),
         executor=build_executor(),
     )

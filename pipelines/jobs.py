@@ -10,10 +10,18 @@ import dagster as dg
 from assets.keys import SHARD_STAGES
 from assets.recipes import GROUP as RECIPES
 
-__all__ = ["INDEX", "RECORD_STAGES", "build_jobs", "build_schedules", "whole_corpora"]
+__all__ = ["INDEX", "RECORD_STAGES", "build_jobs", "whole_corpora"]
 
 INDEX = "index"
 RECORD_STAGES = ("clips", "manifest", "snapshot", "card")
+_ABLATIONS = (
+    ["models", "emodiff_no_style"],
+    ["models", "emodiff_student"],
+    ["models", "sync_expert_all_channels"],
+    "set_scores",
+    "lip_ablation",
+)
+"""Tables of the paper and the student: nobody who uses a model waits for them."""
 
 
 def whole_corpora(corpora: Sequence[str]) -> dg.AssetSelection:
@@ -61,7 +69,7 @@ def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
         )
     jobs["train_and_evaluate"] = dg.define_asset_job(
         "train_and_evaluate",
-        dg.AssetSelection.groups("models", "evaluation"),
+        dg.AssetSelection.groups("models", "release", "evaluation"),
         description="Training set, EmoDiff, generated motion, scores, videos, report.",
     )
     shards = dg.AssetSelection.assets(*[[corpus, stage] for corpus in corpora for stage in SHARD_STAGES])
@@ -70,17 +78,9 @@ def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
         dg.AssetSelection.all() - shards - dg.AssetSelection.groups(RECIPES),
         description="From the raw files of all corpora to the report: what `magictalk run` does.",
     )
+    jobs["retrain"] = dg.define_asset_job(
+        "retrain",
+        dg.AssetSelection.all() - shards - dg.AssetSelection.groups(RECIPES) - dg.AssetSelection.assets(*_ABLATIONS),
+        description="What the schedule starts: raw files, datasets, training, release, evaluation; no ablation.",
+    )
     return jobs
-
-
-def build_schedules(jobs: dict[str, Any]) -> list[dg.ScheduleDefinition]:
-    return [
-        dg.ScheduleDefinition(
-            name="retrain_weekly",
-            job=jobs["train_and_evaluate"],
-            cron_schedule="0 3 * * 6",
-            execution_timezone="UTC",
-            default_status=dg.DefaultScheduleStatus.STOPPED,
-            description="Retrain on what the manifests hold; unchanged data and settings return the finished model.",
-        )
-    ]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.commands.file_record import file_input, file_work
-from magictalk_core.commands.opened_models import LIP_MODELS, open_emodiff, open_refiner
+from magictalk_core.commands.opened_models import open_emodiff, open_refiner
 from magictalk_core.commands.untrusted import picture_of, sound_of
 from magictalk_core.errors import UserError
 from magictalk_core.evaluation.generate import EMODIFF, to_motion
@@ -29,7 +29,7 @@ from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.features import speech_features
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.outputs import must_be_writable
-from magictalk_core.training.run import current_model, model_input
+from magictalk_core.training.run import model_input
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 from magictalk_core.work.provenance import Work
@@ -109,7 +109,7 @@ def animate_file(
     method = EMODIFF if refiner is None else MAGICTALK
     inputs = [file_input("audio", audio), file_input("portrait", portrait), model_input(workspace, model_dir)]
     if refiner is not None:
-        inputs += [model_input(workspace, current_model(workspace.models(name))) for name in LIP_MODELS]
+        inputs += [model_input(workspace, part.folder.path) for part in (refiner.audio2bs, refiner)]
     asked = {"style": style, "intensity": intensity, "seed": seed, "size": even, "face": face, "method": method}
     work = file_work("animation", output, ANIMATION_VERSION, inputs, asked, workspace.home)
     _render(seen, to_motion(state, emodiff.channels), samples, even, output, style, method, work)

@@ -16,9 +16,9 @@ from magictalk_core.training.in_use import runs_in_use
 from magictalk_core.training.run import current_model
 from magictalk_core.workspace import Workspace
 
-__all__ = ["LIP_MODELS", "open_emodiff", "open_refiner"]
+__all__ = ["open_emodiff", "open_refiner"]
 
-LIP_MODELS = ("audio2bs", "lip_residue")
+_LIP_MODELS = ("audio2bs", "lip_residue")
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError, SafetensorError)
 """What readers of JSON, of safetensors and of torch's state dicts raise on files that are not what they should be."""
 
@@ -33,7 +33,7 @@ def open_emodiff(workspace: Workspace, folder: Path | None) -> tuple[EmoDiffMode
 
 def open_refiner(workspace: Workspace) -> LipRefiner:
     """The workspace's lip models. Raises `UserError`."""
-    missing = [name for name in LIP_MODELS if runs_in_use(workspace.models(name)) is None]
+    missing = [name for name in _LIP_MODELS if runs_in_use(workspace.models(name)) is None]
     step = f'`magictalk run --home {workspace.home} --select "+models/lip_residue"`'
     if missing:
         raise UserError(

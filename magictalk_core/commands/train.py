@@ -22,6 +22,11 @@ from magictalk_core.models.families import FAMILIES, family_named
 from magictalk_core.presets.preset import load_preset
 from magictalk_core.work.circumstances import in_dagster_run
 
+logger = logging.getLogger("magictalk.training")
+
+FAILED = "training failed"
+"""With the name of the class and the text behind it, how a training says why it failed; others read it in its log."""
+
 EPILOG = """examples:
   python -m magictalk_core.commands.train --family emodiff --config sample --data data/training_set \\
       --out data/models/emodiff
@@ -42,6 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", required=True, type=Path, help="directory of this family's runs")
     parser.add_argument("--tracking-uri", help="MLflow store, e.g. sqlite:///data/mlflow/mlflow.db; default: none")
     parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="tag of the MLflow run")
+    parser.add_argument("--log", type=Path, help="file that gets what is logged, too; default: none")
     return parser.parse_args()
 
 
@@ -69,8 +75,7 @@ class _Progress:
     def __call__(self, step: int, steps: int, loss: float, left: float) -> None:
         if time.monotonic() >= self._next or step == steps:
             self._next = time.monotonic() + 5.0
-            sys.stderr.write(f"training: step {step} of {steps}, loss {loss:.4f}, {left:.0f} s left\n")
-            sys.stderr.flush()
+            logger.info("training: step %d of %d, loss %.4f, %.0f s left", step, steps, loss, left)
 
 
 def _end_with_parent() -> None:
@@ -113,19 +118,33 @@ def _run(options: argparse.Namespace) -> None:
             )
         if not first:
             return
-        sys.stderr.write(f"model {trained.path} md5 {trained.weights_md5}\n")
+        logger.info("model %s md5 %s", trained.path, trained.weights_md5)
         if pipes is not None:
             metadata = {"duration_s": time.monotonic() - began, **trained.facts()}
             pipes.report_asset_materialization(metadata=metadata, data_version=trained.weights_md5)
 
 
+def _log_to(file: Path | None) -> None:
+    """To the standard error, and to `file` from its beginning; of several processes the first alone."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if file is not None and os.environ.get("RANK", "0") == "0":
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers)
+
+
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    options = _arguments()
+    _log_to(options.log)
     try:
-        _run(_arguments())
+        _run(options)
     except MagicTalkError as error:
-        sys.stderr.write(f"training: {error}\n")
+        logger.error("%s: %s: %s", FAILED, type(error).__name__, " ".join(str(error).split()))
         return 2 if isinstance(error, UserError) else 1
+    except Exception as error:
+        # Whoever waits for this process has its exit code only: the log says what it was.
+        logger.exception("%s: %s: %s", FAILED, type(error).__name__, " ".join(str(error).split()))
+        raise
     return 0
 
 

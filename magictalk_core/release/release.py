@@ -19,6 +19,7 @@ from magictalk_core.presets.preset import Preset
 from magictalk_core.release.decisions import Action, Decision, DecisionBook, Released
 from magictalk_core.release.families import RELEASE_VERSION
 from magictalk_core.release.paired import Compared, compare, is_better, losses, wins
+from magictalk_core.release.retraining import withdrawn_clips
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.training.in_use import point_champion, runs_in_use
@@ -171,6 +172,7 @@ class _Question:
             "held_out": self.held_out.digest,
             "rules": [rule.model_dump() for rule in self.rules],
             "judge": self._judge(),
+            "withdrawn": 0 if champion is None else self._withdrawn(champion.run),
         }
         return digest_of(values)
 
@@ -189,9 +191,16 @@ class _Question:
         if champion.weights_md5 == challenger.weights_md5:
             reason = f"the weights of version {champion.version}, bit for bit"
             return self._decision("promoted", reason, challenger, champion, challenger)
+        gone = self._withdrawn(champion.run)
+        if gone and not self._withdrawn(challenger.run):
+            reason = f"version {champion.version} was trained on {gone} withdrawn clip{'s' if gone > 1 else ''}"
+            return self._decision("promoted", f"{reason}, this one on none", challenger, champion, challenger)
         if not self.held_out.clips:
             return self._kept("no accepted clip in the test split: nothing to compare on", challenger, champion)
         return self._compared(challenger, champion)
+
+    def _withdrawn(self, run: str) -> int:
+        return len(withdrawn_clips(self.held_out.workspace, self.held_out.corpora, self.releases.out / run))
 
     def _first(self, challenger: Released) -> Decision:
         """The first model is used in any case: without it there is none. What it must be worth is said."""

@@ -45,6 +45,9 @@ def point_newest(out: Path, run: str) -> None:
 
 def point_champion(out: Path, run: str) -> None:
     """MLflow's alias now names `run`."""
+    found = runs_in_use(out)
+    # Of a home from before there were releases the file that is written here names the newest run.
+    point_newest(out, found.newest if found else run)
     write_if_changed(out / _CURRENT, json.dumps({"champion": run}, indent=1))
 
 
