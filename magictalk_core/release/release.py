@@ -92,17 +92,18 @@ class FamilyReleases:
                **more: object) -> Decision:  # fmt: skip
         """Put a decision in the book."""
         facts = {"family": self.family, "action": action, "reason": reason, "challenger": challenger, "before": before}
-        decision = self.book.add(Decision.model_validate(facts | {"champion": champion} | more))
-        self._leave_record(challenger, champion)
-        return decision
+        return self.put_down(Decision.model_validate(facts | {"champion": champion} | more))
 
-    def _leave_record(self, challenger: Released, champion: Released) -> None:
-        """Of the book: which models were compared, and by its version which weights are in use since."""
-        folders = dict.fromkeys(self.out / one.run / "model" for one in (challenger, champion))
+    def put_down(self, decision: Decision) -> Decision:
+        """Write a decision, and the record of the book: which models were compared last, which weights are in use."""
+        decision = self.book.add(decision)
+        champion = decision.champion
+        folders = dict.fromkeys(self.out / one.run / "model" for one in (decision.challenger, champion))
         inputs = [model_input(self.workspace, folder) for folder in folders if folder.is_dir()]
         folder = self.workspace.releases(self.family)
         work = Work(self.workspace.home, "release", folder, RELEASE_VERSION, inputs)
         work.record(digests={"dagster": champion.weights_md5})
+        return decision
 
 
 def as_released(version: ModelVersion) -> Released:
@@ -143,7 +144,7 @@ def release_newest(
             releases.put_in_use(registry, version, champion)
         registry.note(family, version.number, decision.action, decision.reason, decision.markdown())
         logger.info("release of %s: %s: %s", family, decision.action, decision.reason)
-        return releases.book.add(decision.model_copy(update={"dagster_run": (tags or {}).get("dagster.run_id", "")}))
+        return releases.put_down(decision.model_copy(update={"dagster_run": (tags or {}).get("dagster.run_id", "")}))
 
 
 def _is_settled(releases: FamilyReleases, known: Decision, newest: TrainedModel) -> bool:
