@@ -46,9 +46,8 @@ from magictalk_core.report.assemble import assemble_report
 from magictalk_core.storage.hashes import file_md5, tree_md5
 from magictalk_core.storage.parquet import table_metadata
 from magictalk_core.training_set.assemble import assemble_training_set
-from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.work.manifest import read_manifest
-from magictalk_core.work.provenance import Work
+from magictalk_core.work.provenance import Work, output_md5
 from magictalk_core.workspace import Workspace
 from pipelines.dvc_workspace import stage_params
 from pipelines.instance import open_instance
@@ -85,7 +84,7 @@ def test_one_number_in_three_systems(tiny_chain: Workspace) -> None:
     experiment = client.get_experiment_by_name("magictalk/emodiff")
     assert experiment is not None
     (found,) = client.search_runs([experiment.experiment_id])
-    packed = TrainingSet.open(tiny_chain.training_set).info["digest"]
+    packed = output_md5(tiny_chain.training_set)
     assert {entry.dataset.digest for entry in found.inputs.dataset_inputs} == {digest, packed}
     assert found.data.tags["dagster.asset_key"] == "models/emodiff"
 

@@ -124,7 +124,7 @@ def test_a_broken_record_is_told_and_a_lost_one_written_again_without_the_work(
     report = run_graph(workspace, tiny_preset(), f"{CORPUS}/speech")
     assert all(outcome.counts.get("clips_computed", 0) == 0 for outcome in report.outcomes)
     again = json.loads(path.read_text())
-    how = ("code", "made", "seconds", "dagster_run")
+    how = ("code", "made", "seconds", "dagster_run", "seal")
     assert {k: v for k, v in again.items() if k not in how} == {k: v for k, v in record.items() if k not in how}
 
 

@@ -44,7 +44,7 @@ def record_stages(home: Path, stages: Sequence[str]) -> None:
     lock = home / "dvc.lock"
     before = lock.read_text(encoding="utf-8") if lock.is_file() else None
     with _opened(home) as repo:
-        for stage in stages:
+        for stage in _behind(repo, home, stages):
             # Without force, commit asks a question and raises where nobody can answer it.
             repo.commit(f"{home}/dvc.yaml:{stage}", force=True)
     found = locked_outputs(home)
@@ -59,6 +59,16 @@ def record_stages(home: Path, stages: Sequence[str]) -> None:
             f"{home / empty[0]}: DVC sees no file in it, so nothing was recorded: materialize it (`magictalk run`), "
             "and look that no .dvcignore and no repository of its own hides it"
         )
+
+
+def _behind(repo: Any, home: Path, stages: Sequence[str]) -> list[str]:
+    """Those of `stages` of which `dvc.lock` says something else than lies there, and all datasets: their data may be
+    missing in the cache. To ask takes as long as to record one stage."""
+    datasets = [stage for stage in stages if stage.startswith(dataset_stage(""))]
+    known = [stage for stage in stages if stage not in datasets and stage in locked_outputs(home)]
+    changed = repo.status([f"{home}/dvc.yaml:{stage}" for stage in known]) if known else {}
+    same = {stage for stage in known if not any(name.split(":")[-1] == stage for name in changed)}
+    return [stage for stage in stages if stage not in same]
 
 
 def locked_outputs(home: Path) -> dict[str, dict[str, dict[str, Any]]]:

@@ -30,7 +30,7 @@ __all__ = [
 LINEAGE_REPORT_VERSION = "1"
 logger = logging.getLogger("magictalk.lineage")
 
-LATER = frozenset({"report", "lineage_report"})
+LATER = frozenset({"report", "model_card", "lineage_report"})
 """Made from the lineage report, or it itself: they cannot be part of it."""
 
 
