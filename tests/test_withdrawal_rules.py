@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.corpora.withdrawal_log import LogLine, WithdrawnClip, append_line
 from magictalk_core.corpora.withdrawals import Withdrawals, read_withdrawals
+from magictalk_core.errors import PermanentError
 from magictalk_core.lineage.content import ClipFinder
+from magictalk_core.lineage.purge import PurgePlan, purge, whole_output
 from magictalk_core.lineage.withdraw import undo_withdrawal
 from magictalk_core.lineage.withdrawing import Asked, withdraw_clips
 from magictalk_core.media.signature import signature_distance
@@ -260,3 +262,25 @@ def test_a_clip_in_use_is_known_by_its_file_and_by_its_recording(workspace: Work
         "c/s/file: withdrawal 1, by name or file",
         "c/s/recording: withdrawal 1, the same recording",
     ]
+
+
+@pytest.mark.parametrize(
+    ("made", "whole"),
+    [
+        ("lineage_report", "lineage_report"), ("report/report.html", "report"), ("tables/summary.csv", "tables"),
+        ("videos/comparison", "videos/comparison"), ("videos/comparison/a.mp4", "videos/comparison"),
+        ("generated/test/motion.parquet", "generated/test"), ("corpora/c/pieces/media/s.json",) * 2,
+    ],
+)  # fmt: skip
+def test_a_purge_takes_an_output_whole_and_never_the_workspace(made: str, whole: str, tmp_path: Path) -> None:
+    workspace, path = Workspace(tmp_path), tmp_path / made
+    if path.suffix:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    else:
+        path.mkdir(parents=True)
+    assert whole_output(workspace, path) == tmp_path / whole
+    plan = PurgePlan((1,), ClipFinder(["c/s/1"]), (), (), (tmp_path,), (), (), (), {}, ())
+    with pytest.raises(PermanentError, match="nothing was purged"):
+        purge(workspace, plan, "Ada", "a test")
+    assert path.exists()

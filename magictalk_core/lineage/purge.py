@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magictalk_core.corpora.withdrawal_log import LogLine, WithdrawnClip, append_line, read_log
+from magictalk_core.errors import PermanentError
 from magictalk_core.lineage.affected import Affected, affected_outputs, files_of_home, holds_clips, kind_of_output
 from magictalk_core.lineage.content import ClipFinder
 from magictalk_core.lineage.dvc_objects import DvcObjects
@@ -31,7 +32,7 @@ from magictalk_core.work.provenance import record_path
 from magictalk_core.work.withdrawn_marks import mark_path
 from magictalk_core.workspace import Workspace
 
-__all__ = ["PurgePlan", "plan_purge", "purge"]
+__all__ = ["PurgePlan", "plan_purge", "purge", "whole_output"]
 
 _CORPUS, _BANK = "corpus table", "style bank"
 _MADE = frozenset({"table", "video", "report"})
@@ -81,7 +82,7 @@ def plan_purge(workspace: Workspace, numbers: Sequence[int], clips: Sequence[Wit
     affected = affected_outputs(workspace, finder)
     others = {path for kind, paths in found.items() if kind != _BANK for path in paths} - tables
     others |= {workspace.home / one.name for one in affected if one.kind in _MADE}
-    outputs = sorted({_whole_output(workspace, path) for path in others})
+    outputs = sorted({whole_output(workspace, path) for path in others})
     hashes = frozenset(md5 for clip in clips for md5 in (*clip.media_md5, clip.raw_md5, clip.raw_audio_md5) if md5)
     return PurgePlan(
         tuple(sorted(numbers)),
@@ -99,6 +100,9 @@ def plan_purge(workspace: Workspace, numbers: Sequence[int], clips: Sequence[Wit
 
 def purge(workspace: Workspace, plan: PurgePlan, by: str, reason: str, with_raw: bool = False) -> LogLine:
     """Carry out the plan. Only while holding the workspace's run lock; killed, it goes on when called again."""
+    for path in (*plan.outputs, *plan.samples):
+        if path == workspace.home or not path.is_relative_to(workspace.home):
+            raise PermanentError(f"{path} is no output of {workspace.home}: nothing was purged")
     objects = {md5: name for found in plan.objects.values() for md5, name in found.items()}
     append_line(workspace, by, reason, action="purge_begun", of=plan.numbers, objects=objects)
     # Tables first: whoever reads meanwhile reads of no clip whose media are gone.
@@ -126,12 +130,13 @@ def _content(outputs: Sequence[Path]) -> frozenset[str]:
     return frozenset(file_md5(file) for file in files if file.is_file())
 
 
-def _whole_output(workspace: Workspace, path: Path) -> Path:
+def whole_output(workspace: Workspace, path: Path) -> Path:
     """What is removed together and made again together; of a folder of another kind the one file."""
     parts = path.relative_to(workspace.home).parts
     if parts[0] not in MADE_AS_A_WHOLE:
         return path
-    return Path(workspace.home, *parts[: min(len(parts) - 1, MADE_AS_A_WHOLE[parts[0]])])
+    folders = parts if path.is_dir() else parts[:-1]
+    return Path(workspace.home, *(folders or parts)[: MADE_AS_A_WHOLE[parts[0]]])
 
 
 def _remove_output(path: Path) -> None:
