@@ -24,7 +24,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["Affected", "affected_outputs", "files_of_home", "holds_clips", "kind_of_output"]
 
-BOOKS = frozenset({"dagster", "mlflow", "logs", "provenance", ".dvc", ".git", "cache", "withdrawn"})
+BOOKS = frozenset({"dagster", "logs", "provenance", ".dvc", ".git", "cache", "withdrawn"})
 """Folders of a workspace that hold no output: books about the work, copies, and the cache, which is searched apart."""
 
 _KINDS = {
@@ -79,6 +79,8 @@ def files_of_home(workspace: Workspace) -> Iterator[Path]:
     for folder, folders, names in os.walk(workspace.home):
         here = Path(folder)
         skipped = BOOKS if here == workspace.home else frozenset()
+        if here == workspace.mlflow:  # of its own it has books, of ours copies of models, style banks included
+            folders[:], names = [name for name in folders if name == "artifacts"], []
         folders[:] = sorted(
             name for name in folders if name not in skipped and not name.startswith(".") and here / name not in raw
         )
@@ -92,6 +94,8 @@ def kind_of_output(workspace: Workspace, path: Path) -> tuple[str, Path]:
     parts = path.relative_to(workspace.home).parts
     if parts[0] in _AS_ONE:
         return _KINDS[parts[0]], workspace.home / parts[0]
+    if parts[0] == "mlflow" and parts[-1].startswith("styles."):
+        return "style bank", path.parent / "styles.safetensors"
     if parts[0] == "models" and len(parts) > 3:
         is_style = parts[-1].startswith("styles.")
         return (
