@@ -42,7 +42,7 @@ def test_a_model_that_is_trained_after_a_withdrawal_never_saw_the_clip(tiny_chai
     affected = {one["name"] for one in json.loads(done.stdout)["affected"]}
     assert {f"models/emodiff/{old.path.parent.name}", "training_set", "generated/test/motion.parquet"} <= affected
     assert any(name.startswith("videos/comparison/") for name in affected)
-    report = run_graph(workspace, tiny_preset(), "+models/emodiff arkit_dataset")
+    report = run_graph(workspace, tiny_preset(), "+release/emodiff arkit_dataset")
     computed = {o.asset: o.counts["clips_computed"] for o in report.outcomes if o.asset.split("/")[-1] in TABLES}
     assert set(computed) == {f"sample/{table}" for table in TABLES} and not any(computed.values()), "nothing is decoded"
     assert not report.failed_checks or all("withdrawn" not in check for check in report.failed_checks)
