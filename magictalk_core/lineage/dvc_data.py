@@ -65,7 +65,8 @@ def _behind(repo: Any, home: Path, stages: Sequence[str]) -> list[str]:
     """Those of `stages` of which `dvc.lock` says something else than lies there, and all datasets: their data may be
     missing in the cache. To ask takes as long as to record one stage."""
     datasets = [stage for stage in stages if stage.startswith(dataset_stage(""))]
-    known = [stage for stage in stages if stage not in datasets and stage in locked_outputs(home)]
+    locked = locked_outputs(home)
+    known = [stage for stage in stages if stage not in datasets and stage in locked]
     changed = repo.status([f"{home}/dvc.yaml:{stage}" for stage in known]) if known else {}
     same = {stage for stage in known if not any(name.split(":")[-1] == stage for name in changed)}
     return [stage for stage in stages if stage not in same]

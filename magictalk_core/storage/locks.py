@@ -27,6 +27,14 @@ def _opened(lock: Path) -> TextIO:
         return lock.open("a+")
 
 
+def _sign(lock: Path, file: TextIO) -> None:
+    """Write into a held lock who holds it."""
+    with writing(lock):
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+
+
 @contextmanager
 def one_at_a_time(lock: Path) -> Iterator[None]:
     """Hold `lock`, waiting for whoever holds it now."""
@@ -45,10 +53,7 @@ def held_or_refused(lock: Path, what: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise UserError(f"{what} is in use by process {holder}: wait until it ends, or stop it") from None
-        with writing(lock):
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        _sign(lock, file)
         yield
 
 
@@ -56,10 +61,7 @@ def held_or_refused(lock: Path, what: str) -> Iterator[None]:
 def waited_for(lock: Path, what: str, wait_s: float) -> Iterator[None]:
     """Hold `lock` alone, waiting at most `wait_s` for whoever holds it; then a `TransientError` that names it."""
     with _held(lock, what, wait_s, fcntl.LOCK_EX) as file:
-        with writing(lock):
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        _sign(lock, file)
         yield
 
 
