@@ -50,7 +50,13 @@ def run(workspace: Workspace, preset: Path, *arguments: str) -> subprocess.Compl
         str(preset),
         "--json",
     ]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=environment())
+
+
+def environment() -> dict[str, str]:
+    """Without `face_landmarker.task`: its networks read the drawn portraits of the sample corpus less well (jawOpen
+    r 0.60) than the geometric solver, whose figures stand in the tests below."""
+    return {name: value for name, value in os.environ.items() if name != "MAGICTALK_WEIGHTS"}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample preset with a training of seconds."""
     values = load_preset("sample").model_dump(mode="json")
     values["name"] = "tiny"
-    # The tracker whose figures stand in the tests below, whatever weights this machine has.
     values["faces"] |= {"tracker": "litert"}
     values["emodiff"]["network"] |= {"hidden": 32, "blocks": 1, "heads": 2}
     values["emodiff"]["sampling"] |= {"evaluations": 4}
@@ -110,8 +115,9 @@ def test_mlflow_records_the_same_number(finished: Workspace) -> None:
     experiment = client.get_experiment_by_name("magictalk/emodiff")
     assert experiment is not None
     (found,) = client.search_runs([experiment.experiment_id])
-    digests = {entry.dataset.digest for entry in found.inputs.dataset_inputs}
-    assert digests == {read_manifest(finished.manifest("sample")).digest}
+    digests = {entry.dataset.name: entry.dataset.digest for entry in found.inputs.dataset_inputs}
+    assert digests["sample"] == read_manifest(finished.manifest("sample")).digest
+    assert digests["training_set"] == tree_md5(finished.training_set)
     assert found.data.tags["dagster.asset_key"] == "models/emodiff"
 
 
@@ -133,7 +139,7 @@ def test_a_second_run_computes_nothing(finished: Workspace, tiny: Path) -> None:
     assert without(written_since(before, finished.home), BOOKKEEPING, DERIVED) == set()
 
 
-def _kill_when(process: subprocess.Popen[bytes], is_time: object, timeout_s: float = 240.0) -> None:
+def _kill_when(process: subprocess.Popen[bytes], is_time: object, timeout_s: float = 900.0) -> None:
     end = time.monotonic() + timeout_s
     while not is_time():  # type: ignore[operator]
         assert process.poll() is None, "the run ended before it could be killed"
@@ -151,7 +157,8 @@ def test_killed_in_extraction_and_in_training_gives_the_bytes_of_an_unbroken_run
     command = [sys.executable, "-m", "pipelines.cli", "run", "--home", str(workspace.home), "--preset", str(tiny)]
 
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        silent = subprocess.DEVNULL
+        return subprocess.Popen(command, start_new_session=True, stderr=silent, stdout=silent, env=environment())
 
     pieces = workspace.cache("blendshapes")
     _kill_when(start(), lambda: len(list(pieces.rglob("*.parquet"))) >= 5)
