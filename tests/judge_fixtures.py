@@ -15,7 +15,7 @@ from magictalk_core.errors import TransientError
 from magictalk_core.judges.trunks import TRUNKS, Trunk
 from magictalk_core.weights.resolver import resolve
 
-__all__ = ["lpips_pairs", "need", "random_trunk", "random_weights"]
+__all__ = ["golden_faces", "lpips_pairs", "need", "random_trunk", "random_weights"]
 
 
 def need(*names: str) -> list[Path]:
@@ -59,3 +59,11 @@ def lpips_pairs() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     face = whole[80:144, 190:254]
     noisy = np.clip(face + np.random.default_rng(3).normal(0, 20, face.shape), 0, 255).astype(np.uint8)
     return np.stack([face] * 3), np.stack([noisy, face[:, ::-1], whole[300:364, 40:104]])
+
+
+def golden_faces(side: int) -> NDArray[np.uint8]:
+    """(4, side, side, 3): a face, its mirror image, another cut of it, and noise; nothing is resized."""
+    whole = skimage.data.astronaut()
+    face, other = whole[58 : 58 + side, 168 : 168 + side], whole[30 : 30 + side, 140 : 140 + side]
+    noise = np.random.default_rng(5).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    return np.stack([face, face[:, ::-1], other, noise])

@@ -8,6 +8,7 @@ residual network of dlib's face recognition. All take RGB crops of 0..255.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ class FaceProcessor(nn.Module):
     def __init__(self, outputs: int) -> None:
         super().__init__()
         widths = (3, 32, 64, 128, 256)
-        self.blocks = nn.ModuleList(_Dense(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.blocks = nn.ModuleList(_Dense(a, b) for a, b in pairwise(widths))
         self.fc = nn.Linear(256, outputs)
 
     def forward(self, pictures: Tensor) -> Tensor:
