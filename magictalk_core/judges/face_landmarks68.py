@@ -2,8 +2,8 @@
 
 On 20 pictures of five real speakers, a portrait and the project's own speakers, 17 to 68 lie on average 3.1 % of the
 distance between the outer eye corners from MediaPipe's points of the same name, at most 4 %; the face outline, which
-the two define differently, 8 %. A square of 1.2 times the detected face is where that is least and changes least with the
-square.
+the two define differently, 8 %. A square of 1.2 times the detected face is where that is least and changes least with
+the square.
 """
 
 from __future__ import annotations
