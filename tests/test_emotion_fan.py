@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_its_size_is_that_of_a_resnet_18() -> None:
 
 
 def _preset() -> Preset:
-    training = {"threads": 1, "batch": 8, "epochs": 12, "checkpoint_every": 50, "learning_rate": 5e-3, "ema": 0.5}
+    training = {"threads": 1, "batch": 8, "epochs": 30, "checkpoint_every": 50, "learning_rate": 2e-3, "ema": 0.5}
     network = {"side": 32, "widths": [8, 8, 16, 16], "blocks": 1}
     return Preset.model_validate({"name": "tiny", "emotion_fan": {"network": network, "training": training}})
 
@@ -143,8 +144,6 @@ def test_a_trained_model_names_the_emotion_and_a_wrong_emotion_lowers_the_accura
 
 
 def test_what_a_model_says_of_itself(folder: Path) -> None:
-    import json
-
     config = json.loads((current_model(folder / "emotion_fan") / "config.json").read_text())
     assert config["labels"] == list(EMOTIONS) and config["validation_clips"] == 4
     assert config["validation_accuracy"] == 1.0

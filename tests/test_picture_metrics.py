@@ -155,7 +155,7 @@ def test_cpbd_is_its_definition_on_fifty_pictures() -> None:
 
 
 def test_cpbd_is_that_of_the_package() -> None:
-    """`cpbd.compute` of cpbd-py312 1.0.3 on grey pictures by Pillow; benchmarks/cpbd.py computes them again."""
+    """`cpbd.compute` of cpbd-py312 1.0.3 on grey pictures by Pillow; benchmarks/cpbd_speed.py computes them again."""
     golden = {1.0: 0.38368206916594016, 0.5: 0.4378482640377197}
     half = cv2.resize(luminance(ASTRONAUT), (256, 256), interpolation=cv2.INTER_AREA)
     assert cpbd(ASTRONAUT) == pytest.approx(golden[1.0], abs=1e-9)

@@ -3,8 +3,8 @@
 Meng et al., Frame attention networks for facial expression recognition in videos (2019), in the form that the field
 retrained on MEAD: relation attention, a 1024-8 head, eight classes (yuangan/evaluation_eat,
 code/emotionfan_basiccode/networks.py). Those weights are not public, so the project trains its own
-(`models/emotion_fan`); a checkpoint in the public layout loads here too. Crops differ from the field's: a square of 1.3
-times the detected face, not dlib's turned face chips.
+(`models/emotion_fan`); a checkpoint in the public layout loads here too. Crops differ from the field's: a square of the
+detected face, not dlib's turned face chips.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from magictalk_core.training.model_folder import ModelFolder
 
 __all__ = ["FACE_SCALE", "PUBLIC_LABELS", "EmotionFan", "FanNetwork", "FanShape"]
 
-FACE_SCALE = 1.3
+FACE_SCALE = 1.0
 """Sides of a crop over the longer side of the detected face."""
 
 PUBLIC_LABELS = ("happy", "angry", "disgusted", "fear", "sad", "neutral", "surprised", "contempt")
