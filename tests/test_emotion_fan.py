@@ -101,8 +101,8 @@ def test_its_size_is_that_of_a_resnet_18() -> None:
 
 
 def _preset() -> Preset:
-    training = {"threads": 1, "batch": 8, "epochs": 30, "checkpoint_every": 50, "learning_rate": 2e-3, "ema": 0.5}
-    network = {"side": 32, "widths": [8, 8, 16, 16], "blocks": 1}
+    training = {"threads": 1, "batch": 4, "epochs": 30, "checkpoint_every": 50, "learning_rate": 5e-4, "ema": 0.5}
+    network = {"side": 32, "width": 8, "blocks": 1}
     return Preset.model_validate({"name": "tiny", "emotion_fan": {"network": network, "training": training}})
 
 

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from judge_fixtures import golden_faces, lpips_pairs, need, random_trunk
+from judge_fixtures import golden_faces, lpips_pairs, need, random_trunk, random_weights
 from numpy.typing import NDArray
+from PIL import Image
 
 from magictalk_core.errors import MissingWeights, PermanentError, UserError
 from magictalk_core.faces.litert import LiteRtModel
@@ -28,8 +29,10 @@ from magictalk_core.judges.face_api_weights import read_tensors
 from magictalk_core.judges.face_crops import crop_all
 from magictalk_core.judges.face_landmarks68 import Landmarks68, expression_squares, recognition_squares
 from magictalk_core.judges.identity import FaceRecognition
+from magictalk_core.judges.inception import Inception, InceptionNetwork
 from magictalk_core.judges.lpips import Lpips, LpipsNet
 from magictalk_core.judges.published import state_dict_of
+from magictalk_core.metrics.fid import fid
 from magictalk_core.metrics.identity import csim
 from magictalk_core.metrics.picture_landmarks import landmark_distance
 from magictalk_core.sample_corpus.portraits import speaker_portrait
@@ -100,6 +103,30 @@ def test_files_that_hold_code_are_not_opened(tmp_path: Path) -> None:
     for name in ("module.pth", "text.pth", "list.pth"):
         with pytest.raises(PermanentError, match=name):
             state_dict_of(tmp_path / name)
+
+
+# --- FID -----------------------------------------------------------------------------------------------------------
+
+
+def test_inception_features_are_those_of_pytorch_fid(tmp_path: Path) -> None:
+    """`InceptionV3([3])` of pytorch-fid 0.3.0 with the weights of `random_weights(InceptionNetwork(), 9)`, on
+    `golden_faces(96)` in 0..1; noise raises the distance of two halves of a face."""
+    torch.save(random_weights(InceptionNetwork(), seed=9), tmp_path / "inception.pth")
+    judge = Inception.from_file(tmp_path / "inception.pth")
+    found = judge.features(golden_faces(96))
+    assert found.shape == (4, 2048)
+    first = [[2.0149882, 4.2554536], [2.0088506, 4.2897053], [1.6490773, 4.332869], [3.074634, 7.9191146]]
+    np.testing.assert_allclose(found[:, :2], first, rtol=1e-4)
+    np.testing.assert_allclose(found.mean(axis=1), [1.5959995, 1.6200012, 1.572472, 2.9203954], rtol=1e-4)
+    assert fid(found[:2], found[2:]) > fid(found[:2], found[:2]) == pytest.approx(0, abs=1e-6)
+    assert judge.features(golden_faces(96)[:0]).shape == (0, 2048)
+
+
+def test_fid_without_its_weights_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAGICTALK_CACHE", str(tmp_path))
+    monkeypatch.delenv("MAGICTALK_WEIGHTS", raising=False)
+    with pytest.raises(MissingWeights, match=r"pt_inception-2015-12-05-6726825d\.pth.*magictalk weights fetch"):
+        Inception.load()
 
 
 # --- face-api ------------------------------------------------------------------------------------------------------
@@ -237,3 +264,18 @@ def test_another_person_lowers_identity(landmarks: Landmarks68) -> None:
     assert same is not None and other is not None and same > other
     assert np.linalg.norm(found[0] - found[1]) < np.linalg.norm(found[0] - found[2])
     assert np.isnan(found[3]).all() and csim(found[3:], found[0]) is None
+
+
+@pytest.mark.shared
+def test_real_people_are_told_apart(landmarks: Landmarks68, shared: Path) -> None:
+    """Two photographs of strangers: blurred and mirrored each stays nearer to itself than to the other."""
+    need("face_recognition_model.bin")
+    judge = FaceRecognition.load()
+    found = []
+    for name in ("photo_obama.jpg", "photo_mead_reference.jpg"):
+        picture = np.asarray(Image.open(shared / "samples/portraits" / name).convert("RGB"))
+        frames = np.stack([picture, picture[:, ::-1], cv2.GaussianBlur(picture, (0, 0), 1.0)])
+        found.append(judge.embeddings(frames, landmarks.points(frames)))
+    for own, other in (found, found[::-1]):
+        same, strange = csim(own[1:], own[0]), csim(other, own[0])
+        assert same is not None and strange is not None and same > 0.93 > strange

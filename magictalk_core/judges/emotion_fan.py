@@ -9,6 +9,7 @@ detected face, not dlib's turned face chips.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,22 @@ PUBLIC_LABELS = ("happy", "angry", "disgusted", "fear", "sad", "neutral", "surpr
 
 @dataclass(frozen=True)
 class FanShape:
-    """`widths` of the four stages, `blocks` in each. `is_public`: the layers of the public layout: batch normalisation,
-    and a head for self-attention, which is in the file and not used. Otherwise groups of 8 channels are normalised,
-    which a batch on several processes and an average of weights leave as they are."""
+    """`width` of the first of four stages, each twice as wide as the one before; `blocks` in each. `is_public`: the
+    layers of the public layout: batch normalisation, and a head for self-attention, which is in the file and not used.
+    Otherwise groups of 8 channels are normalised, which a batch on several processes and an average of weights leave as
+    they are."""
 
-    widths: tuple[int, int, int, int] = (64, 128, 256, 512)
+    width: int = 64
     blocks: int = 2
     classes: int = 8
     is_public: bool = False
 
     def norm(self, width: int) -> nn.Module:
-        return nn.BatchNorm2d(width) if self.is_public else nn.GroupNorm(max(1, width // 8), width)
+        return nn.BatchNorm2d(width) if self.is_public else nn.GroupNorm(width // math.gcd(width, 8), width)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return tuple(self.width * 2**stage for stage in range(4))
 
 
 class _Block(nn.Module):
@@ -142,7 +148,7 @@ class EmotionFan:
     def _own(cls, path: Path, device: str) -> EmotionFan:
         folder = ModelFolder.open(path, ("emotion_fan",))
         labels, facts = tuple(folder.config["labels"]), folder.config["network"]
-        shape = FanShape(widths=tuple(facts["widths"]), blocks=facts["blocks"], classes=len(labels))
+        shape = FanShape(facts["width"], facts["blocks"], len(labels))
         network = FanNetwork(shape)
         load_strictly(network, folder.weights(), str(path))
         return cls(ready(network, device), labels, int(facts["side"]), "own model `emotion_fan`", FaceFinder.load())

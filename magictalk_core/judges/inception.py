@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,9 +26,18 @@ FEATURES = 2048
 _SIDE = 299
 
 Size = int | tuple[int, int]
-Convolution = tuple[str, int, Size] | tuple[str, int, Size, int]
-"""Name, width, filter size, stride."""
-Branch = Sequence[Convolution | tuple[Convolution, Convolution]]
+
+
+class _Step(NamedTuple):
+    """One convolution of a branch."""
+
+    name: str
+    width: int
+    size: Size
+    stride: int = 1
+
+
+Branch = Sequence[_Step | tuple[_Step, _Step]]
 """Convolutions in a row; a pair at the end stands side by side."""
 
 _ALONG, _DOWN = (1, 7), (7, 1)
@@ -56,10 +65,10 @@ class _Mixed(nn.Module):
         self._branches, self._pool = branches, pool
         for branch in branches:
             width = channels
-            for step in branch:
-                for name, out, size, *stride in step if isinstance(step[0], tuple) else (step,):
-                    self.add_module(name, _Convolution(width, out, size, *stride))
-                width = out
+            for steps in map(_side_by_side, branch):
+                for step in steps:
+                    self.add_module(step.name, _Convolution(width, step.width, step.size, step.stride))
+                width = steps[0].width
         if pooled:
             self.branch_pool = _Convolution(channels, pooled, 1)
 
@@ -75,57 +84,64 @@ class _Mixed(nn.Module):
         return torch.cat([*found, self.branch_pool(x)], dim=1)
 
     def _through(self, branch: Branch, x: Tensor) -> Tensor:
-        for step in branch:
-            names = [s[0] for s in step] if isinstance(step[0], tuple) else [step[0]]
-            x = torch.cat([self.get_submodule(str(name))(x) for name in names], dim=1)
+        for steps in map(_side_by_side, branch):
+            x = torch.cat([self.get_submodule(step.name)(x) for step in steps], dim=1)
         return x
 
 
+def _side_by_side(step: _Step | tuple[_Step, _Step]) -> tuple[_Step, ...]:
+    return (step,) if isinstance(step, _Step) else step
+
+
 def _a(channels: int, pooled: int) -> _Mixed:
-    double = [("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3)]
-    five = [("branch5x5_1", 48, 1), ("branch5x5_2", 64, 5)]
-    return _Mixed(channels, [[("branch1x1", 64, 1)], five, double], pooled)
+    double: Branch = [_Step("branch3x3dbl_1", 64, 1), _Step("branch3x3dbl_2", 96, 3), _Step("branch3x3dbl_3", 96, 3)]
+    five: Branch = [_Step("branch5x5_1", 48, 1), _Step("branch5x5_2", 64, 5)]
+    return _Mixed(channels, [[_Step("branch1x1", 64, 1)], five, double], pooled)
 
 
 def _b(channels: int) -> _Mixed:
-    double = [("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3), ("branch3x3dbl_3", 96, 3, 2)]
-    return _Mixed(channels, [[("branch3x3", 384, 3, 2)], double], 0, "shrink")
+    double: Branch = [_Step("branch3x3dbl_1", 64, 1), _Step("branch3x3dbl_2", 96, 3), _Step("branch3x3dbl_3", 96, 3, 2)]
+    return _Mixed(channels, [[_Step("branch3x3", 384, 3, 2)], double], 0, "shrink")
 
 
 def _c(width: int) -> _Mixed:
-    seven = [("branch7x7_1", width, 1), ("branch7x7_2", width, _ALONG), ("branch7x7_3", 192, _DOWN)]
-    double = [
-        ("branch7x7dbl_1", width, 1),
-        ("branch7x7dbl_2", width, _DOWN),
-        ("branch7x7dbl_3", width, _ALONG),
-        ("branch7x7dbl_4", width, _DOWN),
-        ("branch7x7dbl_5", 192, _ALONG),
+    seven: Branch = [
+        _Step("branch7x7_1", width, 1),
+        _Step("branch7x7_2", width, _ALONG),
+        _Step("branch7x7_3", 192, _DOWN),
     ]
-    return _Mixed(768, [[("branch1x1", 192, 1)], seven, double], 192)
+    double: Branch = [
+        _Step("branch7x7dbl_1", width, 1),
+        _Step("branch7x7dbl_2", width, _DOWN),
+        _Step("branch7x7dbl_3", width, _ALONG),
+        _Step("branch7x7dbl_4", width, _DOWN),
+        _Step("branch7x7dbl_5", 192, _ALONG),
+    ]
+    return _Mixed(768, [[_Step("branch1x1", 192, 1)], seven, double], 192)
 
 
 def _d(channels: int) -> _Mixed:
-    three = [("branch3x3_1", 192, 1), ("branch3x3_2", 320, 3, 2)]
-    seven = [
-        ("branch7x7x3_1", 192, 1),
-        ("branch7x7x3_2", 192, _ALONG),
-        ("branch7x7x3_3", 192, _DOWN),
-        ("branch7x7x3_4", 192, 3, 2),
+    three: Branch = [_Step("branch3x3_1", 192, 1), _Step("branch3x3_2", 320, 3, 2)]
+    seven: Branch = [
+        _Step("branch7x7x3_1", 192, 1),
+        _Step("branch7x7x3_2", 192, _ALONG),
+        _Step("branch7x7x3_3", 192, _DOWN),
+        _Step("branch7x7x3_4", 192, 3, 2),
     ]
     return _Mixed(channels, [three, seven], 0, "shrink")
 
 
 def _e(channels: int, pool: str) -> _Mixed:
     three: Branch = [
-        ("branch3x3_1", 384, 1),
-        (("branch3x3_2a", 384, (1, 3)), ("branch3x3_2b", 384, (3, 1))),
+        _Step("branch3x3_1", 384, 1),
+        (_Step("branch3x3_2a", 384, (1, 3)), _Step("branch3x3_2b", 384, (3, 1))),
     ]
     double: Branch = [
-        ("branch3x3dbl_1", 448, 1),
-        ("branch3x3dbl_2", 384, 3),
-        (("branch3x3dbl_3a", 384, (1, 3)), ("branch3x3dbl_3b", 384, (3, 1))),
+        _Step("branch3x3dbl_1", 448, 1),
+        _Step("branch3x3dbl_2", 384, 3),
+        (_Step("branch3x3dbl_3a", 384, (1, 3)), _Step("branch3x3dbl_3b", 384, (3, 1))),
     ]
-    return _Mixed(channels, [[("branch1x1", 320, 1)], three, double], 192, pool)
+    return _Mixed(channels, [[_Step("branch1x1", 320, 1)], three, double], 192, pool)
 
 
 class InceptionNetwork(nn.Module):

@@ -13,7 +13,7 @@ class EmotionFanNetworkConfig(StrictModel):
     """The network, and what it looks at."""
 
     side: int = Field(224, ge=32, description="pixels of a face crop")
-    widths: tuple[int, int, int, int] = Field((64, 128, 256, 512), description="channels of the four stages")
+    width: int = Field(64, ge=1, description="channels of the first of four stages; each has twice those before it")
     blocks: int = Field(2, ge=1, description="residual blocks of a stage; 2 is a ResNet-18")
 
 

@@ -43,7 +43,7 @@ class EmotionFanTask:
         self.order = BatchOrder(self.trained, min(self.training.batch, len(self.trained)), self.training.seed)
 
     def build_network(self) -> nn.Module:
-        return FanNetwork(FanShape(widths=self.config.widths, blocks=self.config.blocks, classes=len(EMOTIONS)))
+        return FanNetwork(FanShape(self.config.width, self.config.blocks, len(EMOTIONS)))
 
     def steps_per_epoch(self) -> int:
         return self.order.steps_per_epoch
