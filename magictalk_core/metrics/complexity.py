@@ -117,12 +117,12 @@ def _rule(module: nn.Module) -> Rule | None:
 
 
 def _of_convolution(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> int:
-    return output.numel() * math.prod(module.kernel_size) * (module.in_channels // module.groups)
+    return int(output.numel() * math.prod(module.kernel_size) * (module.in_channels // module.groups))
 
 
 def _of_transposed(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> int:
     values: Tensor = args[0] if args else kwargs["input"]
-    return values.numel() * math.prod(module.kernel_size) * (module.out_channels // module.groups)
+    return int(values.numel() * math.prod(module.kernel_size) * (module.out_channels // module.groups))
 
 
 def _of_linear(module: nn.Linear, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> int:
