@@ -96,7 +96,7 @@ class FanNetwork(nn.Module):
 
     def features(self, faces: Tensor) -> Tensor:
         """Faces (b, 3, S, S) in 0..1 to (b, F)."""
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(faces))))
+        x: Tensor = self.maxpool(torch.relu(self.bn1(self.conv1(faces))))
         for number in range(1, 5):
             x = self.get_submodule(f"layer{number}")(x)
         return x.mean(dim=(2, 3))
@@ -114,7 +114,8 @@ class FanNetwork(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         """(b, k, 3, S, S) in 0..1 to logits (b, classes)."""
-        return self.verdict(self.features(faces.flatten(0, 1)).unflatten(0, faces.shape[:2]))
+        features = self.features(faces.flatten(0, 1))
+        return self.verdict(features.reshape(*faces.shape[:2], -1))
 
 
 class EmotionFan:

@@ -176,7 +176,8 @@ def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _face(frame: NDArray[np.uint8], x: float, y: float, half: float) -> NDArray[np.uint8]:
     border = int(half * (1 + 2 * _MARGIN)) + 1
-    padded = cv2.copyMakeBorder(frame, *[border] * 4, cv2.BORDER_CONSTANT, value=(_PADDING,) * 3)
+    grey = (_PADDING, _PADDING, _PADDING)
+    padded = cv2.copyMakeBorder(frame, border, border, border, border, cv2.BORDER_CONSTANT, value=grey)
     x, y = x + border, y + border
     top, bottom = int(y - half), int(y + half * (1 + 2 * _MARGIN))
     left, right = int(x - half * (1 + _MARGIN)), int(x + half * (1 + _MARGIN))
