@@ -4,9 +4,9 @@
     python benchmarks/cpbd_speed.py [--repeats 3]
 
 The package must be importable where this runs; it is no dependency of the project. Pictures are the public-domain ones
-of scikit-image at several sizes. Prints Markdown. Measured on one core of a two-core machine, cpbd-py312 1.0.3: the
-values are equal to 2e-16, and ours is 7 to 12 times as fast, 103 ms instead of 790 ms for 512 x 512 and 20 ms instead
-of 240 ms for 256 x 256; what is left is Canny of scikit-image.
+of scikit-image at several sizes. Prints Markdown. Measured with cpbd-py312 1.0.3 on a busy two-core machine, eight
+pictures: the values are equal to 1e-16; ours is 6 to 12 times as fast, 103 ms instead of 790 ms for 512 x 512 and 20 ms
+instead of 240 ms for 256 x 256. What is left is Canny of scikit-image.
 """
 
 from __future__ import annotations
