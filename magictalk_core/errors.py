@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MachineError", "MagicTalkError", "PermanentError", "TransientError", "UserError"]
+__all__ = ["MachineError", "MagicTalkError", "MissingWeights", "PermanentError", "TransientError", "UserError"]
 
 
 class MagicTalkError(Exception):
@@ -23,3 +23,7 @@ class MachineError(MagicTalkError):
 
 class UserError(PermanentError):
     """Bad input from the person at the keyboard; the command line prints it as one line and exits with 2."""
+
+
+class MissingWeights(UserError):
+    """A third-party weight file is not here and has to be brought: the message says which, from where and how."""

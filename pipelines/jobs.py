@@ -18,10 +18,11 @@ _ABLATIONS = (
     ["models", "emodiff_no_style"],
     ["models", "emodiff_student"],
     ["models", "sync_expert_all_channels"],
+    ["models", "emotion_fan"],
     "set_scores",
     "lip_ablation",
 )
-"""Tables of the paper and the student: nobody who uses a model waits for them."""
+"""Tables of the paper, the student, and the judge of emotions in pictures: nobody who uses a model waits for them."""
 
 
 def whole_corpora(corpora: Sequence[str]) -> dg.AssetSelection:

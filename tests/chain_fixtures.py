@@ -39,7 +39,8 @@ def tiny_preset() -> dict[str, Any]:
     values["sync_expert"]["network"] |= {"frames": 5, "widths": [8], "embedding": 16}
     values["audio2bs"]["network"] |= {"encoder": 8, "hidden": 16, "layers": 1, "head": 16}
     values["lip_residue"]["network"] |= {"head": 16, "style_size": 16}
-    for family in ("emodiff", "emodiff_student", "sync_expert", "audio2bs", "lip_residue"):
+    values["emotion_fan"]["network"] |= {"side": 32, "width": 8}
+    for family in ("emodiff", "emodiff_student", "sync_expert", "audio2bs", "lip_residue", "emotion_fan"):
         values[family]["training"] |= {"epochs": 1, "batch": 8, "threads": 1}
     values["emodiff"]["training"] |= {"epochs": 10}
     values["all_channels"] |= {"steps": 2}

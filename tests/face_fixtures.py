@@ -9,14 +9,16 @@ import skimage.data
 from numpy.typing import NDArray
 
 from magictalk_core.errors import TransientError
-from magictalk_core.weights.resolver import registry_names, resolve
+from magictalk_core.weights.manifest import WEIGHTS
+from magictalk_core.weights.resolver import resolve
 
 
 def need_embedded_weights() -> None:
     """Skip where the networks of the mediapipe wheel are neither in the cache nor to be had from a package index."""
     try:
-        for name in registry_names():
-            resolve(name)
+        for name, file in WEIGHTS.items():
+            if file.source.startswith("pypi:mediapipe"):
+                resolve(name)
     except TransientError as error:
         pytest.skip(f"needs the face networks of the mediapipe wheel: {error}")
 

@@ -23,7 +23,7 @@ from magictalk_core.evaluation.sync_scores import SYNC_METRICS
 from magictalk_core.evaluation.table import GROUND_TRUTH, score_clip, score_ground_truth, summary
 from magictalk_core.metrics import landmarks
 from magictalk_core.metrics.blinks import find_blinks
-from magictalk_core.metrics.catalogue import CATALOGUE, METRICS, SET_CATALOGUE
+from magictalk_core.metrics.catalogue import CATALOGUE, METRICS, PICTURE_CATALOGUE, SET_CATALOGUE
 from magictalk_core.metrics.coefficients import (
     ERROR_GROUPS,
     channel_correlation,
@@ -335,14 +335,17 @@ def test_summary_depends_neither_on_row_order_nor_on_other_metrics() -> None:
 def test_readme_lists_the_catalogue() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", README.read_text(), flags=re.MULTILINE)
     expected = [
-        (s.name, s.unit, s.better.value.replace("_", " "), s.meaning, s.source) for s in (*CATALOGUE, *SET_CATALOGUE)
+        (s.name, s.unit, s.better.value.replace("_", " "), s.meaning, s.source)
+        for s in (*CATALOGUE, *SET_CATALOGUE, *PICTURE_CATALOGUE)
     ]
     assert rows == expected
     assert len(METRICS) == len(CATALOGUE)
+    assert len({name for name, *_ in rows}) == len(rows)
 
 
 def test_metrics_are_pure_functions_of_arrays() -> None:
-    """No workspace, table or model: only the emotion classifier, which is fitted, is written to a file and read."""
+    """No workspace, table or model: only the emotion classifier, which is fitted, is written to a file and read, and
+    only the complexity counter, which watches networks run, knows torch."""
     allowed = ("errors", "vocabulary.", "metrics.", "faces.mesh", "rig.render")
     found = set()
     for path in README.parent.glob("*.py"):
@@ -352,7 +355,7 @@ def test_metrics_are_pure_functions_of_arrays() -> None:
             own = [name.removeprefix("magictalk_core.") for name in names if name.startswith("magictalk_core.")]
             found |= {(path.stem, name) for name in own if not name.startswith(allowed)}
             found |= {(path.stem, name) for name in names if name.split(".")[0] in ("pathlib", "os", "torch", "io")}
-    assert found == {("emotion", "pathlib"), ("emotion", "storage.atomic")}
+    assert found == {("emotion", "pathlib"), ("emotion", "storage.atomic"), ("complexity", "torch")}
 
 
 def test_every_coefficient_is_in_a_group_except_the_tongue() -> None:

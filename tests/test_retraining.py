@@ -146,7 +146,13 @@ def test_the_scheduled_job_goes_from_observation_to_release_without_ablations(to
     names = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
     wanted = {f"{CORPUS}/index", f"{CORPUS}/shards", f"{CORPUS}/snapshot", "training_set", "models/emodiff"}
     assert wanted | {"release/emodiff", "release/lip_residue", "generated", "scores", "report"} <= names
-    assert not names & {"models/emodiff_student", "models/emodiff_no_style", "set_scores", "lip_ablation"}
+    assert not names & {
+        "models/emodiff_student",
+        "models/emodiff_no_style",
+        "models/emotion_fan",
+        "set_scores",
+        "lip_ablation",
+    }
     assert not names & {"recipes/deepspeech_small", f"{CORPUS}/media"}
 
 

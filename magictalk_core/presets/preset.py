@@ -27,6 +27,7 @@ from magictalk_core.errors import UserError
 from magictalk_core.models.audio2bs.config import Audio2BSSettings
 from magictalk_core.models.emodiff.config import EmoDiffSettings
 from magictalk_core.models.emodiff_student.config import StudentSettings
+from magictalk_core.models.emotion_fan.config import EmotionFanSettings
 from magictalk_core.models.lip_residue.config import LipResidueSettings
 from magictalk_core.models.sync_expert.config import SyncExpertSettings
 
@@ -43,6 +44,7 @@ class Preset(DataSettings):
     sync_expert: SyncExpertSettings = SyncExpertSettings()
     audio2bs: Audio2BSSettings = Audio2BSSettings()
     lip_residue: LipResidueSettings = LipResidueSettings()
+    emotion_fan: EmotionFanSettings = EmotionFanSettings()
     all_channels: AllChannelsConfig = AllChannelsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     release: ReleaseConfig = ReleaseConfig()

