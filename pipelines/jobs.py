@@ -20,8 +20,10 @@ _ABLATIONS = (
     ["models", "sync_expert_all_channels"],
     "set_scores",
     "lip_ablation",
+    "external_videos",
+    ["figures", "user_study"],
 )
-"""Tables of the paper and the student: nobody who uses a model waits for them."""
+"""Tables of the paper, the student, systems of others: nobody who uses a model waits for them."""
 
 
 def whole_corpora(corpora: Sequence[str]) -> dg.AssetSelection:

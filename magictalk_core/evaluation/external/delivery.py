@@ -8,7 +8,7 @@ second and a quality that no score sees.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from magictalk_core.vocabulary.external import ExternalReason
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.isolation import Crash, map_isolated
 
-__all__ = ["Delivered", "Refused", "Wanted", "deliver"]
+__all__ = ["Delivered", "Refused", "Wanted", "deliver", "measure"]
 
 TIMEOUT_S = 300.0
 MEMORY_GB = 4.0
@@ -65,13 +65,32 @@ class Refused:
 
 def deliver(sources: Sequence[Path], target: Path, wanted: Wanted, audio: Path | None) -> Delivered | Refused:
     """Write the video in `sources`, one file or the pictures of one, to `target` (.mp4), whole or not at all."""
-    task = ([str(path) for path in sources], str(target), wanted, None if audio is None else str(audio))
-    ((_, outcome),) = map_isolated(_deliver, [task], workers=1, timeout_s=TIMEOUT_S, memory_gb=MEMORY_GB)
+    arguments = ([str(path) for path in sources], str(target), wanted, None if audio is None else str(audio))
+    return _apart(_deliver, arguments, sources)
+
+
+def measure(video: Path) -> Delivered | Refused:
+    """What a delivered video shows."""
+    return _apart(_measure, (str(video),), [video])
+
+
+def _apart(
+    function: Callable[..., dict[str, Any]], arguments: tuple[Any, ...], sources: Sequence[Path]
+) -> Delivered | Refused:
+    ((_, outcome),) = map_isolated(
+        function, [arguments], workers=1, timeout_s=TIMEOUT_S, memory_gb=MEMORY_GB, preload=(__name__,)
+    )
     if isinstance(outcome, Crash):
         return Refused(ExternalReason.UNREADABLE, f"{_names(sources)}: {outcome.detail}")
     if "reason" in outcome:
         return Refused(ExternalReason(outcome["reason"]), f"{_names(sources)}: {outcome['detail']}")
     return Delivered(outcome["width"], outcome["height"], outcome["frames"])
+
+
+def _measure(video: str) -> dict[str, Any]:
+    """In the child."""
+    width, height, count = _measured([Path(video)])
+    return {"width": width, "height": height, "frames": count}
 
 
 def _names(sources: Sequence[Path]) -> str:

@@ -71,13 +71,12 @@ def run_clip(
         with writing(folder):
             folder.mkdir()
             lay_out(system, checkout, folder, given)
-        refused = _run_steps(system, config, commands(system, config, emotion), folder, log)
-        if refused is not None:
-            return refused
+        ran = _run_steps(config, commands(system, config, emotion), folder, log)
+        if isinstance(ran, Refused):
+            return ran
         found = list(outputs_in(folder, system.output.pattern))
         if not found:
-            detail = f"it ended well and left no {system.output.pattern}: see {log}"
-            return Refused(ExternalReason.NO_OUTPUT, detail)
+            return Refused(ExternalReason.NO_OUTPUT, f"it left no {system.output.pattern}: {ran}")
         if len(found) > 1 and not system.output.is_frames:
             names = ", ".join(path.name for path in found)
             return Refused(ExternalReason.NO_OUTPUT, f"it left several for {system.output.pattern}: {names}")
@@ -86,18 +85,18 @@ def run_clip(
         return deliver(found, target, wanted, given.audio)
 
 
-def _run_steps(
-    system: ExternalSystem, config: ExternalConfig, steps: Sequence[Step], folder: Path, log: Path
-) -> Refused | None:
-    """Why no further step was run, None where all ended well."""
+def _run_steps(config: ExternalConfig, steps: Sequence[Step], folder: Path, log: Path) -> Refused | str:
+    """How the last step ended, or why no further one was run."""
     limits = ProgramLimits(config.timeout_s, config.memory_gb)
+    said = ""
     for number, step in enumerate(steps, 1):
         end = _run_step(config, step, folder, limits, log)
         if end.kind != "ended":
             which = f"command {number} of {len(steps)}: " if len(steps) > 1 else ""
             return Refused(_ENDS[end.kind], f"{which}{end.detail}")
         limits = ProgramLimits(max(0.0, limits.timeout_s - end.seconds), limits.memory_gb)
-    return None
+        said = end.detail
+    return said
 
 
 def _run_step(config: ExternalConfig, step: Step, folder: Path, limits: ProgramLimits, log: Path) -> ProgramEnd:

@@ -18,6 +18,7 @@ from typing import Any
 from magictalk_core.config import ExternalConfig
 from magictalk_core.errors import UserError
 from magictalk_core.evaluation.external.clips import TestClip, read_test_clips
+from magictalk_core.evaluation.external.delivery import measure
 from magictalk_core.evaluation.external.source import Outcome, Source, open_source
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.presets.preset import Preset
@@ -128,12 +129,12 @@ def _bring_up_to_date(workspace: Workspace, source: Source, clips: Sequence[Test
         target = _target(workspace, source.system, clip.clip_id)
         work = source.work(clip, target)
         before = rows.get(source.system, clip.clip_id)
-        if before is not None and before["work"] == work.digest:
-            is_done = work.is_made() if before["state"] == ExternalState.MADE else not retry
-            if is_done:
-                continue
-        outcome = source.make(clip, target)
-        computed += outcome.video is not None
+        if _is_done(work, before, retry):
+            continue
+        # Finished by a run that was killed before it wrote the row, or whose table is gone.
+        is_there = work.is_made()
+        outcome = Outcome.of(measure(target)) if is_there else source.make(clip, target)
+        computed += outcome.video is not None and not is_there
         if outcome.video is not None:
             work.record(clips=clip.ids)
         else:
@@ -142,6 +143,12 @@ def _bring_up_to_date(workspace: Workspace, source: Source, clips: Sequence[Test
         rows.put(_row(workspace, source, clip, target, work, outcome))
         logger.info("%s: %d of %d clips", source.system, number, len(clips))
     return computed
+
+
+def _is_done(work: Work, before: Row | None, retry: bool) -> bool:
+    if before is None or before["work"] != work.digest:
+        return False
+    return work.is_made() if before["state"] == ExternalState.MADE else not retry
 
 
 def _target(workspace: Workspace, system: str, clip_id: str) -> Path:
@@ -202,4 +209,4 @@ def _record(workspace: Workspace, corpora: Sequence[str], systems: Sequence[Exte
     )
     settings: Mapping[str, Any] = {"external": [one.model_dump(mode="json") for one in systems]}
     work = Work(home, "external_videos", workspace.external_videos, EXTERNAL_VERSION, inputs, settings)
-    work.record(clips={row["clip_id"] for row in rows})
+    work.record(clips={row["clip_id"] for row in rows} or None)
