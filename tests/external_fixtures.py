@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from magictalk_core.config import ExternalConfig
 from magictalk_core.corpora.registry import add_corpus, new_entry
@@ -275,14 +276,16 @@ def with_external(*configs: ExternalConfig, clips: int = 0) -> Preset:
     return Preset.model_validate({"name": "tiny", "evaluation": {"external": external, "max_clips": clips}})
 
 
-def held_out(workspace: Workspace, raw: Path, names: tuple[str, ...] = ("a", "b")) -> None:
-    """Test clips of speaker M003, happy, with sound; each the other's style."""
+def held_out(
+    workspace: Workspace, raw: Path, names: tuple[str, ...] = ("a", "b"), face: NDArray[np.uint8] | None = None
+) -> None:
+    """Test clips of speaker M003, happy, with sound; each the other's style. They show `face`, or nothing."""
     raw.mkdir()
     add_corpus(workspace, new_entry(name="c", kind="folder", root=raw))
     clips, medias, frames = [], [], []
     for number, name in enumerate(names):
         clips.append(clip(name, split="test", speaker="M003", emotion="happy"))
-        picture = np.full((128, 128, 3), 60 + 40 * number, np.uint8)
+        picture = np.full((128, 128, 3), 60 + 40 * number, np.uint8) if face is None else face
         write_video(workspace.corpus("c") / f"{name}.mp4", [picture] * FRAMES_PER_CLIP, 25, None)
         sound = np.sin(np.arange(FRAMES_PER_CLIP * 640) / (20 + number)).astype(np.float32) / 2
         write_wav(workspace.corpus("c") / f"{name}.wav", sound, 16_000)
