@@ -164,10 +164,12 @@ def _write_clip(folder: Path, study: Study, clip: TestClip, sources: _Sources, r
 def _drawn(
     portrait: NDArray[np.uint8], own: NDArray[np.float32], motion: NDArray[np.float32], rig: Rig, size: int
 ) -> Iterator[NDArray[np.uint8]]:
-    landmarks = portrait_landmarks(portrait)
+    # The whole frame and not a crop to the face: a picture of another size of face would tell the method.
+    picture = _scaled(portrait, size)
+    landmarks = portrait_landmarks(picture)
     if landmarks is None:
         raise PermanentError("no face found in the frame that should be the portrait: choose other clips")
-    animator = PortraitAnimator(portrait, landmarks, rig, size)
+    animator = PortraitAnimator(picture, landmarks, rig, size, crop=False)
     try:
         yield from animator.render(motion, own)
     finally:
