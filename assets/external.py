@@ -63,8 +63,9 @@ def build_external_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]:
 
         timer = Timer()
         result = make_user_study(store.workspace)
-        counts = {"participants": result.participants, "excluded": result.excluded}
-        metadata = materialization(result.path, result.md5, timer, **counts)
+        metadata = materialization(
+            result.path, result.md5, timer, participants=result.participants, excluded=result.excluded
+        )
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     return [external_videos, user_study]

@@ -147,4 +147,5 @@ def compare_failed(home: Home = None, as_json: Json = False) -> None:
     path = needed(workspace_of(home).external_videos, "external_videos")
     table = read_frame(EXTERNAL_VIDEOS, path, filters=[("state", "==", ExternalState.FAILED)])
     columns = ["method", "clip_id", "reason", "detail"]
-    show_rows(table[columns].astype(object).to_dict("records"), columns, as_json)
+    rows = [dict(zip(columns, row, strict=True)) for row in table[columns].astype(object).itertuples(index=False)]
+    show_rows(rows, columns, as_json)

@@ -126,7 +126,8 @@ def _bars(axis: Any, rows: Sequence[Preference]) -> None:
         if one.low is not None and one.high is not None:
             axis.plot([place, place], [100 * one.low, 100 * one.high], color=_INK, linewidth=1.4)
         top = 100 * (one.high if one.high is not None else one.share)
-        axis.text(place, min(top + 2, 103), f"{100 * one.share:.0f}", ha="center", fontsize=8.5)
+        on_paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        axis.text(place, min(top + 2, 103), f"{100 * one.share:.0f}", ha="center", fontsize=8.5, bbox=on_paper)
     axis.axhline(50, linestyle="--", linewidth=0.9, color="#b3541e")
     axis.set_xticks(list(places), [_title(one.method) for one in ordered], fontsize=8.5)
     axis.set_ylim(0, 110)

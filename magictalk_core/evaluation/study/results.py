@@ -79,7 +79,8 @@ def study_results(study: Study, returned: Mapping[str, Returned]) -> StudyResult
         preferences += _preferences(study, values, question)
         alpha = krippendorff_alpha(values) if values.size else None
         interval = None if alpha is None else alpha_interval(values, question, RESAMPLES)
-        agreements.append(Agreement(question, alpha, *(interval or (None, None))))
+        low, high = interval or (None, None)
+        agreements.append(Agreement(question, alpha, low, high))
     return StudyResults(tuple(kept), excluded, tuple(preferences), tuple(agreements))
 
 
@@ -115,6 +116,6 @@ def _preferences(study: Study, values: NDArray[np.float64], question: str) -> li
         shares = np.array([row[known].mean() for row, known in zip(own, asked, strict=True) if known.any()])
         if not len(shares):
             continue
-        interval = mean_interval(shares, f"{question} {method}", RESAMPLES) or (None, None)
-        found.append(Preference(question, method, float(shares.mean()), *interval, len(shares), int(asked.sum())))
+        low, high = mean_interval(shares, f"{question} {method}", RESAMPLES) or (None, None)
+        found.append(Preference(question, method, float(shares.mean()), low, high, len(shares), int(asked.sum())))
     return found
