@@ -11,9 +11,18 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from assets.keys import corpus_key
-from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, MOTION, SPEECH, TableSpec
+from magictalk_core.storage.schema import CLIPS, EXTERNAL_VIDEOS, FRAMES, MEDIA, MOTION, SPEECH, TableSpec
 
-__all__ = ["column_lineage", "of_arkit_dataset", "of_clips", "of_index", "of_motion", "of_scores", "of_shard_table"]
+__all__ = [
+    "column_lineage",
+    "of_arkit_dataset",
+    "of_clips",
+    "of_external_videos",
+    "of_index",
+    "of_motion",
+    "of_scores",
+    "of_shard_table",
+]
 
 Origin = tuple[dg.AssetKey, str]
 
@@ -60,6 +69,12 @@ def of_motion(corpora: Sequence[str]) -> dg.TableColumnLineage:
     """Generated motion: heard from the speech of the test clips, in the style of a reference clip's frames."""
     heard = [(corpus_key(corpus, "speech"), "features") for corpus in corpora]
     return column_lineage(MOTION, {}, [*heard, *((corpus_key(corpus, "clips"), "clip_id") for corpus in corpora)])
+
+
+def of_external_videos(corpora: Sequence[str]) -> dg.TableColumnLineage:
+    """Videos of the test clips: from their sound and picture."""
+    files = [(corpus_key(corpus, "media"), name) for corpus in corpora for name in ("video_path", "audio_path")]
+    return column_lineage(EXTERNAL_VIDEOS, {}, files)
 
 
 def of_scores(spec: TableSpec, motions: Sequence[str]) -> dg.TableColumnLineage:

@@ -5,14 +5,16 @@ A model family's own settings lie in `models/<family>/config.py`, the whole of a
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
     "AllChannelsConfig",
     "DataSettings",
     "EvaluationConfig",
+    "ExternalConfig",
     "FacesConfig",
     "FamilyRelease",
     "FamilySettings",
@@ -185,6 +187,36 @@ class FamilySettings(StrictModel):
     training: TrainingConfig
 
 
+class ExternalConfig(StrictModel):
+    """A system of others that is compared with (docs/compare.md): run from its code, or given as finished videos.
+
+    `magictalk compare add` writes it.
+    """
+
+    system: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,31}$",
+        description="its name in every table: makeittalk, sadtalker, eamm, pd_fgc, evp; with `videos` any other",
+    )
+    checkout: Path | None = Field(None, description="folder of its public code, with its weights; absolute")
+    python: Path | None = Field(None, description="the interpreter of its own environment; absolute")
+    videos: Path | None = Field(None, description="folder of finished videos instead, named by clip; absolute")
+    arguments: tuple[str, ...] = Field((), description="added to its last command, where they win")
+    fit: tuple[str, ...] = Field((), description="evp: the command that fits a face model to its landmarks")
+    environment: dict[str, str] = Field({}, description="variables that its process gets beside the usual ones")
+    size: tuple[int, int] | None = Field(None, description="width and height of its output where `arguments` change it")
+    timeout_s: float = Field(3600.0, gt=0, description="a clip that takes longer fails")
+    memory_gb: float = Field(32.0, gt=0, description="a clip that takes more memory fails")
+
+    @model_validator(mode="after")
+    def _check_way(self) -> ExternalConfig:
+        if (self.videos is None) == (self.checkout is None) or (self.checkout is None) != (self.python is None):
+            raise ValueError("expected `checkout` and `python`, or `videos` alone")
+        for path in (self.checkout, self.python, self.videos):
+            if path is not None and not path.is_absolute():
+                raise ValueError(f"expected an absolute path, found `{path}`")
+        return self
+
+
 class EvaluationConfig(StrictModel):
     """Generation for the test clips, scores and videos."""
 
@@ -192,6 +224,15 @@ class EvaluationConfig(StrictModel):
     max_videos: int = Field(4, description="comparison videos to render")
     video_size: int = Field(256, description="side of one panel, pixels")
     seed: int = Field(0, description="seed of the generated motion")
+    external: tuple[ExternalConfig, ...] = Field((), description="systems of others in tables, figures and the study")
+
+    @field_validator("external")
+    @classmethod
+    def _check_names(cls, external: tuple[ExternalConfig, ...]) -> tuple[ExternalConfig, ...]:
+        names = [one.system for one in external]
+        if len(set(names)) < len(names):
+            raise ValueError(f"one system twice: {', '.join(names)}")
+        return external
 
 
 class MetricRule(StrictModel):

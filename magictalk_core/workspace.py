@@ -35,6 +35,9 @@ class Workspace:
         preset.yaml                         the workspace's settings, every value spelled out
         withdrawals.jsonl                   who and what was withdrawn, by whom and why
         arkit_dataset/ training_set/ models/ releases/ rig/ generated/ refined/ scores/ tables/ videos/ report/
+        external/<system>/<clip>.mp4        videos of the systems that are compared with, external_videos.parquet
+        study/                              the user study: its plan, the key to its videos, returned answers
+        figures/                            what shows results: user_study
         lineage_report/                     what is stale, unverifiable, under which terms
         provenance/                         copies of all records that ever were, and the ids of the clips behind them
         dagster/ mlflow/ .git/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
@@ -167,6 +170,24 @@ class Workspace:
     @property
     def videos(self) -> Path:
         return self.home / "videos"
+
+    @property
+    def external(self) -> Path:
+        """Videos of systems of others, a folder for each, and the table of what became of every clip."""
+        return self.home / "external"
+
+    @property
+    def external_videos(self) -> Path:
+        return self.external / "external_videos.parquet"
+
+    @property
+    def study(self) -> Path:
+        """The user study: its definition with the key to its blinded videos, and the answers that came back."""
+        return self.home / "study"
+
+    @property
+    def figures(self) -> Path:
+        return self.home / "figures"
 
     @property
     def lineage_report(self) -> Path:

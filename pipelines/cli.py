@@ -11,6 +11,7 @@ import typer
 from magictalk_core import __version__
 from magictalk_core.workspace import Workspace
 from pipelines.cli_audit import audit_app
+from pipelines.cli_compare import compare_app
 from pipelines.cli_corpus import corpus_app
 from pipelines.cli_export import export_app
 from pipelines.cli_files import files_app
@@ -19,6 +20,7 @@ from pipelines.cli_mlflow import mlflow_app
 from pipelines.cli_preset import preset_app
 from pipelines.cli_release import release_app
 from pipelines.cli_snapshot import snapshot_app
+from pipelines.cli_study import study_app
 from pipelines.cli_ui import ui
 from pipelines.cli_weights import weights_app
 from pipelines.cli_withdraw import withdraw_app
@@ -108,6 +110,8 @@ app.add_typer(files_app)
 app.add_typer(audit_app)
 app.add_typer(lineage_app)
 app.add_typer(corpus_app, name="corpus")
+app.add_typer(compare_app, name="compare")
+app.add_typer(study_app, name="study")
 app.add_typer(mlflow_app, name="mlflow")
 app.add_typer(release_app, name="release")
 app.add_typer(preset_app, name="preset")

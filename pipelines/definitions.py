@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.corpus import build_corpus_assets
 from assets.evaluation import build_evaluation_assets
+from assets.external import build_external_assets
 from assets.lineage import build_lineage_report_asset
 from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
 from assets.recipes import deepspeech_small
@@ -33,6 +34,7 @@ def build_definitions(workspace: Workspace) -> dg.Definitions:
         *build_model_assets(),
         *build_release_assets(corpora),
         *build_evaluation_assets(corpora),
+        *build_external_assets(corpora),
         build_lineage_report_asset(corpora),
         deepspeech_small,
     ]

@@ -193,6 +193,13 @@ def _asset_stages() -> dict[str, _Stage]:
             ["set_scores"],
             [*_WHAT_IS_ASKED, "evaluation.seed"],
         ),
+        "external_videos": _Stage(
+            "external_videos",
+            ["manifests", "training_set"],
+            ["external"],
+            ["evaluation.external", "evaluation.max_clips"],
+        ),
+        "figures-user_study": _Stage("figures/user_study", ["study"], ["figures/user_study"]),
         "tables-summary": _Stage(
             "tables/summary",
             ["scores"],
@@ -258,7 +265,8 @@ def prepare_repository(workspace: Workspace, corpora: Sequence[str]) -> None:
     what a kill left damaged is set aside.
     """
     home = workspace.home
-    home.mkdir(parents=True, exist_ok=True)
+    # A stage depends on the study, which a person makes or not.
+    workspace.study.mkdir(parents=True, exist_ok=True)
     GitHistory(home).prepare()
     if not (home / ".dvc").is_dir():
         # Imported here: DVC takes about a second.

@@ -21,8 +21,10 @@ _ABLATIONS = (
     ["models", "emotion_fan"],
     "set_scores",
     "lip_ablation",
+    "external_videos",
+    ["figures", "user_study"],
 )
-"""Tables of the paper, the student, and the judge of emotions in pictures: nobody who uses a model waits for them."""
+"""Tables of the paper, the student, the judge of emotions in pictures, systems of others: who uses a model does not wait."""
 
 
 def whole_corpora(corpora: Sequence[str]) -> dg.AssetSelection:

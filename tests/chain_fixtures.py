@@ -162,7 +162,7 @@ def _others(value: Any, choices: tuple[Any, ...]) -> Iterator[Any]:
         yield f"{value}x"
     elif isinstance(value, tuple):
         yield value[:-1]
-        yield from ((*value, "x"), (*value, 8))
+        yield from ((*value, "x"), (*value, 8), (*value, {"system": "x", "videos": "/x"}))
     else:
         yield 0.5
 

@@ -113,6 +113,8 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
             "release/emodiff",
             "training_set",
         ],
+        "external_videos": ["training_set"],
+        "figures/user_study": [],
         "tables/summary": ["scores"],
         "videos/comparison": ["generated", "refined", "rig", "scores"],
         "lineage_report": [

@@ -42,6 +42,8 @@ def outputs_of(workspace: Workspace) -> dict[str, list[Path]]:
         "scores": [workspace.scores / "scores.parquet"],
         "set_scores": [workspace.set_scores / "set_scores.parquet"],
         "lip_ablation": [workspace.lip_ablation / "lip_ablation.csv"],
+        "external_videos": [workspace.external_videos],
+        "figures/user_study": [workspace.figures / "user_study"],
         "tables/summary": [workspace.tables / "summary.csv"],
         "videos/comparison": [workspace.videos / "comparison", *(workspace.videos / "comparison").glob("*.mp4")],
         "lineage_report": [workspace.lineage_report],

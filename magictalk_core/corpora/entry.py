@@ -20,6 +20,8 @@ _RESERVED = frozenset(
     {
         "arkit_dataset",
         "cache",
+        "external_videos",
+        "figures",
         "generated",
         "lineage_report",
         "lip_ablation",

@@ -161,6 +161,9 @@ def _outputs(workspace: Workspace) -> Iterator[tuple[str, Path]]:
         ("lip_ablation", workspace.lip_ablation / "lip_ablation.csv"),
         ("summary", workspace.tables / "summary.csv"),
         ("comparison", workspace.videos / "comparison"),
+        ("external_videos", workspace.external_videos),
+        ("user_study", workspace.figures / "user_study"),
     )
     yield from tests
     yield from (("video", path) for path in sorted((workspace.videos / "comparison").glob("*.mp4")))
+    yield from (("external_video", path) for path in sorted(workspace.external.glob("*/*.mp4")))

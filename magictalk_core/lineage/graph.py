@@ -34,7 +34,7 @@ __all__ = [
 GROUP_FROM = 4
 _MANY = 12
 _GROUPED = frozenset({"media", "blendshapes", "speech", "raw", "video"})
-GIVEN = frozenset({"registration", "labels", "audio", "portrait", "video_file", "curves", "raw"})
+GIVEN = frozenset({"registration", "labels", "audio", "portrait", "video_file", "curves", "raw", "answers"})
 """Kinds of inputs that people give."""
 
 CURRENT, REPLACED, NOT_RECORDED, RAW = "current", "replaced since", "no record", "given"

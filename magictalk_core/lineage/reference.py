@@ -36,6 +36,8 @@ _NAMES = {
     "scores": ("scores", "scores/scores.parquet"),
     "set_scores": ("set_scores", "set_scores/set_scores.parquet"),
     "lip_ablation": ("lip_ablation", "lip_ablation/lip_ablation.csv"),
+    "external_videos": ("external_videos", "external/external_videos.parquet"),
+    "figures/user_study": ("user_study", "figures/user_study"),
     "tables/summary": ("summary", "tables/summary.csv"),
     "videos/comparison": ("comparison", "videos/comparison"),
     "report": ("report", "report/report.html"),

@@ -1,7 +1,7 @@
 """The preset of a workspace: all settings of its runs, every value spelled out in `$MAGICTALK_HOME/preset.yaml`.
 
 It is a property of the workspace, the same for every way in: command line, Dagster's UI, schedules and daemon,
-`dvc repro`. `set_preset` is the only function that changes it. Where a home has none yet, `$MAGICTALK_PRESET` or
+`dvc repro`. `store_preset` is the only function that writes it. Where a home has none yet, `$MAGICTALK_PRESET` or
 `sample` becomes its preset on first use, and counts from then on.
 """
 
@@ -20,7 +20,7 @@ from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import digest_of
 from magictalk_core.workspace import Workspace
 
-__all__ = ["PresetChange", "preset_differences", "preset_digest", "preset_of", "set_preset"]
+__all__ = ["PresetChange", "preset_differences", "preset_digest", "preset_of", "set_preset", "store_preset"]
 
 FIRST_PRESET = "sample"
 """Of a home that has none, where `$MAGICTALK_PRESET` says nothing."""
@@ -75,7 +75,11 @@ def set_preset(workspace: Workspace, name_or_path: str) -> PresetChange:
     The values are stored, not the path: what the file holds later, and from where it was named, is of no consequence.
     Raises `UserError` for a wrong one, before anything is written.
     """
-    preset = load_preset(name_or_path)
+    return store_preset(workspace, load_preset(name_or_path))
+
+
+def store_preset(workspace: Workspace, preset: Preset) -> PresetChange:
+    """Make these settings the workspace's; the file of equal settings is left alone."""
     before = _stored(workspace)
     write_if_changed(workspace.preset, yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
     return PresetChange(

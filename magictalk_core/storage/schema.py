@@ -13,6 +13,7 @@ __all__ = [
     "ARKIT",
     "CLIPS",
     "CLIP_IDS",
+    "EXTERNAL_VIDEOS",
     "FRAMES",
     "MEASURED",
     "MEDIA",
@@ -311,6 +312,29 @@ SET_SCORES = TableSpec(
     ("method", "metric"),
 )
 
+EXTERNAL_VIDEOS = TableSpec(
+    "external_videos",
+    1,
+    "what systems of others made of the test clips: one row per system and clip, with its video or the reason why not",
+    (
+        _CLIP_ID,
+        _label("method", "the system, as it is called in every table", nullable=False),
+        _label("state", "made or failed", nullable=False),
+        _label("reason", "why there is no video, as in `magictalk_core/vocabulary/external.py`"),
+        Column("detail", _STR, "the reason in words", nullable=True),
+        Column("file", _STR, "the video, relative to the workspace", nullable=True),
+        Column("md5", _STR, "md5 of the video", nullable=True),
+        Column("width", _I32, "width of the video", "px", low=1, nullable=True),
+        Column("height", _I32, "height of the video", "px", low=1, nullable=True),
+        Column("frames", _I32, "frames of the video at 25 fps", low=1, nullable=True),
+        _label("origin", "run: made here by the system's code; given: taken from a folder", nullable=False),
+        _label("commit", "Git commit of the system's checkout; null where it is no repository, or given"),
+        Column("work", _STR, "identity of the work: inputs, commands, code and weights by content"),
+    ),
+    ("method", "clip_id"),
+)
+
 TABLES: dict[str, TableSpec] = {
-    t.name: t for t in (SOURCE, CLIPS, CLIP_IDS, MEDIA, FRAMES, ARKIT, SPEECH, MOTION, SCORES, SET_SCORES)
+    t.name: t
+    for t in (SOURCE, CLIPS, CLIP_IDS, MEDIA, FRAMES, ARKIT, SPEECH, MOTION, SCORES, SET_SCORES, EXTERNAL_VIDEOS)
 }
