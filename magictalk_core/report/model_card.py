@@ -13,12 +13,13 @@ from magictalk_core.models.families import FAMILIES
 from magictalk_core.report.plots import curve_figure, loss_metrics
 from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.markdown import code, escaped, markdown_table
+from magictalk_core.training.attach import attach_to_run
 from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
 __all__ = ["model_card_text", "write_model_cards"]
 
-MODEL_CARD_VERSION = "1"
+MODEL_CARD_VERSION = "2"
 
 
 def model_card_text(facts: ModelFacts) -> str:
@@ -103,7 +104,10 @@ def _limits(facts: ModelFacts) -> list[str]:
 
 
 def write_model_cards(workspace: Workspace) -> list[Path]:
-    """Card, curves and bill of materials of every model in use, in `report/models/<family>/`, each with its record."""
+    """Card, curves and bill of materials of every model in use, in `report/models/<family>/`, each with its record.
+
+    A new card is stored in the MLflow run of its training as well, under `model_card/`.
+    """
     found = []
     for family in FAMILIES:
         if (workspace.models(family) / "current.json").is_file():
@@ -123,5 +127,6 @@ def _write(workspace: Workspace, facts: ModelFacts) -> Path:
             (temporary / "ml-bom.cdx.json").write_text(json.dumps(ml_bom(facts), indent=1), encoding="utf-8")
             curves = facts.curves
             curve_figure(curves, loss_metrics(curves)[0]).savefig(temporary / "curves.svg")
+        attach_to_run(facts.run, sorted(folder.iterdir()), "model_card", workspace.mlflow_uri)
         work.record()
     return folder
