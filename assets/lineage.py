@@ -71,12 +71,14 @@ def build_lineage_report_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
     @retried_when_transient
     @one_writer("lineage_report")
     def lineage_report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from magictalk_core.lineage.registry import Registry
         from magictalk_core.lineage.report import look_at_lineage, report_markdown, write_lineage_report
 
         timer = Timer()
         versions = dagster_versions(context.instance, [*between, *upstream])
-        report = look_at_lineage(store.workspace, versions)
-        path, md5 = write_lineage_report(store.workspace, report)
+        registry = Registry.read(store.workspace)
+        report = look_at_lineage(store.workspace, versions, registry)
+        path, md5 = write_lineage_report(store.workspace, report, registry)
         states = {"nothing_stale": "stale", "nothing_orphaned": "orphaned", "everything_verifiable": "unverifiable"}
         found = {name: [f"{f.name}: {f.why}" for f in report.of(state)] for name, state in states.items()}
         found["systems_agree"] = [str(disagreement) for disagreement in report.disagreements]

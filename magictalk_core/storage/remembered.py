@@ -69,7 +69,8 @@ class RememberedHashes:
             database.execute(_TABLE)
             for start in range(0, len(paths), _ASKED_AT_ONCE):
                 some = paths[start : start + _ASKED_AT_ONCE]
-                asked = f"SELECT path, size, mtime_ns, inode, md5 FROM files WHERE path IN ({','.join('?' * len(some))})"
+                places = ",".join("?" * len(some))
+                asked = f"SELECT path, size, mtime_ns, inode, md5 FROM files WHERE path IN ({places})"
                 rows += database.execute(asked, some).fetchall()
         return {(path, size, mtime, inode): md5 for path, size, mtime, inode, md5 in rows}
 

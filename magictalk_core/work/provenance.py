@@ -46,7 +46,6 @@ __all__ = [
     "Work",
     "archived_path",
     "clips_digest",
-    "has_record",
     "input_of",
     "output_md5",
     "read_record",
@@ -156,14 +155,6 @@ def record_of(output: Path) -> Provenance | None:
     """The record of an output, None where it has none. Raises `PermanentError` when it cannot be read."""
     path = record_path(output)
     return read_record(path) if path.is_file() else None
-
-
-def has_record(output: Path) -> bool:
-    """Whether an output has a record that can be read."""
-    try:
-        return record_of(output) is not None
-    except PermanentError:
-        return False
 
 
 def input_of(
