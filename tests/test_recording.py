@@ -8,17 +8,21 @@ from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 from snapshot_fixtures import TOY, make_dataset, snapshot, toy_workspace
+from typer.testing import CliRunner
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.lineage import dvc_data
 from magictalk_core.lineage.dvc_data import locked_outputs, object_path, record_stages
-from magictalk_core.lineage.dvc_recorded import recorded_as_they_lie
+from magictalk_core.lineage.dvc_recorded import recorded_as_they_lie, unlike_their_record
+from magictalk_core.lineage.snapshots import restore_snapshot
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import SCORES
 from magictalk_core.workspace import Workspace
+from pipelines.cli import app
 from pipelines.definitions import build_definitions
 from pipelines.instance import COMMAND_TAG, open_instance
 
@@ -51,8 +55,8 @@ def dvc_status(workspace: Workspace, *stages: str) -> dict[str, object]:
     return found
 
 
-def newest_commit(workspace: Workspace) -> str:
-    command = ["git", "-C", str(workspace.home), "log", "-1", "--format=%s"]
+def newest_commit(workspace: Workspace, said: str = "%s") -> str:
+    command = ["git", "-C", str(workspace.home), "log", "-1", f"--format={said}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -115,6 +119,22 @@ def test_unchanged_stages_are_recorded_without_loading_dvc(toy: Workspace, monke
     make_dataset(toy, shifted={"toy/m1-happy/1": 0.1})
     with pytest.raises(AssertionError, match="DVC was opened"):
         record_stages(toy.home, [f"dataset@{TOY}"])
+
+
+def test_a_restore_names_what_is_of_newer_data(toy: Workspace) -> None:
+    summarize(toy)
+    one = newest_commit(toy, "%H")
+    assert restore_snapshot(toy, one).newer == ()
+    table = pd.read_parquet(toy.scores / "scores.parquet")
+    write_table(SCORES, table.assign(value=0.25), toy.scores / "scores.parquet")
+    make_dataset(toy, shifted={"toy/m1-happy/1": 0.1})
+    snapshot(toy)
+    summarize(toy)
+    said = CliRunner().invoke(app, ["snapshot", "restore", one, "--home", str(toy.home)]).output
+    assert 'magictalk run --select "tables/summary"' in said
+    assert set(dvc_status(toy, f"dataset@{TOY}", STAGE)) == {STAGE}
+    summarize(toy)
+    assert unlike_their_record(toy.home) == () and dvc_status(toy, f"dataset@{TOY}", STAGE) == {}
 
 
 def test_a_damaged_lock_is_for_dvc_to_tell(toy: Workspace) -> None:

@@ -20,7 +20,7 @@ from magictalk_core.storage.hashes import directory_md5
 from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.workspace import Workspace
 
-__all__ = ["cache_folder", "recorded_as_they_lie"]
+__all__ = ["cache_folder", "recorded_as_they_lie", "unlike_their_record"]
 
 _FOREACH, _ITEM = "foreach", "${item}"
 _DEEP = "**/"
@@ -36,6 +36,17 @@ def recorded_as_they_lie(home: Path, stages: Sequence[str]) -> frozenset[str]:
         return frozenset(s for s in stages if s in lock and _is_recorded(disk, known.named(s), lock[s]))
     except (FileNotFoundError, KeyError, TypeError, AttributeError, ValueError, yaml.YAMLError):
         return frozenset()  # DVC tells what is wrong with its files
+
+
+def unlike_their_record(home: Path) -> tuple[str, ...]:
+    """Assets of the stages in `dvc.lock` that lie on disk as something else, in the order of `dvc.yaml`: what
+    `dvc status` names."""
+    lock, described = (_yaml(home / name)["stages"] for name in ("dvc.lock", "dvc.yaml"))
+    single = [name for name, stage in described.items() if name in lock and _FOREACH not in stage]
+    several = [name for name in lock if "@" in name]
+    stages = _Stages(described)
+    same = recorded_as_they_lie(home, [*several, *single])
+    return tuple(str(stages.named(name)["meta"]["asset_key"]) for name in [*several, *single] if name not in same)
 
 
 def cache_folder(home: Path) -> Path:
