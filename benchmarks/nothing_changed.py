@@ -1,6 +1,6 @@
 """What `magictalk run` costs where nothing changed: the listing of the raw files, and the rest, per corpus.
 
-    python benchmarks/nothing_changed.py --home data         # a finished workspace, such as the demo's
+    python benchmarks/nothing_changed.py --home COPY         # a finished workspace, such as the demo's
     python benchmarks/nothing_changed.py                     # a made-up corpus of 300,000 clips and 2,000 shards
     python benchmarks/nothing_changed.py --clips 3000 --shards 20
 
@@ -117,12 +117,13 @@ def measured(workspace: Workspace, selection: str | None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, help="a finished workspace; it is run, so give a copy")
+    parser.add_argument("--select", help="what to run in it, as of `magictalk run`; default: everything")
     parser.add_argument("--clips", type=int, default=300_000)
     parser.add_argument("--shards", type=int, default=2_000)
     options = parser.parse_args()
     logging.disable(logging.INFO)
     if options.home:
-        measured(Workspace(options.home.absolute()), None)
+        measured(Workspace(options.home.absolute()), options.select)
         return
     with tempfile.TemporaryDirectory() as folder:
         workspace = made_up(Path(folder) / "home", options.clips, options.shards)

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import pytest
-from snapshot_fixtures import TOY, make_dataset, snapshot, toy_workspace
+from snapshot_fixtures import TOY, make_dataset, preset_yaml, snapshot, toy_workspace
 from typer.testing import CliRunner
 
 from magictalk_core.errors import PermanentError
@@ -18,6 +18,7 @@ from magictalk_core.lineage import dvc_data
 from magictalk_core.lineage.dvc_data import locked_outputs, object_path, record_stages
 from magictalk_core.lineage.dvc_recorded import recorded_as_they_lie, unlike_their_record
 from magictalk_core.lineage.snapshots import restore_snapshot
+from magictalk_core.presets.of_workspace import preset_of, set_preset
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import write_table
 from magictalk_core.storage.schema import SCORES
@@ -135,6 +136,30 @@ def test_a_restore_names_what_is_of_newer_data(toy: Workspace) -> None:
     assert set(dvc_status(toy, f"dataset@{TOY}", STAGE)) == {STAGE}
     summarize(toy)
     assert unlike_their_record(toy.home) == () and dvc_status(toy, f"dataset@{TOY}", STAGE) == {}
+
+
+def test_what_docs_promise_of_dvc_between_two_commits(toy: Workspace, tmp_path: Path) -> None:
+    """`dvc diff`, `dvc params diff` and `dvc metrics diff HEAD~1`, as docs/snapshots.md says."""
+    from dvc.repo import Repo
+
+    summarize(toy)
+    values = preset_of(toy).model_dump(mode="json")
+    values["quality"]["min_sharpness"] = 7.5
+    set_preset(toy, str(preset_yaml(tmp_path / "other.yaml", values)))
+    make_dataset(toy, shifted={"toy/m1-happy/1": 0.1})
+    snapshot(toy)
+    table = pd.read_parquet(toy.scores / "scores.parquet")
+    write_table(SCORES, table.assign(value=0.25), toy.scores / "scores.parquet")
+    summarize(toy)
+    with closing(Repo(str(toy.home))) as repo:
+        files = repo.diff("HEAD~2", "HEAD")
+        settings = repo.params.diff("HEAD~2", "HEAD")["diff"]["preset.yaml"]
+        means = repo.metrics.diff("HEAD~1", "HEAD")["diff"]["tables/metrics.json"]
+    changed = {one["path"] for one in files["modified"]}
+    assert f"corpora/{TOY}/dataset/blendshapes/0.parquet" in changed and "tables/summary.csv" in changed
+    assert {name: one["new"] for name, one in settings.items()} == {"quality.min_sharpness": 7.5}
+    mean = means["magictalk.jaw_open_correlation"]
+    assert mean["old"] == pytest.approx(0.65) and mean["new"] == 0.25
 
 
 def test_a_damaged_lock_is_for_dvc_to_tell(toy: Workspace) -> None:
