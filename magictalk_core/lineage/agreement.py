@@ -77,7 +77,7 @@ def check_dvc(registry: Registry, records: list[Provenance]) -> list[Disagreemen
     if not lock.is_file():
         return []
     try:
-        stages: Mapping[str, Any] = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+        stages: Mapping[str, Any] = (yaml.load(lock.read_bytes(), yaml.CSafeLoader) or {}).get("stages", {})
     except yaml.YAMLError as error:
         raise PermanentError(
             f"{lock}: no YAML: {' '.join(str(error).split())}: `magictalk run` sets it aside"
