@@ -152,7 +152,8 @@ def write_summary(workspace: Workspace) -> tuple[Path, str]:
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
         write_if_changed(means, json.dumps(_means(table), indent=1) + "\n")
-        record = work.record(clips=set(rows["clip_id"]), stand_ins=named_stand_ins(rows.to_dict("records")))
+        used = named_stand_ins(rows.to_dict("records"))
+        record = work.record(clips=set(rows["clip_id"]), stand_ins=used, beside=[means])
     return path, record.md5
 
 
