@@ -258,7 +258,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         preview = dg.MetadataValue.md("\n".join(f"- [{name}]({url})" for name, url in files))
         counts: dict[str, Any] = {"videos": result.videos, "skipped": skipped}
         metadata = materialization(result.path, result.md5, timer, preview=preview, **counts)
-        return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
+        return dg.MaterializeResult(data_version=dg.DataVersion(result.version), metadata=metadata)
 
     @dg.asset(
         deps=[

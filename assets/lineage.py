@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets.keys import SHARD_STAGES
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer
+from assets.records import DATA_VERSION_TAG, recorded_versions
 from assets.resources import Store
 from assets.retries import retried_when_transient
 from magictalk_core.models.families import FAMILIES
@@ -15,7 +17,6 @@ from magictalk_core.release.families import RELEASED
 
 GROUP = "lineage"
 OWNERS = ["team:magictalk"]
-_PAGE = 1_000
 _INSIDE = ("source", "index", "media", "blendshapes", "speech", "clips", "manifest")
 _ENDS = ("training_set", "rig", "tables/summary", "videos/comparison")
 _BESIDE = (
@@ -28,24 +29,27 @@ _BESIDE = (
 def dagster_versions(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[tuple[str, str | None], str]:
     """(asset, partition) -> newest data version in the event log, materialized or observed."""
     found: dict[tuple[str, str | None], str] = {}
+    for record in instance.get_asset_records(list(keys)):
+        made = record.asset_entry.last_materialization
+        event = made.asset_materialization if made is not None else None
+        version = (event.tags or {}).get(DATA_VERSION_TAG) if event is not None else None
+        if event is not None and version is not None:
+            found[event.asset_key.to_user_string(), event.partition] = version
     for key in keys:
-        cursor = None
-        while True:
-            page = instance.fetch_materializations(key, limit=_PAGE, cursor=cursor)
-            for record in page.records:
-                event = record.asset_materialization
-                version = (event.tags or {}).get("dagster/data_version") if event is not None else None
-                if event is not None and version is not None:
-                    found.setdefault((key.to_user_string(), event.partition), version)
-            if not page.has_more:
-                break
-            cursor = page.cursor
-        observed = instance.fetch_observations(key, limit=1).records
-        seen = observed[0].asset_observation if observed else None
-        version = (seen.tags or {}).get("dagster/data_version") if seen is not None else None
-        if version is not None:
-            found.setdefault((key.to_user_string(), None), version)
+        name = key.to_user_string()
+        if key.path[-1] in SHARD_STAGES:
+            found |= {(name, shard): version for shard, version in recorded_versions(instance, key).items()}
+        observed = _observed(instance, key) if key.path[-1] == "source" else None
+        if observed is not None:
+            found[name, None] = observed
     return found
+
+
+def _observed(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
+    """The newest observed data version, where there is one."""
+    records = instance.fetch_observations(key, limit=1).records
+    event = records[0].asset_observation if records else None
+    return (event.tags or {}).get(DATA_VERSION_TAG) if event is not None else None
 
 
 def build_lineage_report_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
@@ -74,12 +78,14 @@ def build_lineage_report_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
     @retried_when_transient
     @one_writer("lineage_report")
     def lineage_report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:
+        from magictalk_core.lineage.registry import Registry
         from magictalk_core.lineage.report import look_at_lineage, report_markdown, write_lineage_report
 
         timer = Timer()
         versions = dagster_versions(context.instance, [*between, *upstream])
-        report = look_at_lineage(store.workspace, versions)
-        path, md5 = write_lineage_report(store.workspace, report)
+        registry = Registry.read(store.workspace)
+        report = look_at_lineage(store.workspace, versions, registry)
+        path, md5 = write_lineage_report(store.workspace, report, registry)
         states = {"nothing_stale": "stale", "nothing_orphaned": "orphaned", "everything_verifiable": "unverifiable"}
         found = {name: [f"{f.name}: {f.why}" for f in report.of(state)] for name, state in states.items()}
         found["systems_agree"] = [str(disagreement) for disagreement in report.disagreements]

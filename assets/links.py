@@ -13,7 +13,7 @@ import dagster as dg
 
 from magictalk_core.workspace import Workspace
 
-__all__ = ["FILES_ADDRESS", "MLFLOW_ADDRESS", "file_link", "file_url", "mlflow_link"]
+__all__ = ["FILES_ADDRESS", "MLFLOW_ADDRESS", "file_link", "file_url", "mlflow_link", "mlflow_version_link"]
 
 MLFLOW_ADDRESS = "MAGICTALK_MLFLOW_ADDRESS"
 FILES_ADDRESS = "MAGICTALK_FILES_ADDRESS"
@@ -22,9 +22,18 @@ FILES_ADDRESS = "MAGICTALK_FILES_ADDRESS"
 
 def mlflow_link(workspace: Workspace, run_id: str) -> dg.UrlMetadataValue:
     """The page of a training's run."""
+    return dg.MetadataValue.url(f"{_mlflow_server(workspace)}/#/runs/{run_id}")
+
+
+def mlflow_version_link(workspace: Workspace, model: str, version: int) -> dg.UrlMetadataValue:
+    """The page of a registered version."""
+    return dg.MetadataValue.url(f"{_mlflow_server(workspace)}/#/models/{model}/versions/{version}")
+
+
+def _mlflow_server(workspace: Workspace) -> str:
     uri = workspace.mlflow_uri
     server = uri if uri.startswith("http") else os.environ.get(MLFLOW_ADDRESS, "http://127.0.0.1:5000")
-    return dg.MetadataValue.url(f"{server.rstrip('/')}/#/runs/{run_id}")
+    return server.rstrip("/")
 
 
 def file_url(workspace: Workspace, path: Path) -> str:

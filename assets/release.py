@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets.links import mlflow_link, mlflow_version_link
 from assets.machines import GENERATION
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer
@@ -49,18 +50,23 @@ def _build_release_asset(family: str, corpora: Sequence[str]) -> dg.AssetsDefini
     @one_writer(f"release/{family}")
     def release(context: dg.AssetExecutionContext, store: Store, settings: Settings) -> dg.MaterializeResult:
         from magictalk_core.release.release import release_newest
+        from magictalk_core.training.run import run_named
 
         timer = Timer()
         tags = {"dagster.run_id": context.run.run_id, "dagster.asset_key": f"release/{family}"}
         decision = release_newest(store.workspace, corpora, settings.load(), family, tags)
         champion = decision.champion
         reason = {"decision": decision.action, "reason": decision.reason}
+        model, run = f"magictalk-{family}", run_named(store.workspace.models(family), champion.run).run_id
+        tracked = {"mlflow.run_id": run, "mlflow.url": mlflow_link(store.workspace, run)} if run else {}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(champion.weights_md5),
             metadata=materialization(store.workspace.releases(family), champion.weights_md5, timer)
             | reason
+            | tracked
             | {
-                "mlflow.model": f"magictalk-{family}",
+                "mlflow.model": model,
+                "mlflow.version_url": mlflow_version_link(store.workspace, model, champion.version),
                 "mlflow.version": str(champion.version),
                 "mlflow.challenger": str(decision.challenger.version),
                 "comparison": dg.MetadataValue.md(decision.markdown()),

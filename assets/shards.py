@@ -10,6 +10,7 @@ shard's own asset would. A shard that fails does not stop the others.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -172,14 +173,12 @@ class _Sweep:
         self, workspace: Workspace, corpus: str, preset: Preset, config: ShardsConfig, clip_workers: ClipWorkers
     ) -> None:
         from magictalk_core.preparation.known_shards import KnownShards
-        from magictalk_core.preparation.listing import read_index, shards_of
 
         self.workspace, self.corpus, self.preset, self.clip_workers = workspace, corpus, preset, clip_workers
-        self.index = read_index(workspace, corpus)
-        self.every = shards_of(self.index)
+        self.known = KnownShards.read(workspace, corpus, preset, SHARD_STAGES)
+        self.every = self.known.every
         wanted = tuple(_chosen("shard", config.only, self.every))
         self.stages = _chosen("stage", config.stages, SHARD_STAGES)
-        self.known = KnownShards.of(workspace, corpus, self.index, preset, SHARD_STAGES)
         self.unchanged = self.known.unchanged(wanted)
         self.to_do = [shard for shard in wanted if shard not in self.unchanged]
         self.clip_workers = clip_workers
@@ -216,6 +215,13 @@ class _Sweep:
                 self.known.remember(shard, {stage: step.md5 for stage, step in outcome.items()})
         if failed:
             raise self._what_failed(failed)
+
+    @cached_property
+    def index(self) -> Any:
+        """CLIPS rows; not read where every shard is unchanged."""
+        from magictalk_core.preparation.listing import read_index
+
+        return read_index(self.workspace, self.corpus)
 
     def _steps(self, shard: str, processors: Processors) -> dict[str, StepResult]:
         """In a thread of its own."""

@@ -80,9 +80,21 @@ def snapshot_restore(
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
         done = restore_snapshot(workspace, snapshot, force)
     facts = {**done.snapshot.facts(), "commit": done.commit and done.commit[:10], "files": len(done.files)}
-    show_facts(facts | {"unregistered": list(done.unregistered)}, as_json)
+    show_facts(facts | {"unregistered": list(done.unregistered), "newer": list(done.newer)}, as_json)
     if not as_json:
-        typer.echo('next: magictalk run --select "training_set models/emodiff" trains on these data', err=True)
+        _say_what_is_newer(done.newer)
+
+
+def _say_what_is_newer(assets: tuple[str, ...]) -> None:
+    if not assets:
+        typer.echo("all results that lie here are of these data: `dvc status` names nothing", err=True)
+        return
+    typer.echo(
+        f"not restored: {', '.join(assets)} lie here as other data made them, and `dvc status` names them until then\n"
+        f'next: magictalk run --select "{" ".join(assets)}" makes them of these data; what was made of them before is '
+        "found again",
+        err=True,
+    )
 
 
 @snapshot_app.command("push")

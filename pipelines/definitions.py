@@ -17,13 +17,17 @@ from pipelines.automation import build_automation_sensor, with_automation
 from pipelines.executors import build_executor
 from pipelines.home import prepare_home
 from pipelines.jobs import build_jobs
+from pipelines.recording import with_recording
 from pipelines.register import register_corpus
 from pipelines.resources import build_resources
 from pipelines.retraining import build_raw_file_sensors, build_retrain_schedule
 
 
-def build_definitions(workspace: Workspace) -> dg.Definitions:
-    """Assets of every registered corpus, and everything made from them together."""
+def build_definitions(workspace: Workspace, recording: bool = True) -> dg.Definitions:
+    """Assets of every registered corpus, and everything made from them together.
+
+    `recording`: each step records its result; off for `magictalk run`, which does so at its end.
+    """
     from magictalk_core.corpora.registry import list_corpora
 
     corpora = [entry.name for entry in list_corpora(workspace)]
@@ -38,9 +42,10 @@ def build_definitions(workspace: Workspace) -> dg.Definitions:
         build_lineage_report_asset(corpora),
         deepspeech_small,
     ]
+    told = with_automation(with_story(assets, corpora), corpora)
     jobs = build_jobs(corpora)
     return dg.Definitions(
-        assets=with_automation(with_story(assets, corpora), corpora),
+        assets=with_recording(told) if recording else told,
         jobs=[*jobs.values(), register_corpus],
         schedules=[build_retrain_schedule(jobs["retrain"], corpora)],
         sensors=[build_automation_sensor(corpora), *build_raw_file_sensors(jobs, corpora)],

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES
+from assets.one_writer import writing
 from assets.release import NEEDS as RELEASE_NEEDS
 from magictalk_core.lineage.dvc_data import record_stages
 from magictalk_core.lineage.git_history import GitHistory
@@ -39,6 +40,7 @@ __all__ = [
     "params_yaml",
     "prepare_repository",
     "record_results",
+    "recorded_assets",
     "stage_asset_keys",
     "stage_params",
 ]
@@ -307,14 +309,20 @@ def record_results(workspace: Workspace, made: Iterable[str]) -> None:
     if os.environ.get("DVC_STAGE"):
         return
     keys = set(made)
-    stages = [
-        name
-        for name, stage in _asset_stages().items()
-        if stage.asset in keys and all((workspace.home / file).exists() for file in [*stage.files, *stage.deps])
-    ]
-    if stages:
-        record_stages(workspace.home, stages)
-    commit_workspace(workspace, f"results: {', '.join(stages) or 'none'}")
+    with writing(workspace, "dvc"):
+        stages = [
+            name
+            for name, stage in _asset_stages().items()
+            if stage.asset in keys and all((workspace.home / file).exists() for file in [*stage.files, *stage.deps])
+        ]
+        if stages:
+            record_stages(workspace.home, stages)
+        commit_workspace(workspace, f"results: {', '.join(stages) or 'none'}")
+
+
+def recorded_assets() -> frozenset[str]:
+    """The assets that `record_results` records."""
+    return frozenset(stage.asset for stage in _asset_stages().values())
 
 
 _LINKS = '"hardlink,copy"'

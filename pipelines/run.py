@@ -74,7 +74,7 @@ class _Runner:
         self.workspace = workspace
         self.instance = open_instance(workspace)
         self.corpora = [entry.name for entry in list_corpora(workspace)]
-        self.definitions = build_definitions(workspace)
+        self.definitions = build_definitions(workspace, recording=False)
         self.graph = self.definitions.resolve_asset_graph()
         self.job = self.definitions.resolve_implicit_global_asset_job_def()
         self.on_asset = on_asset

@@ -37,7 +37,9 @@ class EndedRun:
 def asset_job(home: str) -> dg.JobDefinition:
     """The job over all assets of a workspace, as a step's process makes it again."""
     everything = dg.define_asset_job(ANY_ASSETS, dg.AssetSelection.all())
-    definitions = dg.Definitions.merge(build_definitions(Workspace(Path(home))), dg.Definitions(jobs=[everything]))
+    definitions = dg.Definitions.merge(
+        build_definitions(Workspace(Path(home)), recording=False), dg.Definitions(jobs=[everything])
+    )
     return definitions.resolve_job_def(ANY_ASSETS)
 
 

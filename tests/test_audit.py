@@ -11,6 +11,7 @@ import pytest
 from store_fixtures import CORPUS, SHARD, dvc_object, small_store
 from typer.testing import CliRunner
 
+from magictalk_core.corpora.withdrawal_log import append_line, head_of
 from magictalk_core.errors import UserError
 from magictalk_core.lineage.integrity.audit import audit
 from magictalk_core.lineage.integrity.findings import Finding, Kind
@@ -208,6 +209,26 @@ def test_a_damaged_record_comes_back_from_its_copy_and_its_copy_from_it(store: W
         flip(record, 900)
         assert only(store).path == record.relative_to(store.home).as_posix()
         assert repaired(store).wrong == () and record.read_bytes() == whole
+
+
+def test_a_spoiled_record_of_withdrawals_is_named(store: Workspace) -> None:
+    """Whatever bit of the chain or of its head: who was withdrawn must not be a matter of belief."""
+    for number, reason in enumerate(("a letter", "line\u2028and\x85ends of other alphabets", "an e-mail"), 1):
+        append_line(store, "Ada", reason, action="withdraw", kind="clip", names=(f"c/s/{number}",))
+    assert found(store) == ()
+    for path in (store.withdrawals, head_of(store)):
+        whole = path.read_bytes()
+        for bit in range(0, 8 * len(whole), 5):
+            flip(path, bit)
+            finding = only(store)
+            assert (finding.path, finding.kind) == ("withdrawals.jsonl", Kind.DAMAGED), f"{path.name} bit {bit}"
+            assert "backup" in finding.what
+            path.write_bytes(whole)
+    lines = store.withdrawals.read_bytes().splitlines(keepends=True)
+    store.withdrawals.write_bytes(b"".join(lines[:-1]))
+    assert "3 lines, and 2 are left" in only(store).what
+    store.withdrawals.unlink()
+    assert only(store).path == "withdrawals.jsonl"
 
 
 def test_repair_leaves_what_has_no_copy_and_says_how_it_is_made_again(store: Workspace) -> None:

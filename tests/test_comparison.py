@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,33 @@ def test_one_portrait_without_a_face_costs_its_own_video_only(
         manifest = read_provenance(result.path / name)
         assert manifest["title"] == name and manifest["validation_state"] in ("Valid", "Trusted")
     assert render_comparisons(workspace, ["c"], preset()) == result
+
+
+def test_videos_of_two_runs_differ_by_their_signature_alone(
+    workspace: Workspace, tmp_path: Path, face: NDArray[np.uint8]
+) -> None:
+    """The version is over what is shown: equal where the signed files are not, another where the picture is."""
+    held_out(workspace, tmp_path / "raw", {"a": (face, True)})
+    one = render_comparisons(workspace, ["c"], preset())
+    first = (one.path / "c-s-a.mp4").read_bytes()
+    shutil.rmtree(one.path)
+    other = render_comparisons(workspace, ["c"], preset())
+    second = (one.path / "c-s-a.mp4").read_bytes()
+    assert first != second and one.md5 != other.md5, "each signature has its own time and number"
+    assert _without_manifest(first) == _without_manifest(second)
+    assert one.version == other.version == render_comparisons(workspace, ["c"], preset()).version
+    assert render_comparisons(workspace, ["c"], preset(size=128)).version != one.version
+
+
+def _without_manifest(video: bytes) -> bytes:
+    """An mp4 without its `uuid` box, in which C2PA lies."""
+    kept, at = b"", 0
+    while at < len(video):
+        size = int.from_bytes(video[at : at + 4])
+        if video[at + 4 : at + 8] != b"uuid":
+            kept += video[at : at + size]
+        at += size
+    return kept
 
 
 def test_without_any_portrait_there_is_a_list_of_reasons(

@@ -25,6 +25,9 @@ from magictalk_core.report.model_card import model_card_text, write_model_cards
 from magictalk_core.storage.hashes import file_sha256
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import ARKIT, FRAMES, SPEECH
+from magictalk_core.training.sync import send_what_waits
+from magictalk_core.training.tracking import MlflowTracker
+from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 from pipelines.cli import app
 
@@ -207,9 +210,42 @@ def test_cards_are_laid_into_the_report_once_and_recorded(store: Workspace) -> N
     assert audit(store).report.findings == ()
 
 
-def test_scores_of_another_model_are_not_shown(store: Workspace) -> None:
-    from magictalk_core.work.provenance import Work
+def test_a_card_goes_into_the_mlflow_run_of_its_training_and_waits_for_a_server_that_is_down(
+    store: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
 
+    (run,) = (path.parent for path in store.models("emodiff").glob("*/result.json"))
+    uri = f"sqlite:///{store.mlflow / 'mlflow.db'}"
+    tracker = MlflowTracker(uri)
+    tracker.start("magictalk/emodiff", "tiny", run)
+    run_id = tracker.finish()
+    client = mlflow.MlflowClient(uri)
+    ended = client.get_run(run_id).info
+
+    def stored() -> str:
+        text: str = mlflow.artifacts.load_text(f"{ended.artifact_uri}/model_card/README.md")
+        return text
+
+    (folder,) = write_model_cards(store)
+    names = {file.path for file in client.list_artifacts(run_id, "model_card")}
+    assert names == {"model_card/README.md", "model_card/curves.svg", "model_card/ml-bom.cdx.json"}
+    assert stored() == (folder / "README.md").read_text() and "0.75" in stored()
+
+    table = store.tables / "summary.csv"
+    table.write_text(table.read_text().replace("0.75", "0.8125"))
+    Work(store.home, "tables", table, "1", [input_of(store.home, "model", run / "model")]).record()
+    with monkeypatch.context() as patched:
+        patched.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        write_model_cards(store)
+    assert "0.8125" in (folder / "README.md").read_text() and "0.8125" not in stored()
+    (sent,) = send_what_waits(store.home / "models", uri)
+    assert (sent.sent, sent.waiting, sent.mlflow_run) == (3, 0, run_id) and "0.8125" in stored()
+    now = client.get_run(run_id).info
+    assert (now.status, now.end_time) == ("FINISHED", ended.end_time), "a card does not open a training again"
+
+
+def test_scores_of_another_model_are_not_shown(store: Workspace) -> None:
     table = store.tables / "summary.csv"
     Work(store.home, "tables", table, "2", []).record()
     assert "None of this very model yet" in model_card_text(model_facts(store, "emodiff"))

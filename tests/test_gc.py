@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.garbage import collect_garbage, find_garbage
 from magictalk_core.lineage.integrity.audit import audit
+from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.workspace import Workspace
 from pipelines.cli import app
@@ -70,6 +71,25 @@ def test_halves_of_files_are_unneeded(store: Workspace) -> None:
     _put(store.home / ".tmp-x.parquet")
     _put(store.home / "models/.tmp-run-1/weights.bin")
     assert found(store) == {("temporary", ".tmp-x.parquet"), ("temporary", "models/.tmp-run-1/weights.bin")}
+
+
+def test_models_stay_whatever_is_released_of_them(store: Workspace) -> None:
+    """The champion, the one before it, the newest, and the Audio2BS that a lip champion was trained on, which nothing
+    else names: a rollback must find them. Checkpoints and runs that nobody points to are theirs to remove by hand."""
+    runs = {"emodiff": ("champion", "previous", "newest"), "audio2bs": ("newest", "of_the_lips"), "lip_residue": ("c",)}
+    for family, names in runs.items():
+        for name in names:
+            run = store.models(family) / name
+            _put(run / "model" / "model.safetensors", f"{family} {name}".encode())
+            _put(run / "step-00000002" / "trainer.json", b"{}")
+            _put(run / "result.json", b"{}")
+        write_text(store.models(family) / "newest.json", json.dumps({"run": names[-1]}))
+        write_text(store.models(family) / "current.json", json.dumps({"champion": names[0]}))
+    _put(store.home / "models/emodiff/.tmp-killed/weights.bin")
+    models = {path for path in (store.home / "models").rglob("*") if path.is_file() and ".tmp-" not in path.as_posix()}
+    removed = {one.path.relative_to(store.home).as_posix() for one in collect_garbage(store, 0, delete=True)}
+    assert removed == {"models/emodiff/.tmp-killed/weights.bin"}
+    assert {path for path in (store.home / "models").rglob("*") if path.is_file()} == models
 
 
 def test_nothing_is_removed_when_a_list_is_damaged_or_a_run_works(store: Workspace) -> None:

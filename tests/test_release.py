@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from release_fixtures import CORPUS, STRONG, WEAK, asked, toy_workspace, trained
 from typer.testing import CliRunner
 
+from assets.links import mlflow_link, mlflow_version_link
 from assets.release import ABOVE_FLOOR, NEWEST_IN_USE, build_release_assets
 from assets.resources import Settings, Store
 from magictalk_core.config import MetricRule
@@ -26,7 +27,7 @@ from magictalk_core.release.paired import compare, is_better
 from magictalk_core.release.release import FamilyReleases, release_newest
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.registry import CHALLENGER, CHAMPION, PREVIOUS
-from magictalk_core.training.run import current_model, newest_run
+from magictalk_core.training.run import current_model, current_run, newest_run
 from magictalk_core.training.store import ExperimentStore
 from magictalk_core.workspace import Workspace
 from pipelines.cli import app
@@ -171,6 +172,10 @@ def test_the_asset_says_why_and_links_both_ways(toy: Workspace) -> None:
     (event,) = result.asset_materializations_for_node(asset.op.name)
     facts = {name: value.value for name, value in event.metadata.items()}
     assert facts["decision"] == "refused" and facts["mlflow.version"] == "1" and facts["mlflow.challenger"] == "2"
+    champion = current_run(toy.models(FAMILY))
+    assert facts["mlflow.run_id"] == champion.run_id
+    assert facts["mlflow.url"] == f"http://127.0.0.1:5000/#/runs/{champion.run_id}"
+    assert facts["mlflow.version_url"] == f"http://127.0.0.1:5000/#/models/magictalk-{FAMILY}/versions/1"
     assert "mae\\_mouth" in facts["comparison"]
     assert (event.tags or {})["dagster/data_version"] == facts["md5"] == weights(toy)
     passed = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
@@ -180,6 +185,12 @@ def test_the_asset_says_why_and_links_both_ways(toy: Workspace) -> None:
     assert version.tags["dagster.run_id"] == result.run_id and version.tags["release.decision"] == "refused"
     logged = client.get_logged_model(version.model_id) if version.model_id else None
     assert logged is None or logged.tags["weights_md5"] == newest_run(toy.models(FAMILY)).weights_md5
+
+
+def test_links_lead_to_the_server_that_is_configured(toy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example/ml/")
+    assert mlflow_link(toy, "r1").url == "https://tracking.example/ml/#/runs/r1"
+    assert mlflow_version_link(toy, "m", 2).url == "https://tracking.example/ml/#/models/m/versions/2"
 
 
 def test_releases_by_hand_from_the_command_line(toy: Workspace) -> None:

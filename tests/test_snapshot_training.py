@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 import pytest
+from chain_fixtures import CORPUS, copy_of, run_graph, tiny_preset
+from dvc.repo import Repo
 from snapshot_fixtures import TOY, make_dataset, snapshot, toy_workspace
 
 from magictalk_core.lineage.dvc_data import locked_datasets
-from magictalk_core.lineage.snapshots import restore_snapshot
+from magictalk_core.lineage.snapshots import find_snapshot, restore_snapshot
 from magictalk_core.models.emodiff.family import EMODIFF
 from magictalk_core.models.sync_expert.judge import open_judge
 from magictalk_core.presets.of_workspace import preset_of
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import CLIPS, FRAMES
-from magictalk_core.training.run import train
+from magictalk_core.training.run import newest_run, train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.training_set.assemble import assemble_training_set
 from magictalk_core.work.manifest import build_manifest
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.instance import open_instance
+from pipelines.run import run
 
 SHARDS = [f"s{i:03d}" for i in range(150)]
 
@@ -50,6 +54,24 @@ def test_training_on_a_restored_snapshot_gives_its_weights_again(tmp_path: Path)
     shutil.rmtree(workspace.home / "models")
     shutil.rmtree(workspace.training_set)
     assert trained(workspace) == (weights, digest)
+
+
+@pytest.mark.slow
+def test_after_a_restore_the_named_command_leaves_nothing_for_dvc_status(tiny_chain: Workspace, tmp_path: Path) -> None:
+    workspace = copy_of(tiny_chain, tmp_path / "home")
+    one, values = find_snapshot(workspace, "HEAD").id, tiny_preset()
+    sharpness = pd.read_parquet(workspace.clips_table(CORPUS))["sharpness"].sort_values()
+    values["quality"]["min_sharpness"] = float(sharpness.iloc[:2].mean())
+    run_graph(workspace, values, f"+{CORPUS}/snapshot training_set models/emodiff")
+    weights = newest_run(tiny_chain.models("emodiff")).weights_md5
+    assert newest_run(workspace.models("emodiff")).weights_md5 != weights
+
+    newer = restore_snapshot(workspace, one).newer
+    assert {"training_set", "models/emodiff", "release/emodiff"} <= set(newer)
+    run(workspace, None, " ".join(newer))
+    assert newest_run(workspace.models("emodiff")).weights_md5 == weights
+    with closing(Repo(str(workspace.home))) as repo:
+        assert repo.status() == {}
 
 
 @pytest.mark.slow

@@ -32,8 +32,8 @@ import pyarrow as pa
 from magictalk_core import __version__
 from magictalk_core.arkit_dataset.card import card_text
 from magictalk_core.arkit_dataset.checks import Finding, run_checks
-from magictalk_core.arkit_dataset.plots import write_plots
 from magictalk_core.arkit_dataset.statistics import DatasetStatistics, measure
+from magictalk_core.corpora.withdrawals import read_withdrawals
 from magictalk_core.errors import UserError
 from magictalk_core.lineage.exports.datasets import arkit_croissant
 from magictalk_core.preparation.withdrawn import current_clips
@@ -44,7 +44,7 @@ from magictalk_core.storage.schema import ARKIT, CLIPS, FRAMES
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.manifest import manifest_inputs, read_manifest
-from magictalk_core.work.provenance import Work
+from magictalk_core.work.provenance import Provenance, Work
 from magictalk_core.workspace import Workspace
 
 __all__ = ["ARKIT_DATASET_VERSION", "ArkitDataset", "build_arkit_dataset"]
@@ -54,6 +54,7 @@ ROWS_PER_FILE = 500_000
 _SPLIT_FILES = {Split.TRAIN: "train", Split.VAL: "validation", Split.TEST: "test"}
 _LABELS = ["corpus", "speaker", "emotion", "level"]
 _PREVIOUS = "previous_statistics.json"
+_SAID = ("info", "checks")
 _OF_THE_PAST = frozenset({"meta/checks.json", f"meta/{_PREVIOUS}"})
 """Files that tell of earlier datasets too; the digest leaves them out."""
 
@@ -71,21 +72,41 @@ class ArkitDataset:
 
 
 def build_arkit_dataset(workspace: Workspace, corpora: Sequence[str]) -> ArkitDataset:
-    """Write the dataset over the manifests of `corpora`; replaces an earlier one as a whole."""
+    """Write the dataset over the manifests of `corpora`, or return the finished one of the same.
+
+    Another one is replaced as a whole.
+    """
     if not corpora:
         raise UserError("no corpus is registered: see `magictalk corpus add --help`")
     clips = pd.concat([current_clips(workspace, c) for c in corpora], ignore_index=True)
-    accepted = clips[clips["status"] == Status.OK].set_index("clip_id", drop=False)
     out = workspace.arkit_dataset
-    work = Work(workspace.home, "arkit_dataset", out, ARKIT_DATASET_VERSION, manifest_inputs(workspace, corpora))
-    with atomic_directory(out) as folder:
+    settings = read_withdrawals(workspace).settings()
+    inputs = manifest_inputs(workspace, corpora)
+    work = Work(workspace.home, "arkit_dataset", out, ARKIT_DATASET_VERSION, inputs, settings)
+    record = work.made()
+    if record is None:
+        record = _write(workspace, corpora, clips, work)
+    info, checks = (json.loads((out / "meta" / f"{name}.json").read_text(encoding="utf-8")) for name in _SAID)
+    excluded = int((clips["status"] == Status.REJECTED).sum())
+    findings = tuple(Finding(**found) for found in checks)
+    return ArkitDataset(out, record.version, info["total_clips"], info["total_frames"], excluded, findings)
+
+
+def _write(workspace: Workspace, corpora: Sequence[str], clips: pd.DataFrame, work: Work) -> Provenance:
+    """All files, then the record."""
+    # Imported here: matplotlib takes a second, and most calls find the dataset made.
+    from magictalk_core.arkit_dataset.plots import write_plots
+
+    accepted = clips[clips["status"] == Status.OK].set_index("clip_id", drop=False)
+    with atomic_directory(work.output) as folder:
         files = _write_data(workspace, corpora, accepted, folder / "data")
         stats = measure(files)
         present = accepted[accepted["clip_id"].isin(stats.clips.index)]
-        before = _statistics_before(out, folder)
+        before = _statistics_before(work.output, folder)
         findings = run_checks(stats, before)
         info = _info(workspace, corpora, present, stats, files)
         _write_meta(folder, clips, present, stats, info, findings)
+        write_plots(stats, folder / "meta")
         if before is not None:
             (folder / "meta" / _PREVIOUS).write_text(json.dumps(before, indent=1), encoding="utf-8")
         (folder / "README.md").write_text(card_text(info, clips, present, stats), encoding="utf-8")
@@ -93,9 +114,7 @@ def build_arkit_dataset(workspace: Workspace, corpora: Sequence[str]) -> ArkitDa
         (folder / "croissant.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
         entries = [(p.relative_to(folder).as_posix(), file_md5(p)) for p in folder.rglob("*") if p.is_file()]
     digest = directory_md5(entry for entry in entries if entry[0] not in _OF_THE_PAST)
-    work.record(clips=present["clip_id"], files=dict(entries), digests={"dagster": digest})
-    excluded = int((clips["status"] == Status.REJECTED).sum())
-    return ArkitDataset(out, digest, len(present), info["total_frames"], excluded, tuple(findings))
+    return work.record(clips=present["clip_id"], files=dict(entries), digests={"dagster": digest})
 
 
 def _statistics_before(old: Path, new: Path) -> Any | None:
@@ -202,4 +221,3 @@ def _write_meta(
     write_table(CLIPS, present.reset_index(drop=True), meta / "clips.parquet")
     excluded = clips[clips["status"] == Status.REJECTED].sort_values("clip_id")
     excluded[["clip_id", "corpus", "reason", "detail"]].to_csv(meta / "excluded.csv", index=False)
-    write_plots(stats, meta)

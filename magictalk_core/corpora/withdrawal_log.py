@@ -22,7 +22,7 @@ from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.locks import one_at_a_time
 from magictalk_core.workspace import Workspace
 
-__all__ = ["LogLine", "WithdrawnClip", "append_line", "read_log"]
+__all__ = ["LogLine", "WithdrawnClip", "append_line", "head_of", "read_log"]
 
 _FIRST = "0" * 64
 """What the first line holds in place of the hash of the line before."""
@@ -71,7 +71,7 @@ class LogLine(StrictModel):
 def read_log(workspace: Workspace) -> list[LogLine]:
     """All lines, oldest first. Raises `PermanentError` where the record is not what was written."""
     path = workspace.withdrawals
-    texts = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    texts = _texts(path)
     lines: list[LogLine] = []
     before = _FIRST
     for number, text in enumerate(texts, start=1):
@@ -84,13 +84,31 @@ def read_log(workspace: Workspace) -> list[LogLine]:
     return lines
 
 
+def head_of(workspace: Workspace) -> Path:
+    """The file beside the record that says how many lines it has, and the hash of the last."""
+    return workspace.withdrawals.with_name(f".{workspace.withdrawals.stem}.head.json")
+
+
+def _texts(path: Path) -> list[str]:
+    """The lines; only a line feed ends one, whatever else a reason may hold."""
+    if not path.is_file():
+        return []
+    try:
+        *texts, rest = path.read_bytes().decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise _damaged(path, f"it is no text ({error.reason})") from error
+    if rest:
+        raise _damaged(path, "its last line has no end")
+    return texts
+
+
 def append_line(workspace: Workspace, by: str, reason: str, **values: Any) -> LogLine:
     """Write one more line, signed `by` somebody and dated now."""
     with one_at_a_time(workspace.home / ".withdrawals.lock"):
         lines = read_log(workspace)
         path = workspace.withdrawals
         old = path.read_text(encoding="utf-8") if lines else ""
-        previous = _sha256(old.splitlines()[-1]) if lines else _FIRST
+        previous = _sha256(_texts(path)[-1]) if lines else _FIRST
         _write_head(workspace, len(lines), previous)  # a second kill must not leave it two lines behind
         now = datetime.now(UTC).isoformat(timespec="seconds")
         line = LogLine(number=len(lines) + 1, time=now, by=by, reason=reason, previous=previous, **values)
@@ -110,26 +128,24 @@ def _parsed(path: Path, number: int, text: str) -> LogLine:
 def _damaged(path: Path, what: str) -> PermanentError:
     return PermanentError(
         f"{path}: {what}: nothing is made while it is unknown who was withdrawn; bring the file and "
-        f"{_head_name(path)} back from a backup"
+        f".{path.stem}.head.json back from a backup"
     )
 
 
-def _head_name(path: Path) -> str:
-    return f".{path.stem}.head.json"
-
-
 def _write_head(workspace: Workspace, count: int, digest: str) -> None:
-    path = workspace.withdrawals
-    write_text(path.with_name(_head_name(path)), json.dumps({"lines": count, "sha256": digest}) + "\n")
+    write_text(head_of(workspace), _head_text(count, digest))
+
+
+def _head_text(count: int, digest: str) -> str:
+    return json.dumps({"lines": count, "sha256": digest}) + "\n"
 
 
 def _check_head(workspace: Workspace, texts: Sequence[str]) -> None:
     """The head is written after the line: a kill between the two leaves it one line behind, and no other state."""
-    path = workspace.withdrawals
-    head = path.with_name(_head_name(path))
+    path, head = workspace.withdrawals, head_of(workspace)
     known: dict[str, Any] = {"lines": 0, "sha256": _FIRST}
     if head.is_file():
-        known = json.loads(head.read_text(encoding="utf-8"))
+        known = _parsed_head(path, head)
     count = int(known["lines"])
     if count > len(texts):
         raise _damaged(path, f"it had {count} lines, and {len(texts)} are left")
@@ -137,6 +153,18 @@ def _check_head(workspace: Workspace, texts: Sequence[str]) -> None:
         raise _damaged(path, f"{len(texts) - count} lines were added by another program")
     if (_sha256(texts[count - 1]) if count else _FIRST) != known["sha256"]:
         raise _damaged(path, f"line {count} was edited")
+
+
+def _parsed_head(path: Path, head: Path) -> dict[str, Any]:
+    """Only the very bytes that are written are believed."""
+    content = head.read_bytes()
+    try:
+        known: dict[str, Any] = json.loads(content)
+        if content == _head_text(int(known["lines"]), str(known["sha256"])).encode():
+            return known
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise _damaged(path, f"{head.name} is not what was written")
 
 
 def _sha256(text: str) -> str:

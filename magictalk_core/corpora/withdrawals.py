@@ -137,6 +137,13 @@ class Withdrawals:
         found = (n for n, clip in self._lists.files.get(md5, ()) if _is_whole(clip) and clip.raw_md5 == md5)
         return next(found, None)
 
+    def settings(self) -> dict[str, list[int]]:
+        """What work that reads clips depends on beside them: the numbers of the withdrawals in force; empty for none.
+
+        A number stands for its line, which never changes.
+        """
+        return {"withdrawals": sorted(self.active)} if self.active else {}
+
     def digest(self, corpus: str, md5s: Iterable[str]) -> str | None:
         """Identity of what may concern a corpus with raw files `md5s`; None where nothing does."""
         lists, prefix = self._lists, f"{corpus}/"

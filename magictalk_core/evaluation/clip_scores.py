@@ -24,7 +24,7 @@ from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.preparation.reader import ClipData, CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.rig import Rig, load_rig
-from magictalk_core.storage.atomic import atomic_path, write_text
+from magictalk_core.storage.atomic import atomic_path, write_if_changed
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION, SCORES
@@ -143,15 +143,24 @@ def write_summary(workspace: Workspace) -> tuple[Path, str]:
     Beside it `metrics.json`, the means alone, in the form that `dvc metrics diff` compares: method, metric, mean.
     """
     path, scores = workspace.tables / "summary.csv", needed(workspace.scores / "scores.parquet", "scores")
+    means = workspace.tables / "metrics.json"
     work = Work(workspace.home, "summary", path, SUMMARY_VERSION, (input_of(workspace.home, "scores", scores),))
-    rows = read_frame(SCORES, scores)
-    table = summary(rows)
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    record = work.made()
+    if record is None or not means.is_file():
+        rows = read_frame(SCORES, scores)
+        table = summary(rows)
+        with atomic_path(path) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")
+        write_if_changed(means, json.dumps(_means(table), indent=1) + "\n")
+        used = named_stand_ins(rows.to_dict("records"))
+        record = work.record(clips=set(rows["clip_id"]), stand_ins=used, beside=[means])
+    return path, record.md5
+
+
+def _means(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Method -> metric -> mean, where one was measured."""
     measured = table[table["mean"].notna()]
-    means = {
+    return {
         str(method): {str(row.metric): float(f"{row.mean:.6g}") for row in group.itertuples()}
         for method, group in measured.groupby("method", sort=True)
     }
-    write_text(workspace.tables / "metrics.json", json.dumps(means, indent=1) + "\n")
-    return path, work.record(clips=set(rows["clip_id"]), stand_ins=named_stand_ins(rows.to_dict("records"))).md5

@@ -29,22 +29,25 @@ from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.render import RigRenderer
 from magictalk_core.rig.rig import Rig, load_rig
 from magictalk_core.storage.atomic import atomic_directory
+from magictalk_core.storage.hashes import directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.needed import needed
-from magictalk_core.work.provenance import Input, Work, input_of, output_md5
+from magictalk_core.work.provenance import Input, Work, input_of, read_record, record_path
 from magictalk_core.workspace import Workspace
 
 __all__ = ["COMPARISON_VERSION", "Comparison", "ComparisonVideos", "read_comparisons", "render_comparisons"]
 
 logger = logging.getLogger("magictalk.videos")
 
-COMPARISON_VERSION = "6"
+COMPARISON_VERSION = "7"
 METHOD = MAGICTALK
 _LIST = "comparisons.json"
+_UNSIGNED = "unsigned"
+"""Of a video's record: md5 of the file before it was signed."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ComparisonVideos:
-    """The folder of videos, the digest over it, and what is in it."""
+    """The folder of videos, the digest over it, its data version, and what is in it.
+
+    `version` is over the videos before they were signed: a signature says when it was made, so that no two signed files
+    are equal (`md5`), whatever they show.
+    """
 
     path: Path
     md5: str
+    version: str
     comparisons: tuple[Comparison, ...]
 
     @property
@@ -95,11 +103,14 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
             shutil.rmtree(left)  # of a run that was killed; nothing in it need be signed
         motions = read_frame(MOTION, generated, filters=[("method", "==", METHOD)])
         with atomic_directory(out) as folder:
-            made = _render_all(workspace, clips, readers, motions, preset, folder, inputs[:2])
+            made, unsigned = _render_all(workspace, clips, readers, motions, preset, folder, inputs[:2])
             rows = [asdict(comparison) for comparison in made]
             (folder / _LIST).write_text(json.dumps(rows, indent=1), encoding="utf-8")
-        work.record(clips=[clip_id for _, clip_id in clips], stand_ins=[str(PORTRAIT)])
-    return ComparisonVideos(out, output_md5(out), read_comparisons(out))
+        version = directory_md5([(_LIST, file_md5(out / _LIST)), *unsigned.items()])
+        clip_ids = [clip_id for _, clip_id in clips]
+        work.record(clips=clip_ids, stand_ins=[str(PORTRAIT)], digests={"dagster": version})
+    record = read_record(record_path(out))
+    return ComparisonVideos(out, record.md5, record.version, read_comparisons(out))
 
 
 def read_comparisons(folder: Path) -> tuple[Comparison, ...]:
@@ -117,24 +128,26 @@ def _render_all(
     preset: Preset,
     folder: Path,
     inputs: Sequence[Input],
-) -> list[Comparison]:
+) -> tuple[list[Comparison], dict[str, str]]:
+    """What became of each clip, and the md5 of each video before it was signed."""
     rig = load_rig(workspace.rig / "rig.npz")
     styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
-    made = []
+    made, unsigned = [], {}
     for number, (corpus, clip_id) in enumerate(clips, 1):
         motion = motions[motions["clip_id"] == clip_id].sort_values("frame_index")[list(MOTION_NAMES)]
         name = f"{clip_id.replace('/', '-')}.mp4"
         try:
             work = _video_work(workspace, readers[corpus], clip_id, name, inputs, preset)
             style = styles[clip_id]
-            _render(readers[corpus], clip_id, motion.to_numpy(np.float32), rig, preset, folder / name, style, work)
+            values = motion.to_numpy(np.float32)
+            unsigned[name] = _render(readers[corpus], clip_id, values, rig, preset, folder / name, style, work)
         except _NoPortrait as error:
             logger.warning("no comparison video %d of %d: %s: %s", number, len(clips), clip_id, error)
             made.append(Comparison(clip_id, None, str(error)))
         else:
             logger.info("comparison video %d of %d: %s", number, len(clips), name)
             made.append(Comparison(clip_id, name))
-    return made
+    return made, unsigned
 
 
 def _video_work(
@@ -175,8 +188,11 @@ def _render(
     target: Path,
     style: str,
     work: Work,
-) -> None:
-    """Write and sign one video at `target`, and its record; raises `_NoPortrait` before anything is written."""
+) -> str:
+    """Write and sign one video at `target`, and its record; returns its md5 before it was signed.
+
+    Raises `_NoPortrait` before anything is written.
+    """
     video, audio = reader.media(clip_id)
     size = preset.evaluation.video_size
     portrait, reference = resting_frame(video, reader.motion(clip_id)[0])
@@ -197,8 +213,10 @@ def _render(
     finally:
         renderer.close()
         animator.close()
+    unsigned = file_md5(target)
     sign_video(target, work)
-    work.record(clips=[clip_id, style], stand_ins=[str(PORTRAIT)], at=target)
+    work.record(clips=[clip_id, style], stand_ins=[str(PORTRAIT)], digests={_UNSIGNED: unsigned}, at=target)
+    return unsigned
 
 
 def _cut(frames: Iterator[NDArray[np.uint8]], n: int) -> Iterator[NDArray[np.uint8]]:

@@ -6,9 +6,13 @@ What Dagster's event log holds is handed in from above, by asset and partition; 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -25,6 +29,8 @@ _SAME_NAME = {
     "external_videos",
 }  # fmt: skip
 _OTHER_NAME = {"summary": "tables/summary", "comparison": "videos/comparison", "user_study": "figures/user_study"}
+
+_SQLITE, _WEIGHTS_TAG = "sqlite:///", "weights_md5"
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def check_dvc(registry: Registry, records: list[Provenance]) -> list[Disagreemen
     if not lock.is_file():
         return []
     try:
-        stages: Mapping[str, Any] = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+        stages: Mapping[str, Any] = (yaml.load(lock.read_bytes(), yaml.CSafeLoader) or {}).get("stages", {})
     except yaml.YAMLError as error:
         raise PermanentError(
             f"{lock}: no YAML: {' '.join(str(error).split())}: `magictalk run` sets it aside"
@@ -96,19 +102,41 @@ def check_mlflow(registry: Registry, records: list[Provenance]) -> list[Disagree
     tracked = [record for record in records if record.kind == "model" and record.mlflow_run]
     if not tracked:
         return []
-    # Imported here: MLflow takes seconds.
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    client, found = MlflowClient(registry.workspace.mlflow_uri), []
+    weights = _weights_in(registry.workspace.mlflow_uri, [str(record.mlflow_run) for record in tracked])
+    found = []
     for record in tracked:
         run_id = str(record.mlflow_run)
-        try:
-            said = client.get_run(run_id).data.tags.get("weights_md5", "nothing")
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            said = f"that there is no run {run_id}"
+        said = weights.get(run_id, f"that there is no run {run_id}")
         if said != record.version:
             found.append(Disagreement(f"MLflow run {run_id}", record.name, record.version, said))
     return found
+
+
+def _weights_in(uri: str, runs: Sequence[str]) -> dict[str, str]:
+    """Run -> its tag of the weights, `nothing` without one; a run that is not there is left out."""
+    if uri.startswith(_SQLITE):
+        # Importing MLflow takes seconds of every run, to ask its database for these few values.
+        with suppress(sqlite3.Error):
+            return _weights_in_database(Path(uri.removeprefix(_SQLITE)), runs)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client, found = MlflowClient(uri), {}
+    for run_id in runs:
+        try:
+            found[run_id] = client.get_run(run_id).data.tags.get(_WEIGHTS_TAG, "nothing")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+    return found
+
+
+def _weights_in_database(database: Path, runs: Sequence[str]) -> dict[str, str]:
+    """`_weights_in` of an SQLite file with MLflow's tables `runs` and `tags`, opened for reading alone."""
+    marks = ",".join("?" * len(runs))
+    asked = (
+        "SELECT runs.run_uuid, tags.value FROM runs LEFT JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = ? "
+        f"WHERE runs.run_uuid IN ({marks})"
+    )
+    with closing(sqlite3.connect(f"file:{quote(str(database.resolve()))}?mode=ro", uri=True)) as store:
+        return {run: weights or "nothing" for run, weights in store.execute(asked, [_WEIGHTS_TAG, *runs])}

@@ -6,7 +6,6 @@ where the file system can; everything else is recorded by hash and made again.
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from magictalk_core.errors import PermanentError, TransientError, UserError
+from magictalk_core.lineage.dvc_recorded import cache_folder, recorded_as_they_lie
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.work.dvc_state import damaged_dvc_files
 
@@ -38,13 +38,19 @@ def dataset_stage(corpus: str) -> str:
 def record_stages(home: Path, stages: Sequence[str]) -> None:
     """Write the inputs and outputs of `stages`, as they lie on disk, into `dvc.lock`; datasets go into the cache.
 
+    Stages of which the lock says so already, and whose datasets the cache holds, are left alone, without loading DVC.
+
     Raises `PermanentError`, and records nothing, where DVC sees no file in the folder of a dataset: an empty entry
     would look like a snapshot. Results may be none. `TransientError` while another DVC command holds the repository.
     """
     lock = home / "dvc.lock"
     before = lock.read_text(encoding="utf-8") if lock.is_file() else None
+    recorded = recorded_as_they_lie(home, stages)
+    due = [stage for stage in stages if stage not in recorded]
+    if not due:
+        return
     with _opened(home) as repo:
-        for stage in _behind(repo, home, stages):
+        for stage in due:
             # Without force, commit asks a question and raises where nobody can answer it.
             repo.commit(f"{home}/dvc.yaml:{stage}", force=True)
     found = locked_outputs(home)
@@ -59,17 +65,6 @@ def record_stages(home: Path, stages: Sequence[str]) -> None:
             f"{home / empty[0]}: DVC sees no file in it, so nothing was recorded: materialize it (`magictalk run`), "
             "and look that no .dvcignore and no repository of its own hides it"
         )
-
-
-def _behind(repo: Any, home: Path, stages: Sequence[str]) -> list[str]:
-    """Those of `stages` of which `dvc.lock` says something else than lies there, and all datasets: their data may be
-    missing in the cache. To ask takes as long as to record one stage."""
-    datasets = [stage for stage in stages if stage.startswith(dataset_stage(""))]
-    locked = locked_outputs(home)
-    known = [stage for stage in stages if stage not in datasets and stage in locked]
-    changed = repo.status([f"{home}/dvc.yaml:{stage}" for stage in known]) if known else {}
-    same = {stage for stage in known if not any(name.split(":")[-1] == stage for name in changed)}
-    return [stage for stage in stages if stage not in same]
 
 
 def locked_outputs(home: Path) -> dict[str, dict[str, dict[str, Any]]]:
@@ -137,13 +132,7 @@ def fetch_datasets(home: Path, remote: str | None, everything: bool) -> int:
 
 def object_path(home: Path, md5: str) -> Path:
     """Where DVC's cache holds the file of this hash, there or not; without loading DVC."""
-    folder = home / ".dvc" / "cache"
-    for name in ("config", "config.local"):
-        config = configparser.ConfigParser(interpolation=None)
-        config.read(home / ".dvc" / name, encoding="utf-8")
-        if config.has_option("cache", "dir"):
-            folder = home / ".dvc" / config.get("cache", "dir")
-    return folder / "files" / "md5" / md5[:2] / md5[2:]
+    return cache_folder(home) / md5[:2] / md5[2:]
 
 
 def _need_remote(repo: Any, name: str | None) -> None:

@@ -114,7 +114,8 @@ class GitHistory:
 
         with self._opened() as repo:
             try:
-                self._stage(repo, but)
+                if not self._stage(repo, but) and _is_committed(repo):
+                    return None
                 tree = repo.open_index().commit(repo.object_store)
                 if _head(repo) is not None and repo[_head(repo)].tree == tree:
                     return None
@@ -178,7 +179,8 @@ class GitHistory:
             (self.home / name).unlink()
         return sorted([*changed, *gone])
 
-    def _stage(self, repo: Any, but: Sequence[str]) -> None:
+    def _stage(self, repo: Any, but: Sequence[str]) -> bool:
+        """Put what changed into the index; whether there was anything."""
         index = repo.open_index()
         present = {name: path for name, path in self._on_disk().items() if not _matches(name, but)}
         changed = [name for name, path in present.items() if not _is_staged(index, name, path)]
@@ -186,6 +188,7 @@ class GitHistory:
         gone = [name for name in staged if not (self.home / name).exists() and not _matches(name, but)]
         if changed or gone:
             repo.get_worktree().stage([*changed, *gone])
+        return bool(changed or gone)
 
     def _on_disk(self) -> dict[str, Path]:
         found = (path for pattern in TRACKED for path in self.home.glob(pattern))
@@ -213,6 +216,15 @@ def _head(repo: Any) -> Any:
         return repo.head()
     except KeyError:
         return None
+
+
+def _is_committed(repo: Any) -> bool:
+    """Whether nothing was staged after the newest commit, as a kill between the two would leave it.
+
+    Comparing the trees instead takes a second where there are thousands of records.
+    """
+    head = _head(repo)
+    return head is not None and os.stat(repo.index_path()).st_mtime <= repo[head].commit_time + 1
 
 
 def _described(commit: Any) -> Commit:

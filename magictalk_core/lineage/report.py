@@ -55,10 +55,15 @@ class LineageReport:
 
 
 def look_at_lineage(
-    workspace: Workspace, dagster_versions: Mapping[tuple[str, str | None], str] | None = None
+    workspace: Workspace,
+    dagster_versions: Mapping[tuple[str, str | None], str] | None = None,
+    registry: Registry | None = None,
 ) -> LineageReport:
-    """Read all records. `dagster_versions`: newest data version of every (asset, partition), where Dagster is there."""
-    registry, clips = Registry.read(workspace), ClipIndex(workspace)
+    """Of all records, `registry` where they are read already.
+
+    `dagster_versions`: newest data version of every (asset, partition), where Dagster is there.
+    """
+    registry, clips = registry or Registry.read(workspace), ClipIndex(workspace)
     records = _of_now(registry)
     counts: dict[str, int] = {}
     for record in records:
@@ -90,12 +95,11 @@ def _of_now(registry: Registry) -> list[Provenance]:
     ]
 
 
-def write_lineage_report(workspace: Workspace, report: LineageReport) -> tuple[Path, str]:
+def write_lineage_report(workspace: Workspace, report: LineageReport, registry: Registry) -> tuple[Path, str]:
     """`lineage_report/lineage_report.json` and a README.md for people; the folder's path and md5."""
     folder = workspace.lineage_report
     write_if_changed(folder / "lineage_report.json", json.dumps(report.as_dict(), indent=1) + "\n")
     write_if_changed(folder / "README.md", report_markdown(report))
-    registry = Registry.read(workspace)
     inputs = [
         input_of(workspace.home, record.kind, registry.output(record), record.md5)
         for record in sorted(_of_now(registry), key=lambda record: (record.kind, record.name))

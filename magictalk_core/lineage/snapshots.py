@@ -24,6 +24,7 @@ from magictalk_core.lineage.dvc_data import (
     record_stages,
     send_datasets,
 )
+from magictalk_core.lineage.dvc_recorded import unlike_their_record
 from magictalk_core.lineage.git_history import Commit, GitHistory
 from magictalk_core.presets.preset import Preset, parse_preset
 from magictalk_core.storage.hashes import digest_of, tree_md5
@@ -88,12 +89,16 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore did: the snapshot, the commit that it is now, and the files of the workspace that changed."""
+    """What a restore did: the snapshot, the commit that it is now, and the files of the workspace that changed.
+
+    `newer`: assets of which other data's results lie there, and are named by `dvc status` until they are made again.
+    """
 
     snapshot: Snapshot
     commit: str | None
     files: tuple[str, ...]
     unregistered: tuple[str, ...]
+    newer: tuple[str, ...]
 
 
 def record_dataset(workspace: Workspace, corpus: str) -> str:
@@ -187,7 +192,8 @@ def restore_snapshot(
     lay_out_datasets(workspace.home, sorted(snapshot.datasets))
     after(workspace)
     made = history.commit(f"restored {snapshot.id[:10]}: {snapshot.reason}")
-    return Restored(snapshot, made, tuple(files), tuple(sorted(before - set(_registered(workspace)))))
+    unregistered = tuple(sorted(before - set(_registered(workspace))))
+    return Restored(snapshot, made, tuple(files), unregistered, unlike_their_record(workspace.home))
 
 
 def push_snapshots(workspace: Workspace, remote: str | None = None, everything: bool = False) -> int:

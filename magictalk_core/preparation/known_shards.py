@@ -11,18 +11,21 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from magictalk_core.config import DataSettings
+from magictalk_core.preparation.listing import shards_of
 from magictalk_core.storage.atomic import write_text
-from magictalk_core.storage.hashes import digest_of
+from magictalk_core.storage.hashes import digest_of, file_md5
+from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.remembered import RememberedHashes
+from magictalk_core.storage.schema import CLIPS
 from magictalk_core.work.clip_steps import is_incomplete
-from magictalk_core.work.provenance import has_record
+from magictalk_core.work.provenance import output_md5, record_path
 from magictalk_core.workspace import Workspace
 
 __all__ = ["KnownShards"]
@@ -43,6 +46,22 @@ class KnownShards:
     tables: tuple[str, ...]
     work: Mapping[str, str]
     """shard -> digest of what determines its tables now."""
+    every: tuple[str, ...] = ()
+    """The shards that have a file to read."""
+
+    @classmethod
+    def read(cls, workspace: Workspace, corpus: str, preset: DataSettings, tables: Sequence[str]) -> KnownShards:
+        """Of the index on disk, whose digests are kept: of hundreds of thousands of clips they take seconds."""
+        index, kept = workspace.index_table(corpus), workspace.cache("shards") / f"{corpus}.json"
+        key = digest_of({"index": output_md5(index, workspace.home), "settings": _settings(preset)})
+        if kept.is_file():
+            found = json.loads(kept.read_text(encoding="utf-8"))
+            if found["key"] == key:
+                return cls(workspace, corpus, tuple(tables), found["work"], tuple(found["every"]))
+        rows = read_frame(CLIPS, index, columns=["shard", *_READ_OF_THE_INDEX])
+        known = replace(cls.of(workspace, corpus, rows, preset, tables), every=shards_of(rows))
+        write_text(kept, json.dumps({"key": key, "work": known.work, "every": known.every}))
+        return known
 
     @classmethod
     def of(
@@ -63,11 +82,19 @@ class KnownShards:
         """shard -> table -> md5 of those `shards` that need no work."""
         records = {shard: record for shard in shards if (record := self._matching(shard)) is not None}
         files = {shard: self._files(shard) for shard in records}
+        written = {shard: self._written_records(shard) for shard in records}
         hashes = RememberedHashes(self.workspace.file_hashes).md5_of(
-            [p for each in files.values() for p in each.values()]
+            [path for place in (files, written) for each in place.values() for path in each.values()]
         )
-        found = {shard: {table: hashes[path] for table, path in each.items()} for shard, each in files.items()}
-        return {shard: md5s for shard, md5s in found.items() if md5s == records[shard]["tables"]}
+
+        def md5s(of: Mapping[str, Path]) -> dict[str, str]:
+            return {table: hashes[path] for table, path in of.items()}
+
+        return {
+            shard: md5s(files[shard])
+            for shard, record in records.items()
+            if md5s(files[shard]) == record["tables"] and md5s(written[shard]) == record["recorded"]
+        }
 
     def remember(self, shard: str, md5s: Mapping[str, str]) -> None:
         """`shard` is finished, with tables of these md5s. With clips whose child crashed it is not: the next run tries
@@ -77,8 +104,9 @@ class KnownShards:
         RememberedHashes(self.workspace.file_hashes).note(
             {self.workspace.shard_table(self.corpus, table, shard): md5 for table, md5 in md5s.items()}
         )
-        record: dict[str, Any] = {"work": self.work[shard], "media": self._media(shard), "tables": dict(md5s)}
-        record["recorded"] = self._recorded(shard)
+        media = {"written_ns": self._media_written(shard), "names": self._media(shard)}
+        record: dict[str, Any] = {"work": self.work[shard], "media": media, "tables": dict(md5s)}
+        record["recorded"] = {table: file_md5(path) for table, path in self._written_records(shard).items()}
         write_text(self._record(shard), json.dumps(record, indent=1))
 
     def _record(self, shard: str) -> Path:
@@ -93,14 +121,24 @@ class KnownShards:
             record.get("work") == self.work.get(shard)
             and set(record.get("tables", ())) == set(self.tables)
             and all(file.is_file() for file in self._files(shard).values())
-            and record.get("media") == self._media(shard)
-            and record.get("recorded") == self._recorded(shard)
+            and self._has_media(shard, record.get("media"))
         )
         return record if is_current else None
 
-    def _recorded(self, shard: str) -> list[str]:
-        """Tables that have their provenance record: a lost or broken one is written anew."""
-        return [table for table, file in self._files(shard).items() if has_record(file)]
+    def _written_records(self, shard: str) -> dict[str, Path]:
+        """Table -> its provenance record, where it has one: a lost or broken one is written anew."""
+        records = {table: record_path(file) for table, file in self._files(shard).items()}
+        return {table: path for table, path in records.items() if path.is_file()}
+
+    def _has_media(self, shard: str, known: Any) -> bool:
+        """Whether no media file came or went. The time of the folder says so at once; a copied home has another."""
+        if not isinstance(known, dict):
+            return False
+        return known.get("written_ns") == self._media_written(shard) or known.get("names") == self._media(shard)
+
+    def _media_written(self, shard: str) -> int:
+        folder = self.workspace.media(self.corpus, shard)
+        return folder.stat().st_mtime_ns if folder.is_dir() else 0
 
     def _files(self, shard: str) -> dict[str, Path]:
         return {table: self.workspace.shard_table(self.corpus, table, shard) for table in self.tables}

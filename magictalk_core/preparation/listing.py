@@ -32,12 +32,13 @@ from magictalk_core.preparation.records import (
 from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame, read_table, table_metadata, write_table
+from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
 from magictalk_core.vocabulary.clips import Reason, Split, Status
 from magictalk_core.work.clip_steps import failed_clips
 from magictalk_core.work.isolation import default_workers
 from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
-from magictalk_core.work.provenance import Work
+from magictalk_core.work.provenance import Work, output_md5
 from magictalk_core.workspace import Workspace
 
 __all__ = [
@@ -80,7 +81,8 @@ def observe_source(workspace: Workspace, corpus: str) -> str:
     table = workspace.source_table(corpus)
     previous = read_frame(SOURCE, table) if table.is_file() else None
     listing = list_source(entry, workspace.local_media(corpus), previous, default_workers())
-    write_table(SOURCE, listing, table)
+    if previous is None or not listing.equals(previous.astype(listing.dtypes)):
+        write_table(SOURCE, listing, table)
     # The version is about content: a file that was only touched is the same file.
     version = directory_md5(zip(listing["path"], listing["md5"], strict=True)).removesuffix(".dir")
     facts: dict[str, Any] = {"files": len(listing), "md5": version, "labels": _labels_md5(entry)}
@@ -119,7 +121,7 @@ def write_index(workspace: Workspace, corpus: str, preset: DataSettings) -> Writ
     inputs = digest_of(work | {"quality": preset.quality.model_dump()})
     provenance = index_work(workspace, corpus, INDEX_VERSION, settings, inputs)
     if path.is_file() and table_metadata(path).get(_INPUTS) == inputs:
-        return replace(_recorded_index(provenance, file_md5(path)), source=version)
+        return replace(_recorded_index(provenance, output_md5(path, workspace.home)), source=version)
     cache, local = workspace.cache("headers") / f"{corpus}.json", workspace.local_media(corpus)
     rows, complete = index_corpus(entry, source, local, preset.media, preset.quality, cache, withdrawals)
     if not rows:
@@ -184,22 +186,30 @@ def speech_problems_of_shard(workspace: Workspace, corpus: str, shard: str) -> d
 
 
 def write_clips(workspace: Workspace, corpus: str, quality: QualityConfig) -> WrittenTable:
-    """Finish the clip table from the index and the tables of all shards."""
-    path, shards = workspace.clips_table(corpus), shards_of(read_index(workspace, corpus))
-    media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
-    index, withdrawals = workspace.index_table(corpus), read_withdrawals(workspace)
-    work = clips_work(workspace, corpus, shards, quality.model_dump(mode="json"))
-    md5 = complete_clips(index, media, quality, path, tracked, heard, withdrawals)
-    if not work.is_recorded(md5):
-        work.record(md5=md5, clips=clip_ids_of(path))
-    return _written(path, md5)
+    """Finish the clip table from the index and the tables of all shards, or return the finished one of the same."""
+    path, shards = workspace.clips_table(corpus), _shards_of_index(workspace, corpus)
+    withdrawals = read_withdrawals(workspace)
+    settings = {"quality": quality.model_dump(mode="json"), **withdrawals.settings()}
+    work = clips_work(workspace, corpus, shards, settings)
+    record = work.made()
+    if record is None:
+        media, tracked, heard = ([workspace.shard_table(corpus, table, s) for s in shards] for table in SHARD_TABLES)
+        index = workspace.index_table(corpus)
+        md5 = complete_clips(index, media, quality, path, tracked, heard, withdrawals)
+        record = work.record(md5=md5, clips=clip_ids_of(path))
+    return _written(path, record.md5)
+
+
+def _shards_of_index(workspace: Workspace, corpus: str) -> tuple[str, ...]:
+    return shards_of(read_frame(CLIPS, workspace.index_table(corpus), columns=["shard", "reason"]))
 
 
 def write_manifest(workspace: Workspace, corpus: str) -> Manifest:
-    """Hash the whole dataset directory, which holds the finished clip table and the tables of its shards."""
+    """The hashes of the whole dataset directory, which holds the finished clip table and the tables of its shards."""
     shards = shards_of(read_frame(CLIPS, workspace.clips_table(corpus), columns=["shard", "reason"]))
     expected = {f"{table}/{shard}.parquet" for table in SHARD_TABLES for shard in shards} | {"clips.parquet"}
-    manifest = build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected)
+    hashes = RememberedHashes(workspace.file_hashes)
+    manifest = build_manifest(workspace.dataset(corpus), workspace.manifest(corpus), expected, hashes)
     record_manifest(workspace, corpus, manifest)
     return manifest
 

@@ -15,10 +15,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.storage.schema import CLIPS, SOURCE
 from magictalk_core.vocabulary.clips import Reason
 from magictalk_core.work.manifest import Manifest, manifest_inputs
-from magictalk_core.work.provenance import Input, Provenance, Weights, Work, input_of, record_of
+from magictalk_core.work.provenance import Input, Weights, Work, input_of, record_of
 from magictalk_core.workspace import Workspace
 
 __all__ = [
@@ -63,7 +64,9 @@ def record_source(workspace: Workspace, corpus: str, version: str) -> None:
     """Of the listing, which changes by content alone; the table beside it has also the times of the raw files."""
     path = workspace.listing(corpus)
     work = Work(workspace.home, "source", path, SOURCE_WORK, _registration(workspace, corpus))
-    work.record(beside=[workspace.source_table(corpus)], digests={"dagster": version})
+    record = work.made()
+    if record is None or record.digests.get("dagster") != version or record.inputs != tuple(work.inputs):
+        work.record(beside=[workspace.source_table(corpus)], digests={"dagster": version})
 
 
 def index_work(workspace: Workspace, corpus: str, version: str, settings: Mapping[str, Any], digest: str) -> Work:
@@ -111,14 +114,16 @@ def weights_of_text(text: str) -> list[Weights]:
     return [Weights(name=name, sha256=sha256) for name, sha256 in pairs]
 
 
-def clips_work(workspace: Workspace, corpus: str, shards: Sequence[str], quality: Mapping[str, Any]) -> Work:
+def clips_work(workspace: Workspace, corpus: str, shards: Sequence[str], settings: Mapping[str, Any]) -> Work:
     home, index = workspace.home, workspace.index_table(corpus)
     tables = [(table, workspace.shard_table(corpus, table, shard)) for table in SHARD_TABLES for shard in shards]
+    md5s = RememberedHashes(workspace.file_hashes).md5_of([path for _, path in tables if path.is_file()])
     inputs = (
         input_of(home, "index", index),
-        *(input_of(home, table, path, is_recorded=True) for table, path in tables),
+        # A shard that was not made is told by whoever reads it.
+        *(input_of(home, table, path, md5s[path]) for table, path in tables if path in md5s),
     )
-    return Work(home, "clips", workspace.clips_table(corpus), CLIPS_WORK, inputs, {"quality": dict(quality)})
+    return Work(home, "clips", workspace.clips_table(corpus), CLIPS_WORK, inputs, settings)
 
 
 def record_manifest(workspace: Workspace, corpus: str, manifest: Manifest) -> None:
@@ -133,8 +138,9 @@ def record_manifest(workspace: Workspace, corpus: str, manifest: Manifest) -> No
         work.record(md5=manifest.digest, clips=clip_ids_of(workspace.clips_table(corpus)))
 
 
-def record_snapshot(workspace: Workspace, corpus: str, locked: str) -> Provenance:
+def record_snapshot(workspace: Workspace, corpus: str, locked: str) -> None:
     """Of the dataset as DVC has recorded it, by the `<md5>.dir` in `dvc.lock`; its files are those of the manifest."""
     inputs = manifest_inputs(workspace, [corpus])
     work = Work(workspace.home, "snapshot", workspace.dataset(corpus), SNAPSHOT_WORK, inputs)
-    return work.record(md5=locked, clips=clip_ids_of(workspace.clips_table(corpus)), files={})
+    if not work.is_recorded(locked):
+        work.record(md5=locked, clips=clip_ids_of(workspace.clips_table(corpus)), files={})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -66,7 +67,14 @@ def preset_of(workspace: Workspace) -> Preset:
     """
     if not workspace.preset.is_file():
         set_preset(workspace, os.environ.get("MAGICTALK_PRESET") or FIRST_PRESET)
-    return load_preset(workspace.preset)
+    state = workspace.preset.stat()
+    return _loaded(str(workspace.preset), state.st_ino, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: str, *state: int) -> Preset:
+    """Every step of a run asks for it: parsed and checked once for each state of the file."""
+    return load_preset(path)
 
 
 def set_preset(workspace: Workspace, name_or_path: str) -> PresetChange:

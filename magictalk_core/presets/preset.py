@@ -76,7 +76,7 @@ def load_preset(name_or_path: str | Path) -> Preset:
 def parse_preset(text: str, where: str) -> Preset:
     """The preset in a YAML text. Raises `UserError` naming `where` and the wrong key."""
     try:
-        values: Any = yaml.safe_load(text) or {}
+        values: Any = yaml.load(text, yaml.CSafeLoader) or {}
         return Preset.model_validate(values)
     except yaml.YAMLError as error:
         raise UserError(f"preset `{where}` is no valid YAML: {' '.join(str(error).split())}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from magictalk_core import __version__
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.corpora.withdrawals import read_withdrawals
 from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH
 from magictalk_core.evaluation.comparison import Comparison, read_comparisons
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, test_clips
@@ -29,9 +30,8 @@ from magictalk_core.preparation.withdrawn import current_clips
 from magictalk_core.presets.preset import Preset
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import Command, CorpusSource, JawTrace, Provenance, VideoEntry, VideoNotMade
-from magictalk_core.report.report import SUMMARY_COLUMNS, write_report
 from magictalk_core.report.training_use import training_use
-from magictalk_core.storage.hashes import file_md5
+from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.training.run import TrainedModel, current_run, model_input
@@ -63,7 +63,7 @@ class WrittenReport:
 
 
 def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> WrittenReport:
-    """Write `report/report.html` from the tables, videos, curves and manifests of the workspace.
+    """Write `report/report.html` from the tables, videos, curves and manifests of the workspace, unless it is made.
 
     Where no clip is held out for tests nothing is scored or shown; what lies there is of other data.
     """
@@ -71,7 +71,17 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
     trained, data = current_run(workspace.models(FAMILY)), TrainingSet.open(workspace.training_set)
     needed(workspace.rig / "rig.npz", "rig")
     is_scored = bool(test_clips(workspace, corpora))
-    work = _work(workspace, corpora, preset, is_scored)
+    provenance = _provenance(workspace, clips, corpora, preset, trained, data)
+    commands = _commands(workspace)
+    # The page shows where it was made and by which commit: another place or commit makes it anew.
+    shown = digest_of({"provenance": asdict(provenance), "commands": [asdict(command) for command in commands]})
+    work = _work(workspace, corpora, preset, is_scored, shown)
+    record = work.made()
+    if record is not None:
+        return WrittenReport(work.output, record.md5)
+    # Imported here: matplotlib takes a second, and most calls find the page made.
+    from magictalk_core.report.report import SUMMARY_COLUMNS, write_report
+
     summary = pd.DataFrame(columns=list(SUMMARY_COLUMNS))
     if is_scored:
         summary = pd.read_csv(needed(workspace.tables / "summary.csv", "tables/summary"))
@@ -84,9 +94,9 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
         videos=videos,
         videos_not_made=[VideoNotMade(c.clip_id, c.reason or "") for c in comparisons if c.file is None],
         loss_curves=pd.read_csv(trained.curves),
-        provenance=_provenance(workspace, clips, corpora, preset, trained, data),
+        provenance=provenance,
         stand_ins=[*described(summary["stand_ins"]), *([PORTRAIT] if videos else [])],
-        commands=_commands(workspace),
+        commands=commands,
         main_method=MAGICTALK,
         lineage=read_lineage_report(workspace),
         method_notes={
@@ -101,8 +111,9 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
     return WrittenReport(path, work.record(clips=clips["clip_id"]).md5)
 
 
-def _work(workspace: Workspace, corpora: Sequence[str], preset: Preset, is_scored: bool) -> Work:
-    home, settings = workspace.home, {"name": preset.name, "seed": preset.evaluation.seed}
+def _work(workspace: Workspace, corpora: Sequence[str], preset: Preset, is_scored: bool, shown: str) -> Work:
+    home, settings = workspace.home, {"name": preset.name, "seed": preset.evaluation.seed, "shown": shown}
+    settings |= read_withdrawals(workspace).settings()
     inputs = [
         *manifest_inputs(workspace, corpora),
         training_set_input(home, workspace.training_set),

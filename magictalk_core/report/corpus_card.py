@@ -10,12 +10,14 @@ import pandas as pd
 from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.kinds import corpus_of, kind_of
 from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.corpora.withdrawals import read_withdrawals
 from magictalk_core.preparation.withdrawn import current_clips
 from magictalk_core.report.funnel import funnel
 from magictalk_core.report.model import CorpusFunnel
-from magictalk_core.report.plots import write_funnel_plot
 from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.markdown import code, escaped, markdown_table
+from magictalk_core.storage.parquet import read_frame
+from magictalk_core.storage.schema import CLIPS
 from magictalk_core.vocabulary.clips import Split, Status
 from magictalk_core.work.manifest import manifest_inputs, read_manifest
 from magictalk_core.work.provenance import Work, input_of
@@ -107,16 +109,9 @@ def card_text(entry: CorpusEntry, clips: pd.DataFrame, digest: str) -> str:
 
 
 def write_card(workspace: Workspace, corpus: str) -> Card:
-    """Write `README.md` and `funnel.svg` of the corpus from its finished clip table."""
-    entry = load_corpus(workspace, corpus)
-    clips = current_clips(workspace, corpus)
-    text = card_text(entry, clips, read_manifest(workspace.manifest(corpus)).digest)
-    with atomic_directory(workspace.card(corpus)) as folder:
-        (folder / "README.md").write_text(text, encoding="utf-8")
-        write_funnel_plot(funnel(clips), folder / "funnel.svg")
-    accepted = clips[clips["status"] == Status.OK]
-    hours = float(accepted["duration_s"].sum() / 3600)
-    record = Work(
+    """Write `README.md` and `funnel.svg` of the corpus from its finished clip table, unless they are made from it."""
+    withdrawals = read_withdrawals(workspace)
+    work = Work(
         workspace.home,
         "card",
         workspace.card(corpus),
@@ -126,5 +121,20 @@ def write_card(workspace: Workspace, corpus: str) -> Card:
             *manifest_inputs(workspace, [corpus]),
             input_of(workspace.home, "registration", workspace.corpus_file(corpus)),
         ),
-    ).record(clips=clips["clip_id"])
-    return Card(workspace.card(corpus), record.md5, len(clips), len(accepted), hours)
+        withdrawals.settings(),
+    )
+    record = work.made()
+    if record is None:
+        clips = current_clips(workspace, corpus)
+        text = card_text(load_corpus(workspace, corpus), clips, read_manifest(workspace.manifest(corpus)).digest)
+        # Imported here: matplotlib takes a second, and most calls find the card made.
+        from magictalk_core.report.plots import write_funnel_plot
+
+        with atomic_directory(workspace.card(corpus)) as folder:
+            (folder / "README.md").write_text(text, encoding="utf-8")
+            write_funnel_plot(funnel(clips), folder / "funnel.svg")
+        record = work.record(clips=clips["clip_id"])
+    counted = read_frame(CLIPS, workspace.clips_table(corpus), columns=["status", "duration_s"])
+    accepted = counted[counted["status"] == Status.OK]
+    hours = float(accepted["duration_s"].sum() / 3600)
+    return Card(workspace.card(corpus), record.md5, len(counted), len(accepted), hours)

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from magictalk_core.lineage.exports.ml_bom import ml_bom
-from magictalk_core.lineage.exports.model_facts import ModelFacts, model_facts
+from magictalk_core.lineage.exports.model_facts import ModelFacts, model_facts, took_part_in_scores
+from magictalk_core.lineage.registry import Registry
 from magictalk_core.models.families import FAMILIES
-from magictalk_core.report.plots import curve_figure, loss_metrics
 from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.markdown import code, escaped, markdown_table
-from magictalk_core.work.provenance import Work, input_of
+from magictalk_core.training.attach import attach_to_run
+from magictalk_core.training.run import current_run
+from magictalk_core.work.provenance import Work, input_of, record_of
 from magictalk_core.workspace import Workspace
 
 __all__ = ["model_card_text", "write_model_cards"]
 
-MODEL_CARD_VERSION = "1"
+MODEL_CARD_VERSION = "2"
 
 
 def model_card_text(facts: ModelFacts) -> str:
@@ -103,25 +105,40 @@ def _limits(facts: ModelFacts) -> list[str]:
 
 
 def write_model_cards(workspace: Workspace) -> list[Path]:
-    """Card, curves and bill of materials of every model in use, in `report/models/<family>/`, each with its record."""
-    found = []
+    """Card, curves and bill of materials of every model in use, in `report/models/<family>/`, each with its record.
+
+    A new card is stored in the MLflow run of its training as well, under `model_card/`.
+    """
+    found, registry = [], Registry.read(workspace)
     for family in FAMILIES:
         if (workspace.models(family) / "current.json").is_file():
-            found.append(_write(workspace, model_facts(workspace, family)))
+            work = _work(workspace, family, registry)
+            if not work.is_made():
+                _write(workspace, model_facts(workspace, family, registry), work)
+            found.append(work.output)
     return found
 
 
-def _write(workspace: Workspace, facts: ModelFacts) -> Path:
-    folder = workspace.report / "models" / facts.family
-    inputs = [input_of(workspace.home, "model", facts.run / "model", facts.record.md5)]
-    if len(facts.scores):
+def _work(workspace: Workspace, family: str, registry: Registry) -> Work:
+    model = current_run(workspace.models(family)).path
+    record = record_of(model)
+    # A model without a record is told of by `model_facts`.
+    inputs = [input_of(workspace.home, "model", model, record.md5 if record else None)]
+    if record is not None and took_part_in_scores(workspace, registry, record):
         inputs.append(input_of(workspace.home, "summary", workspace.tables / "summary.csv"))
-    work = Work(workspace.home, "model_card", folder, MODEL_CARD_VERSION, inputs)
-    if not work.is_made():
-        with atomic_directory(folder) as temporary:
-            (temporary / "README.md").write_text(model_card_text(facts), encoding="utf-8")
-            (temporary / "ml-bom.cdx.json").write_text(json.dumps(ml_bom(facts), indent=1), encoding="utf-8")
-            curves = facts.curves
-            curve_figure(curves, loss_metrics(curves)[0]).savefig(temporary / "curves.svg")
-        work.record()
-    return folder
+    folder = workspace.report / "models" / family
+    return Work(workspace.home, "model_card", folder, MODEL_CARD_VERSION, inputs)
+
+
+def _write(workspace: Workspace, facts: ModelFacts, work: Work) -> None:
+    # Imported here: matplotlib takes a second, and most calls find every card made.
+    from magictalk_core.report.plots import curve_figure, loss_metrics
+
+    folder = work.output
+    with atomic_directory(folder) as temporary:
+        (temporary / "README.md").write_text(model_card_text(facts), encoding="utf-8")
+        (temporary / "ml-bom.cdx.json").write_text(json.dumps(ml_bom(facts), indent=1), encoding="utf-8")
+        curves = facts.curves
+        curve_figure(curves, loss_metrics(curves)[0]).savefig(temporary / "curves.svg")
+    attach_to_run(facts.run, sorted(folder.iterdir()), "model_card", workspace.mlflow_uri)
+    work.record()

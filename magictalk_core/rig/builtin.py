@@ -25,6 +25,9 @@ def write_builtin_rig(workspace: Workspace) -> tuple[Path, str]:
     """The rig as the workspace's `rig.npz`; its path and md5."""
     path = workspace.rig / "rig.npz"
     work = Work(workspace.home, "rig", path, RIG_VERSION)
-    rig = builtin_rig()
-    save_rig(rig, path)
-    return path, work.record(stand_ins=[f"rig={rig.name}"]).md5
+    record = work.made()
+    if record is None:
+        rig = builtin_rig()
+        save_rig(rig, path)
+        record = work.record(stand_ins=[f"rig={rig.name}"])
+    return path, record.md5

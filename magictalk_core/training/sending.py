@@ -74,6 +74,15 @@ class MlflowRun:
             return
         self._store.client.log_artifact(self.run_id, path, folder)
 
+    def attach(self, known: str, path: str, folder: str, ms: int) -> None:
+        """A file that belongs to the run `known` and came after its end: the run stays finished when it was."""
+        if not self._store.has_run(known):
+            logger.warning("MLflow: the run %s is gone, %s is not stored there", known, Path(path).name)
+        elif not Path(path).is_file():
+            logger.warning("MLflow: %s is no longer there and is not stored", path)
+        else:
+            self._store.client.log_artifact(known, path, folder)
+
     def finish(self, ms: int) -> None:
         self._store.client.set_terminated(self.run_id, end_time=ms)
 
@@ -90,7 +99,7 @@ def send_pending(folder: Path, journal: Journal, store: ExperimentStore, run: Ml
     """
     from mlflow.exceptions import MlflowException
 
-    if not run.run_id and journal.records and journal.records[0]["do"] != "start":
+    if not run.run_id and journal.records and journal.records[0]["do"] not in ("start", "attach"):
         _start(folder, run, journal.records[0]["ms"])
     for count, record in list(batches(journal.records)):
         try:
@@ -108,6 +117,9 @@ def _send(folder: Path, run: MlflowRun, record: Mapping[str, Any]) -> None:
     name = arguments.pop("do")
     if name == "start":
         _start(folder, run, arguments["ms"])
+    elif name == "attach":
+        note = RunNote.read(folder)
+        run.attach(note.run_id if note else "", **arguments)
     else:
         getattr(run, name)(**arguments)
 

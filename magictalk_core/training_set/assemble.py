@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from magictalk_core.config import DataSettings, TrainingSetConfig
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.corpora.splits import check_disjoint, is_split_by_clip
+from magictalk_core.corpora.withdrawals import read_withdrawals
 from magictalk_core.errors import UserError
 from magictalk_core.preparation.withdrawn import current_clips
 from magictalk_core.storage.hashes import digest_of
@@ -57,25 +58,41 @@ def training_corpora(workspace: Workspace, corpora: Sequence[str], config: Train
 def assemble_training_set(
     workspace: Workspace, corpora: Sequence[str], settings: DataSettings, open_judge: OpenJudge
 ) -> TrainingSetInfo:
-    """Pack the corpora that `training_corpora` says; `open_judge` opens the expert of the sync gate."""
+    """Pack the corpora that `training_corpora` says, or return the finished set of the same work.
+
+    `open_judge` opens the expert of the sync gate.
+    """
     config = settings.training_set
     wanted = training_corpora(workspace, corpora, config)
+    gone = _withdrawn(workspace, corpora, wanted)
+    work = _work(workspace, corpora, wanted, settings, gone)
+    if not work.is_made():
+        packed = _pack(workspace, corpora, wanted, settings, open_judge, gone)
+        digests = {"dagster": packed.info["digest"], LEARNED: packed.info[LEARNED]}
+        work.record(clips=packed.index["clip_id"], digests=digests)
+    info = TrainingSet.open(workspace.training_set).info
+    return TrainingSetInfo(str(info["digest"]), info["counts"])
+
+
+def _pack(
+    workspace: Workspace,
+    corpora: Sequence[str],
+    wanted: Sequence[str],
+    settings: DataSettings,
+    open_judge: OpenJudge,
+    gone: frozenset[str],
+) -> TrainingSet:
+    config, feature = settings.training_set, settings.speech.feature
     tables = {corpus: corpus_tables(workspace, corpus) for corpus in wanted}
     # All corpora are looked at: evaluation uses the held-out clips of every one.
     everywhere = _clips(workspace, corpora).to_dict("records")
-    gone = frozenset(str(row["clip_id"]) for row in everywhere if _is_gone(row, wanted))
     styles = style_clips((row for row in everywhere if row["corpus"] in wanted), settings.quality)
     excluded = excluded_copies(everywhere, frozenset(wanted), settings.quality, styles)
     for one in excluded.values():
         logger.info("%s is left out of the training set: %s", one.clip_id, one.detail)
     gate = SyncGate.open(config.sync_gate, open_judge, workspace.home / "models") if config.sync_gate.expert else None
-    work = _work(workspace, corpora, wanted, settings, gate, gone)
-    feature, out = settings.speech.feature, workspace.training_set
-    info = build_training_set(tables, config, feature, out, excluded, gate, styles, gone)
-    packed = TrainingSet.open(workspace.training_set)
-    digests = {"dagster": info.digest, LEARNED: packed.info[LEARNED]}
-    work.record(clips=packed.index["clip_id"], digests=digests)
-    return info
+    build_training_set(tables, config, feature, workspace.training_set, excluded, gate, styles, gone)
+    return TrainingSet.open(workspace.training_set)
 
 
 def _work(
@@ -83,13 +100,12 @@ def _work(
     corpora: Sequence[str],
     wanted: Sequence[str],
     settings: DataSettings,
-    gate: SyncGate | None,
     withdrawn: frozenset[str],
 ) -> Work:
     """All corpora are inputs: copies of a clip are looked for in every one, wherever they may be packed from."""
     home, config = workspace.home, settings.training_set
     inputs = list(manifest_inputs(workspace, corpora))
-    if gate is not None:
+    if config.sync_gate.expert:
         inputs.append(input_of(home, "model", Path(config.sync_gate.expert).absolute()))
     read: dict[str, Any] = {
         "training_set": config.model_dump(mode="json", exclude={"sync_gate": {"expert"}}) | {"corpora": [*wanted]},
@@ -101,8 +117,12 @@ def _work(
     return Work(home, "training_set", workspace.training_set, TRAINING_SET_VERSION, inputs, read)
 
 
-def _is_gone(row: Mapping[Any, Any], wanted: Sequence[str]) -> bool:
-    return row["status"] == Status.WITHDRAWN and row["corpus"] in wanted
+def _withdrawn(workspace: Workspace, corpora: Sequence[str], wanted: Sequence[str]) -> frozenset[str]:
+    """Clips of the corpora that go in which a withdrawal in force has taken."""
+    if not read_withdrawals(workspace).active:
+        return frozenset()
+    clips = _clips(workspace, corpora)
+    return frozenset(map(str, clips["clip_id"][(clips["status"] == Status.WITHDRAWN) & clips["corpus"].isin(wanted)]))
 
 
 def _clips(workspace: Workspace, corpora: Sequence[str]) -> pd.DataFrame:

@@ -93,7 +93,7 @@ def preset_used(home: Path) -> PresetUsed | None:
 def _preset_of(path: Path, inode: int, time_ns: int) -> PresetUsed:
     """The file is written anew or not at all, so that inode and time stand for its content."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PermanentError(f"{path}: no YAML: {' '.join(str(error).split())}: remove it, then run again") from error
     if not isinstance(values, dict) or not isinstance(values.get("name"), str):

@@ -57,5 +57,5 @@ def _is_lock_table(text: str) -> bool:
 
 
 def _is_record(text: str) -> bool:
-    record: Any = yaml.safe_load(text)
+    record: Any = yaml.load(text, yaml.CSafeLoader)
     return isinstance(record, dict) and "schema" in record and isinstance(record.get("stages", {}), dict)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.storage.atomic import write_text
+from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import directory_md5, file_md5
+from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.work.provenance import Input, input_of, record_path
 from magictalk_core.workspace import Workspace
 
@@ -28,8 +29,10 @@ class Manifest:
     entries: tuple[tuple[str, str], ...]
 
 
-def build_manifest(dataset: Path, out: Path, expected: set[str] | None = None) -> Manifest:
-    """Hash the files of `dataset` and write the manifest to `out`.
+def build_manifest(
+    dataset: Path, out: Path, expected: set[str] | None = None, hashes: RememberedHashes | None = None
+) -> Manifest:
+    """Hash the files of `dataset`, by `hashes` only those that changed, and write the manifest to `out`.
 
     With `expected`, the relative paths that must be there, files of shards that no longer exist are removed and missing
     ones are an error: what a manifest names is exactly what the index asked for.
@@ -45,10 +48,11 @@ def build_manifest(dataset: Path, out: Path, expected: set[str] | None = None) -
             gone = files.pop(name)
             gone.unlink()
             record_path(gone).unlink(missing_ok=True)
-    entries = tuple(sorted((name, file_md5(path)) for name, path in files.items()))
+    md5s = hashes.md5_of(list(files.values())) if hashes else {path: file_md5(path) for path in files.values()}
+    entries = tuple(sorted((name, md5s[path]) for name, path in files.items()))
     manifest = Manifest(directory_md5(entries), entries)
     listing = [{"relpath": name, "md5": md5} for name, md5 in entries]
-    write_text(out, json.dumps({"digest": manifest.digest, "files": listing}, indent=1))
+    write_if_changed(out, json.dumps({"digest": manifest.digest, "files": listing}, indent=1))
     return manifest
 
 

@@ -32,9 +32,11 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.storage.atomic import write_if_changed
 from magictalk_core.storage.hashes import digest_of, directory_md5, file_md5
 from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.storage.schema import CLIP_IDS
 from magictalk_core.storage.sealed import sealed
 from magictalk_core.work.circumstances import CodeUsed, PresetUsed, code_used, current_dagster_run, preset_used
+from magictalk_core.workspace import Workspace
 
 __all__ = [
     "ClipSet",
@@ -44,7 +46,6 @@ __all__ = [
     "Work",
     "archived_path",
     "clips_digest",
-    "has_record",
     "input_of",
     "output_md5",
     "read_record",
@@ -156,14 +157,6 @@ def record_of(output: Path) -> Provenance | None:
     return read_record(path) if path.is_file() else None
 
 
-def has_record(output: Path) -> bool:
-    """Whether an output has a record that can be read."""
-    try:
-        return record_of(output) is not None
-    except PermanentError:
-        return False
-
-
 def input_of(
     home: Path | None,
     kind: str,
@@ -182,19 +175,39 @@ def input_of(
     if md5 is None and is_recorded:
         record = record_of(path)
         md5 = None if record is None else record.md5
-    return Input(kind=kind, name=_name(home, path), md5=md5 or output_md5(path), part=name, part_md5=digest)
+    return Input(kind=kind, name=_name(home, path), md5=md5 or output_md5(path, home), part=name, part_md5=digest)
 
 
-def output_md5(output: Path) -> str:
-    """md5 of a file, or DVC's `<md5>.dir` of a directory; hidden files are no part of an output."""
-    return file_md5(output) if output.is_file() else directory_md5(_files_of(output).items())
+def output_md5(output: Path, home: Path | None = None) -> str:
+    """md5 of a file, or DVC's `<md5>.dir` of a directory; hidden files are no part of an output.
+
+    With the workspace at `home` a file is read again only where its size, time or inode is another
+    (`storage/remembered.py`).
+    """
+    files = _hashed(_paths_of(output), home)
+    return files[output.name] if output.is_file() else directory_md5(files.items())
 
 
-def _files_of(output: Path) -> dict[str, str]:
+def _paths_of(output: Path) -> dict[str, Path]:
     if output.is_file():
-        return {output.name: file_md5(output)}
+        return {output.name: output}
     files = sorted(p for p in output.rglob("*") if p.is_file() and not p.name.startswith("."))
-    return {p.relative_to(output).as_posix(): file_md5(p) for p in files}
+    return {p.relative_to(output).as_posix(): p for p in files}
+
+
+def _hashed(paths: Mapping[str, Path], home: Path | None) -> dict[str, str]:
+    memory = _memory_of(home)
+    if memory is None:
+        return {name: file_md5(path) for name, path in paths.items()}
+    md5s = memory.md5_of(list(paths.values()))
+    return {name: md5s[path] for name, path in paths.items()}
+
+
+def _memory_of(home: Path | None) -> RememberedHashes | None:
+    """Of a workspace; a folder that only holds a training gets no cache."""
+    if home is None or not (home / "corpora").is_dir():
+        return None
+    return RememberedHashes(Workspace(home).file_hashes)
 
 
 def clips_digest(clip_ids: Iterable[str]) -> str:
@@ -248,17 +261,22 @@ class Work:
         return digest_of({"kind": self.kind, "version": self.version, "inputs": read, "settings": self.settings})
 
     def is_made(self) -> bool:
-        """True when the output was made by the same work and is unchanged since.
+        """True when the output was made by the same work and is unchanged since, by size, time and inode of its files.
 
-        A record that cannot be read is none: the output is made again.
+        A record that cannot be read is none: the output is made again. A flipped bit is for the audit to find.
         """
+        return self.made() is not None
+
+    def made(self) -> Provenance | None:
+        """The record of the output where it `is_made`."""
         found = self._found()
         if found is None or found.inputs_digest != self.digest or found.kind != self.kind or not self.output.exists():
-            return False
+            return None
         if self.output.is_dir():
-            return found.files == _files_of(self.output)
+            return found if found.files == _hashed(_paths_of(self.output), self.home) else None
         paths = {name: self.output.parent / name for name in found.files}
-        return all(path.is_file() and file_md5(path) == found.files[name] for name, path in paths.items())
+        are_there = all(path.is_file() for path in paths.values())
+        return found if are_there and _hashed(paths, self.home) == found.files else None
 
     def is_recorded(self, md5: str) -> bool:
         """True when the record says just this: an output of that hash, by this work, from these inputs."""
@@ -285,7 +303,8 @@ class Work:
         output's folder that belong to it. `at`: where the output lies now, inside a folder that will appear as a whole.
         """
         lies = at or self.output
-        hashes = _files_of(lies) if files is None else dict(files)
+        # Read for real, whatever is remembered: this is what others will be compared with.
+        hashes = {name: file_md5(path) for name, path in _paths_of(lies).items()} if files is None else dict(files)
         if md5 is None:
             md5 = hashes[lies.name] if lies.is_file() else directory_md5(hashes.items())
         hashes |= {path.name: file_md5(path) for path in beside}

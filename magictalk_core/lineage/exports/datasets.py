@@ -16,7 +16,7 @@ from magictalk_core.storage.parquet import read_frame, table_metadata
 from magictalk_core.storage.schema import ARKIT, CLIPS, FRAMES, MEDIA, SPEECH
 from magictalk_core.vocabulary.clips import Status
 from magictalk_core.work.manifest import manifest_inputs, read_manifest
-from magictalk_core.work.provenance import Work
+from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
 __all__ = ["arkit_croissant", "corpus_croissant", "write_corpus_croissant"]
@@ -91,7 +91,10 @@ def _trackers(workspace: Workspace, corpus: str, files: Sequence[DataFile]) -> t
 def write_corpus_croissant(workspace: Workspace, corpus: str) -> Path:
     """Write `corpora/<c>/croissant.json`, with its record."""
     path = workspace.corpus(corpus) / "croissant.json"
-    work = Work(workspace.home, "croissant", path, CROISSANT_VERSION, manifest_inputs(workspace, [corpus]))
-    write_if_changed(path, json.dumps(corpus_croissant(workspace, corpus), indent=1) + "\n")
-    work.record()
+    registration = input_of(workspace.home, "registration", workspace.corpus_file(corpus))
+    inputs = (*manifest_inputs(workspace, [corpus]), registration)
+    work = Work(workspace.home, "croissant", path, CROISSANT_VERSION, inputs)
+    if not work.is_made():
+        write_if_changed(path, json.dumps(corpus_croissant(workspace, corpus), indent=1) + "\n")
+        work.record()
     return path

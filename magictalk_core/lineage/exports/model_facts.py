@@ -25,7 +25,7 @@ from magictalk_core.weights.manifest import WEIGHTS
 from magictalk_core.work.provenance import Provenance, record_of
 from magictalk_core.workspace import Workspace
 
-__all__ = ["CorpusUsed", "ModelFacts", "ThirdParty", "model_facts"]
+__all__ = ["CorpusUsed", "ModelFacts", "ThirdParty", "model_facts", "took_part_in_scores"]
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class ModelFacts:
         return pd.read_csv(self.run / "curves.csv")
 
 
-def model_facts(workspace: Workspace, family: str) -> ModelFacts:
-    """Of the model in use of a family.
+def model_facts(workspace: Workspace, family: str, registry: Registry | None = None) -> ModelFacts:
+    """Of the model in use of a family. `registry`: the records, where they are read already.
 
     Raises `UserError` for a family that there is none of, `PermanentError` where the model has no record.
     """
@@ -91,7 +91,7 @@ def model_facts(workspace: Workspace, family: str) -> ModelFacts:
             f"{trained.path}: no provenance record, so nothing says what it learned from: "
             f"remove {trained.path.parent / 'result.json'}, then `magictalk run --select models/{family}`"
         )
-    registry = Registry.read(workspace)
+    registry = registry or Registry.read(workspace)
     behind = upstream_records(registry, record)
     weights = trained.path / "model.safetensors"
     scores = _scores(workspace, registry, record)
@@ -154,14 +154,17 @@ def _third_party(behind: Sequence[Provenance]) -> tuple[ThirdParty, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
-def _scores(workspace: Workspace, registry: Registry, record: Provenance) -> pd.DataFrame:
+def took_part_in_scores(workspace: Workspace, registry: Registry, model: Provenance) -> bool:
+    """Whether the summary table is of this very model."""
     path = workspace.tables / "summary.csv"
     summary = record_of(path) if path.is_file() else None
-    if summary is None:
-        return pd.DataFrame()
-    behind = upstream_records(registry, summary)
-    took_part = any(one.kind == record.kind and one.md5 == record.md5 for one in behind)
-    return pd.read_csv(path) if took_part else pd.DataFrame()
+    behind = upstream_records(registry, summary) if summary is not None else []
+    return any(one.kind == model.kind and one.md5 == model.md5 for one in behind)
+
+
+def _scores(workspace: Workspace, registry: Registry, record: Provenance) -> pd.DataFrame:
+    is_theirs = took_part_in_scores(workspace, registry, record)
+    return pd.read_csv(workspace.tables / "summary.csv") if is_theirs else pd.DataFrame()
 
 
 def _stand_ins(behind: Sequence[Provenance], scores: pd.DataFrame) -> tuple[str, ...]:

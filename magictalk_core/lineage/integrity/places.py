@@ -19,7 +19,7 @@ _OTHERS = ("dagster", "mlflow", ".git", ".dvc", "logs", "raw")
 
 _BOOKS = (
     "dvc.yaml", "dvc.lock", "params.yaml", "preset.yaml", ".dvcignore", ".gitignore", ".gitattributes",
-    "withdrawals.jsonl", "corpora/*/corpus.yaml", "models/*/current.json", "models/*/newest.json",
+    "corpora/*/corpus.yaml", "models/*/current.json", "models/*/newest.json",
     "models/*/preset.yaml", "models/*/*/mlflow_run.json", "models/*/*/curves.svg", "releases/*",
     "tables/metrics.json", "*.lock",
 )  # fmt: skip

@@ -15,6 +15,7 @@ import pyarrow as pa
 from magictalk_core.corpora.entry import CorpusEntry
 from magictalk_core.corpora.raw_files import raw_file
 from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.corpora.withdrawal_log import head_of, read_log
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.lineage.integrity.claims import Claim, Claims
 from magictalk_core.lineage.integrity.places import files_of_workspace
@@ -40,6 +41,7 @@ def collect_claims(workspace: Workspace, with_raw: bool = True) -> Claims:
     claims.raw = {folder for one in entries for folder in (one.root, workspace.local_media(one.name))}
     claims.places = list(files_of_workspace(workspace.home, claims.raw))
     add_records(workspace, claims)
+    _withdrawals(workspace, claims)
     _manifests(workspace, claims)
     _media(workspace, claims)
     _models(workspace, claims)
@@ -59,6 +61,17 @@ def _entries(workspace: Workspace, claims: Claims) -> Iterator[CorpusEntry]:
             yield load_corpus(workspace, path.parent.name)
         except UserError as error:
             claims.damaged_source(path, f"{error}: `magictalk corpus add --replace` writes it again")
+
+
+def _withdrawals(workspace: Workspace, claims: Claims) -> None:
+    """The record of who was withdrawn, a chain of hashes: an edited, lost or added line is a finding."""
+    try:
+        read_log(workspace)
+    except PermanentError as error:
+        claims.damaged_source(workspace.withdrawals, str(error).removeprefix(f"{workspace.withdrawals}: "))
+        claims.sources.add(head_of(workspace))
+    else:
+        claims.sources.update((workspace.withdrawals, head_of(workspace)))
 
 
 def _manifests(workspace: Workspace, claims: Claims) -> None:
