@@ -1,4 +1,4 @@
-"""Motion for the test clips of a workspace: by EmoDiff, an ablation of it, and the baselines that a table needs."""
+"""Motion for the test clips of a workspace: by EmoDiff, an ablation of it, and the baselines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH, NearestSpeech, constant_motion
+from magictalk_core.evaluation.baselines import Baselines, LoudnessReader
 from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_of
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.preparation.reader import CorpusReader, pick_style_clip, usable_clips
@@ -38,12 +38,13 @@ __all__ = [
     "GeneratedMotion",
     "emodiff_motion",
     "generate_test_motion",
+    "measured_frames",
     "motion_rows",
     "sampling_stamp",
     "test_clips",
 ]
 
-GENERATED_VERSION = "3"
+GENERATED_VERSION = "4"
 _KEPT = 4
 """Tables of single models that stay in the cache: challenger, champion, and what was asked before."""
 EMODIFF = "emodiff"
@@ -124,9 +125,12 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
     if not work.is_made():
         model = EmoDiffModel.load(model_dir, sampling=preset.emodiff.sampling)
         joined = emodiff_motion(workspace, corpora, clips, model_dir, preset)
-        tables, styles = _generate(workspace, model, clips, preset, joined)
+        loudness = LoudnessReader(workspace)
+        baselines = Baselines.fit(TrainingSet.open(workspace.training_set), loudness)
+        tables, styles = _generate(workspace, model, clips, preset, joined, baselines, loudness)
         write_text(out / STYLES, json.dumps(styles, indent=1, sort_keys=True))
-        write_table(MOTION, pd.concat(tables, ignore_index=True), path, sampling_stamp(model))
+        stamps = {**sampling_stamp(model), "baselines": json.dumps(baselines.facts(), sort_keys=True)}
+        write_table(MOTION, pd.concat(tables, ignore_index=True), path, stamps)
         parts = PartsUsed.of(workspace, corpora)
         used = [str(one) for one in stand_ins_of(parts, EMODIFF, "")]
         work.record(clips=[*styles, *styles.values()], stand_ins=used, beside=[out / STYLES])
@@ -171,6 +175,8 @@ def _generate(
     clips: Sequence[tuple[str, str]],
     preset: Preset,
     joined: Mapping[str, NDArray[np.float32]],
+    baselines: Baselines,
+    loudness: LoudnessReader,
 ) -> tuple[list[pd.DataFrame], dict[str, str]]:
     """`joined` is what the model makes, by clip id."""
     readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
@@ -178,20 +184,26 @@ def _generate(
     requests = [
         _request(readers[corpus], clip_id, styles[clip_id], model, preset.evaluation.seed) for corpus, clip_id in clips
     ]
-    data = TrainingSet.open(workspace.training_set)
-    nearest = NearestSpeech.fit(data)
     apart = model.generate_many(requests, autoregressive=False)
     tables = []
-    for (_, clip_id), request, independent in zip(clips, requests, apart, strict=True):
+    for (corpus, clip_id), request, independent in zip(clips, requests, apart, strict=True):
+        style = measured_frames(readers[corpus].motion(styles[clip_id])[0], baselines.channels)
+        heard = loudness(clip_id)[: len(request.speech)]
+        simple = baselines.motions(request.speech, style, heard)
         results = {
             EMODIFF: joined[clip_id],
             INDEPENDENT_WINDOWS: to_motion(independent, model.channels),
-            NEAREST_SPEECH: to_motion(nearest.motion(request.speech), data.channels),
-            MEAN_MOTION: to_motion(constant_motion(model.mean_state, len(request.speech)), model.channels),
+            **{method: to_motion(motion, baselines.channels) for method, motion in simple.items()},
         }
         for method, motion in results.items():
             tables.append(motion_rows(clip_id, method, motion))
     return tables, styles
+
+
+def measured_frames(motion: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float32]:
+    """(k, D): the frames of a motion (n, 58) in which all of `channels` were measured."""
+    values = motion[:, [MOTION_NAMES.index(name) for name in channels]]
+    return np.asarray(values[np.isfinite(values).all(axis=1)], np.float32)
 
 
 def _request(reader: CorpusReader, clip_id: str, style_id: str, model: EmoDiffModel, seed: int) -> MotionRequest:
@@ -201,5 +213,5 @@ def _request(reader: CorpusReader, clip_id: str, style_id: str, model: EmoDiffMo
             f"{clip_id}: speech features are `{clip.feature_id}`, the model was trained on `{model.feature_id}`: "
             "train again, or set speech.feature in the preset"
         )
-    style = reader.motion(style_id)[0][:, [MOTION_NAMES.index(c) for c in model.channels]]
-    return MotionRequest(clip.speech, style[np.isfinite(style).all(axis=1)], None, seed)
+    style = measured_frames(reader.motion(style_id)[0], model.channels)
+    return MotionRequest(clip.speech, style, None, seed)

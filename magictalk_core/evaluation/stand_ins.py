@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from magictalk_core.evaluation.baselines import MEAN_MOTION
+from magictalk_core.evaluation.baselines import LOUDNESS, MEAN_MOTION, STYLE_MEAN, STYLE_REPLAY
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.preparation.reader import CorpusReader, usable_clips
 from magictalk_core.storage.parquet import read_table
@@ -113,6 +113,9 @@ PORTRAIT = StandIn(
 
 _ORDER = ("tracker", "speech", "sync", "rig", "emotion")
 
+_WITHOUT_FEATURES = frozenset((GROUND_TRUTH, MEAN_MOTION, STYLE_MEAN, STYLE_REPLAY, LOUDNESS))
+"""Methods that no speech feature took part in; `loudness` hears the sound itself."""
+
 
 def _tracker(tracker: str) -> StandIn | None:
     if tracker.split("/")[0] in _REFERENCE_TRACKERS:
@@ -136,12 +139,12 @@ def stand_ins_of(parts: PartsUsed, method: str, metric: str) -> tuple[StandIn, .
     """The stand-ins behind the number `metric` of `method`.
 
     Every number stands on tracked motion, as its truth or as what was learned. Speech features are behind every method
-    but the mean motion, the sync expert behind what it judges and behind its own rows, the rig behind distances on its
+    that hears them, the sync expert behind what it judges and behind its own rows, the rig behind distances on its
     vertices. Metrics carry `sync_expert` and `rig` in their names.
     """
     by_expert = metric.startswith(_SYNC.used) or method.endswith(_SYNC.used)
     found = [_tracker(tracker) for tracker in parts.trackers]
-    if by_expert or method not in (GROUND_TRUTH, MEAN_MOTION):
+    if by_expert or method not in _WITHOUT_FEATURES:
         found.append(_speech(parts.feature_id))
     found.append(_SYNC if by_expert else None)
     found.append(_rig(parts.rig) if metric.startswith("lmd_rig") else None)

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from magictalk_core import __version__
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
-from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH
+from magictalk_core.evaluation.baselines import (
+    KERNEL_RIDGE,
+    LOUDNESS,
+    MEAN_MOTION,
+    NEAREST_SPEECH,
+    STYLE_MEAN,
+    STYLE_REPLAY,
+)
 from magictalk_core.evaluation.comparison import Comparison, read_comparisons
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, test_clips
 from magictalk_core.evaluation.refine import MAGICTALK
@@ -93,6 +100,10 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
             MAGICTALK: "EmoDiff, and the mouth of the lip models in its place: the method of the paper",
             FAMILY: "trained here on the training split; speech features and a style clip in, motion out",
             INDEPENDENT_WINDOWS: "the same model, every window on its own: the ablation of Algorithm 1",
+            KERNEL_RIDGE: "kernel regression of the motion on the speech, about the mean of the style clip",
+            LOUDNESS: "the mouth opens as the voice is loud, about the mean of the style clip; hears no word",
+            STYLE_REPLAY: "the style clip again and again, whatever is said",
+            STYLE_MEAN: "a frozen face: the mean of the style clip in every frame",
             NEAREST_SPEECH: "the motion of the training frames whose speech is most alike; nothing learned",
             MEAN_MOTION: "the mean pose of the training split in every frame: what any method must beat",
             GROUND_TRUTH: "tracked from the real clip",
