@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES
+from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES, SYNC_JUDGES
 from assets.release import NEEDS as RELEASE_NEEDS
 from magictalk_core.lineage.dvc_data import record_stages
 from magictalk_core.lineage.git_history import GitHistory
@@ -176,7 +176,7 @@ def _asset_stages() -> dict[str, _Stage]:
         ),
         "scores": _Stage(
             "scores",
-            ["manifests", "generated", "refined", "models/sync_expert", "releases/sync_expert"],
+            ["manifests", "generated", "refined", *_in_use("sync_expert", *SYNC_JUDGES)],
             ["scores"],
             ["training_set.window"],
             select="rig scores",
@@ -189,7 +189,10 @@ def _asset_stages() -> dict[str, _Stage]:
         ),
         "set_scores": _Stage(
             "set_scores",
-            ["manifests", "training_set", "generated", *_in_use(*EMODIFF_FAMILIES)],
+            [
+                *("manifests", "training_set", "generated", "refined"),
+                *_in_use(*EMODIFF_FAMILIES, "audio2bs", "lip_residue"),
+            ],
             ["set_scores"],
             [*_WHAT_IS_ASKED, "evaluation.seed"],
         ),
@@ -199,6 +202,11 @@ def _asset_stages() -> dict[str, _Stage]:
             [],
             metrics=["tables/metrics.json"],
             plots=[{"tables/summary.csv": {"template": "bar_horizontal", "x": "mean", "y": "metric"}}],
+        ),
+        "tables-claims": _Stage(
+            "tables/claims",
+            ["manifests", "training_set", "generated", "refined", "scores", "set_scores"],
+            ["tables/claims.parquet", "tables/claims.md"],
         ),
         "videos-comparison": _Stage(
             "videos/comparison",

@@ -20,6 +20,7 @@ _ABLATIONS = (
     ["models", "sync_expert_all_channels"],
     "set_scores",
     "lip_ablation",
+    ["tables", "claims"],
 )
 """Tables of the paper and the student: nobody who uses a model waits for them."""
 

@@ -43,6 +43,7 @@ def outputs_of(workspace: Workspace) -> dict[str, list[Path]]:
         "set_scores": [workspace.set_scores / "set_scores.parquet"],
         "lip_ablation": [workspace.lip_ablation / "lip_ablation.csv"],
         "tables/summary": [workspace.tables / "summary.csv"],
+        "tables/claims": [workspace.tables / "claims.parquet"],
         "videos/comparison": [workspace.videos / "comparison", *(workspace.videos / "comparison").glob("*.mp4")],
         "lineage_report": [workspace.lineage_report],
         "report": [workspace.report / "report.html"],

@@ -15,6 +15,7 @@ number in which a method does not beat all of them is not why anyone would train
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,16 +140,21 @@ class Baselines:
         return cls(data.channels, mean, NearestSpeech.fit(data), mouth, ridge)
 
     def motions(self, speech: Motion, style: Motion, loudness: NDArray[np.float64]) -> dict[str, Motion]:
-        """Method -> (L, D) for speech (L, F), style (k, D) without a lost frame, and the loudness (L,) of the voice."""
+        """Method -> `motion` of every one of them."""
+        return {method: self.motion(method, speech, style, loudness) for method in BASELINES}
+
+    def motion(self, method: str, speech: Motion, style: Motion, loudness: NDArray[np.float64]) -> Motion:
+        """(L, D) for speech (L, F), style (k, D) without a lost frame, and the loudness (L,) of the voice."""
         level, length = style.mean(axis=0), len(speech)
-        return {
-            LOUDNESS: self._shaped(level + self.mouth.movement(loudness)),
-            STYLE_MEAN: constant_motion(level, length),
-            STYLE_REPLAY: np.asarray(style[np.arange(length) % len(style)], np.float32),
-            KERNEL_RIDGE: self._shaped(level + self.ridge.movement(speech)),
-            NEAREST_SPEECH: self.nearest.motion(speech),
-            MEAN_MOTION: constant_motion(self.mean, length),
+        makers: dict[str, Callable[[], Motion]] = {
+            LOUDNESS: lambda: self._shaped(level + self.mouth.movement(loudness)),
+            KERNEL_RIDGE: lambda: self._shaped(level + self.ridge.movement(speech)),
+            STYLE_MEAN: lambda: constant_motion(level, length),
+            STYLE_REPLAY: lambda: np.asarray(style[np.arange(length) % len(style)], np.float32),
+            NEAREST_SPEECH: lambda: self.nearest.motion(speech),
+            MEAN_MOTION: lambda: constant_motion(self.mean, length),
         }
+        return makers[method]()
 
     def _shaped(self, motion: NDArray[np.float64]) -> Motion:
         """Coefficients within 0 and 1; the head pose as it is."""

@@ -119,7 +119,7 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
     )
     settings: dict[str, Any] = {
         "sampling": preset.emodiff.sampling.model_dump(mode="json"),
-        "evaluation": preset.evaluation.model_dump(mode="json", exclude={"max_videos", "video_size"}),
+        "evaluation": preset.evaluation.model_dump(mode="json", include={"max_clips", "seed"}),
     }
     work = Work(workspace.home, "generated", path, GENERATED_VERSION, inputs, settings)
     if not work.is_made():

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from magictalk_core.evaluation.all_channels import refine_all_channels
 from magictalk_core.evaluation.generate import EMODIFF, test_clips, to_motion
+from magictalk_core.evaluation.motion_judge import Judge
 from magictalk_core.evaluation.refine import MAGICTALK
-from magictalk_core.evaluation.set_scores import Judge
 from magictalk_core.evaluation.stand_ins import PartsUsed, named_stand_ins, stand_ins_text
 from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
 from magictalk_core.evaluation.table import GROUND_TRUTH
@@ -42,7 +42,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["ALL_CHANNELS", "LIP_FAMILIES", "NEUTRAL_LIPS", "LipAblation", "ablate_lips"]
 
-ABLATION_VERSION = "3"
+ABLATION_VERSION = "4"
 NEUTRAL_LIPS, ALL_CHANNELS = "magictalk_neutral_lips", "emodiff_all_channels"
 EXPERT = "sync_expert"
 LIP_FAMILIES = ("audio2bs", "lip_residue", EXPERT, "sync_expert_all_channels")
@@ -146,14 +146,14 @@ def _asked_emotions(methods: _Methods, trials: Trials, workspace: Workspace) -> 
     judge = Judge.fit(trials, TrainingSet.open(workspace.training_set))
     if judge.emotion is None or not trials.styled:
         return []
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[dict[str, float]]] = {}
     requests = trials.style_requests()
     made = methods.emodiff.generate_many(requests)
     for styled, request, motion in zip(trials.styled, requests, made, strict=True):
         for name, result in methods.apply(motion, request).items():
-            face = np.asarray(result)[:, list(trials.coefficients)] - styled.face
-            found.setdefault(name, []).append(float(judge.emotion.shows(face) == styled.emotion))
-    return _differences({name: pd.DataFrame({"style_accuracy": values}) for name, values in found.items()})
+            hits = {hit.metric: float(hit.shown) for hit in judge.hits_of(result, styled)}
+            found.setdefault(name, []).append(hits)
+    return _differences({name: pd.DataFrame(rows) for name, rows in found.items()})
 
 
 def _residues(refiner: LipRefiner, trials: Trials) -> list[dict[str, Any]]:

@@ -160,6 +160,7 @@ def _outputs(workspace: Workspace) -> Iterator[tuple[str, Path]]:
         ("set_scores", workspace.set_scores / "set_scores.parquet"),
         ("lip_ablation", workspace.lip_ablation / "lip_ablation.csv"),
         ("summary", workspace.tables / "summary.csv"),
+        ("claims", workspace.tables / "claims.parquet"),
         ("comparison", workspace.videos / "comparison"),
     )
     yield from tests

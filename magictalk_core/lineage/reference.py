@@ -37,6 +37,7 @@ _NAMES = {
     "set_scores": ("set_scores", "set_scores/set_scores.parquet"),
     "lip_ablation": ("lip_ablation", "lip_ablation/lip_ablation.csv"),
     "tables/summary": ("summary", "tables/summary.csv"),
+    "tables/claims": ("claims", "tables/claims.parquet"),
     "videos/comparison": ("comparison", "videos/comparison"),
     "report": ("report", "report/report.html"),
 }

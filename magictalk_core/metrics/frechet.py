@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import sqrtm
 
 from magictalk_core.errors import PermanentError
 
@@ -126,6 +125,8 @@ def frechet_distance(a: Rows, b: Rows) -> float:
     mean = a.mean(axis=0) - b.mean(axis=0)
     first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     # trace((A B)^(1/2)) = trace((A^(1/2) B A^(1/2))^(1/2)), which is symmetric and keeps rounding small.
-    half = np.real(sqrtm(first))
+    # By eigenvalues: a frozen face has a singular covariance.
+    values, vectors = np.linalg.eigh(first)
+    half = (vectors * np.sqrt(values.clip(0.0))) @ vectors.T
     shared = np.linalg.eigvalsh(half @ second @ half).clip(0.0)
     return float(max(0.0, mean @ mean + np.trace(first) + np.trace(second) - 2 * np.sqrt(shared).sum()))
