@@ -83,8 +83,6 @@ CLIP_CLAIMS = (
     Claim("the brows move as much as the real ones", "amplitude_brows"),
     Claim("the eyes blink as often as the real ones", "blink_rate_error"),
     Claim("the head turns as much as the real one", "head_std_deg"),
-    Claim("the head turns as fast as the real one", "head_speed_deg_s"),
-    Claim("the head trembles as little as the real one", "head_fast_share"),
 )
 """Of the numbers of single clips."""
 

@@ -17,6 +17,7 @@ from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.metrics.closures import (
     BILABIAL,
+    CONTACT,
     LABIODENTAL,
     Phoneme,
     closed_level,
@@ -98,7 +99,7 @@ def _own_values(motion: NDArray[Any], window: int) -> dict[str, float | None]:
 def closure_values(truth: NDArray[Any], motion: NDArray[Any], rig: LipRig, spoken: Spoken) -> dict[str, float | None]:
     """Whether the lips of `motion` close where they should; `truth` (frames, 58) says what closed is."""
     real, made = lips_of(truth, rig), lips_of(motion, rig)
-    shut, low = closed_level(real.gap), closed_level(real.drop)
+    shut, low = closed_level(real.gap), closed_level(real.drop, CONTACT)
     seen = closures_at(made.gap, seen_closures(real.gap, spoken.speaks[: len(real.gap)]), shut)
     values = {"seen_closure_auc": seen.auc, "seen_closure_share": seen.share}
     if spoken.phonemes is not None:

@@ -144,7 +144,7 @@ CLIP_CATALOGUE: tuple[MetricSpec, ...] = (
         "labiodental_contact_share",
         "Lip on teeth at f, v",
         "1",
-        "Share of f and v at which the lower lip is as high as the real clip's highest 15 %. A shut mouth reaches 1.",
+        "Share of f and v at which the lower lip is as high as the real clip's highest third. A shut mouth reaches 1.",
     ),
     _places(
         "seen_closure_auc",
@@ -258,7 +258,7 @@ CLIP_CATALOGUE: tuple[MetricSpec, ...] = (
         "1/min",
         Better.LIKE_TRUTH,
         _EYES,
-        "Blinks per minute: both lids go down and up within 80 to 400 ms. People who speak blink 15 to 30 times.",
+        "Blinks per minute: both lids go down and up within 60 to 400 ms. People who speak blink 15 to 30 times.",
         _BLINK,
         1,
     ),
@@ -308,7 +308,12 @@ CLIP_CATALOGUE: tuple[MetricSpec, ...] = (
         "std_deg", "Head turns", "deg", "Standard deviation of pitch, yaw and roll in the clip, the mean of them."
     ),
     _of_head("speed_deg_s", "Head speed", "deg/s", "Mean absolute speed of pitch, yaw and roll."),
-    _of_head("fast_share", "Head trembling", "1", "Share of the energy of the head's turns at 4 Hz and above."),
+    _of_head(
+        "fast_share",
+        "Head trembling",
+        "1",
+        "Share of the energy of the head's turns at 4 Hz and above. A tracker trembles too: see the true curves.",
+    ),
     _of_head(
         "step_autocorrelation",
         "Head smoothness",

@@ -2,10 +2,11 @@
 
 Where the phonemes of a clip are known: every bilabial is a place at which the lips should touch. `auc` asks whether the
 lips are nearer there than in other speech, whatever a closed mouth looks like to a tracker: 0.5 for a mouth that knows
-nothing. `share` asks whether they close: nearer than `closed_gap`, which the real clip sets.
+nothing. `share` asks whether they close: nearer than `closed_level`, which the real clip sets. Of the 191 bilabials of
+the sample corpus 84 % close in the curves that animated it and 71 % as tracked (auc 0.996 and 0.992).
 
-Where they are not: the real lips themselves say where they came together while somebody spoke. That finds most
-bilabials and some other narrow places, and asks for agreement with the tracker, not with the speech.
+Where they are not: the real lips themselves say where they came together while somebody spoke. On the sample corpus
+93 % of these places are bilabials or labiodentals. It asks for agreement with the tracker, not with the speech.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = [
     "BILABIAL",
+    "CLOSED",
+    "CONTACT",
     "LABIODENTAL",
     "Closures",
     "Phoneme",
@@ -34,8 +37,10 @@ __all__ = [
 BILABIAL, LABIODENTAL = frozenset("pbmPBM"), frozenset("fvFV")
 """Symbols of IPA, SAMPA and ARPAbet."""
 
-_CLOSED = 0.15
-"""Of the way from the clip's narrowest to its widest place (5th and 95th percentile) up to which lips count as shut."""
+CLOSED, CONTACT = 0.15, 0.35
+"""Of the way from the clip's narrowest to its widest place (5th and 95th percentile) up to which lips count as shut,
+and a lower lip as high enough for the teeth: 86 % of f and v in the curves of the sample corpus, and 18 % of the frames
+of other speech."""
 
 _PROMINENCE = 0.25
 """Of the same way: how far real lips come together and apart again at a closure that is seen."""
@@ -101,18 +106,18 @@ def seen_closures(gap: Values, speaks: NDArray[np.bool_]) -> Places:
     if span <= 0 or not talking.any():
         return Places((), np.zeros(0, np.int64))
     peaks, _ = find_peaks(-values, prominence=_PROMINENCE * span)
-    peaks = [p for p in peaks if talking[p] and values[p] <= low + 2 * _CLOSED * span]
+    peaks = [p for p in peaks if talking[p] and values[p] <= low + 2 * CLOSED * span]
     near = np.zeros(len(values) + 2, bool)
     for peak in peaks:
         near[peak : peak + 3] = True
     return Places(tuple(np.array([p]) for p in peaks), np.flatnonzero(talking & ~near[1:-1]))
 
 
-def closed_level(real: Values) -> float | None:
-    """The gap below which lips count as closed, from those of the real clip; None where they do not move."""
+def closed_level(real: Values, share: float = CLOSED) -> float | None:
+    """The value of the real clip (frames,) below which lips count as closed; None where they do not move."""
     measured = real[np.isfinite(real)]
     low, span = _range(measured) if len(measured) else (0.0, 0.0)
-    return low + _CLOSED * span if span > 0 else None
+    return low + share * span if span > 0 else None
 
 
 def _range(values: Values) -> tuple[float, float]:
