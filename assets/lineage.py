@@ -18,7 +18,16 @@ OWNERS = ["team:magictalk"]
 _PAGE = 1_000
 _INSIDE = ("source", "index", "media", "blendshapes", "speech", "clips", "manifest")
 _ENDS = ("training_set", "rig", "tables/summary", "videos/comparison")
-_BESIDE = ("arkit_dataset", "generated", "refined", "scores", "set_scores", "lip_ablation", "tables/claims")
+_BESIDE = (
+    "arkit_dataset",
+    "generated",
+    "refined",
+    "scores",
+    "set_scores",
+    "seed_scores",
+    "lip_ablation",
+    "tables/claims",
+)
 """Looked at where they are. Ablations and the publishable dataset need not be made for the report of what is there."""
 
 

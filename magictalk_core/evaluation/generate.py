@@ -39,6 +39,7 @@ __all__ = [
     "emodiff_motion",
     "generate_test_motion",
     "measured_frames",
+    "motion_requests",
     "motion_rows",
     "sampling_stamp",
     "test_clips",
@@ -155,10 +156,7 @@ def emodiff_motion(
     if not path.is_file():
         model = EmoDiffModel.load(model_dir, sampling=preset.emodiff.sampling)
         readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
-        asked = [
-            _request(readers[corpus], clip, pick_style_clip(readers[corpus], clip), model, preset.evaluation.seed)
-            for corpus, clip in clips
-        ]
+        asked = motion_requests(readers, clips, model, preset.evaluation.seed)
         made = [to_motion(state, model.channels) for state in model.generate_many(asked)]
         rows = [motion_rows(clip_id, EMODIFF, motion) for (_, clip_id), motion in zip(clips, made, strict=True)]
         write_table(MOTION, pd.concat(rows, ignore_index=True), path, sampling_stamp(model))
@@ -181,9 +179,7 @@ def _generate(
     """`joined` is what the model makes, by clip id."""
     readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
     styles = {clip_id: pick_style_clip(readers[corpus], clip_id) for corpus, clip_id in clips}
-    requests = [
-        _request(readers[corpus], clip_id, styles[clip_id], model, preset.evaluation.seed) for corpus, clip_id in clips
-    ]
+    requests = motion_requests(readers, clips, model, preset.evaluation.seed)
     apart = model.generate_many(requests, autoregressive=False)
     tables = []
     for (corpus, clip_id), request, independent in zip(clips, requests, apart, strict=True):
@@ -204,6 +200,16 @@ def measured_frames(motion: NDArray[np.float32], channels: Sequence[str]) -> NDA
     """(k, D): the frames of a motion (n, 58) in which all of `channels` were measured."""
     values = motion[:, [MOTION_NAMES.index(name) for name in channels]]
     return np.asarray(values[np.isfinite(values).all(axis=1)], np.float32)
+
+
+def motion_requests(
+    readers: Mapping[str, CorpusReader], clips: Sequence[tuple[str, str]], model: EmoDiffModel, seed: int
+) -> list[MotionRequest]:
+    """For each (corpus, clip id) its speech in the style of the clip that `pick_style_clip` picks."""
+    return [
+        _request(readers[corpus], clip_id, pick_style_clip(readers[corpus], clip_id), model, seed)
+        for corpus, clip_id in clips
+    ]
 
 
 def _request(reader: CorpusReader, clip_id: str, style_id: str, model: EmoDiffModel, seed: int) -> MotionRequest:

@@ -20,7 +20,17 @@ __all__ = ["Disagreement", "asset_of", "check_dagster", "check_dvc", "check_mlfl
 
 _SHARD = re.compile(r"corpora/([^/]+)/dataset/(media|blendshapes|speech)/(.+)\.parquet")
 _OF_CORPUS = {"source", "index", "clips", "manifest", "snapshot", "card"}
-_SAME_NAME = {"arkit_dataset", "training_set", "rig", "generated", "refined", "scores", "set_scores", "lip_ablation"}
+_SAME_NAME = {
+    "arkit_dataset",
+    "training_set",
+    "rig",
+    "generated",
+    "refined",
+    "scores",
+    "set_scores",
+    "seed_scores",
+    "lip_ablation",
+}
 _OTHER_NAME = {"summary": "tables/summary", "claims": "tables/claims", "comparison": "videos/comparison"}
 
 

@@ -157,6 +157,7 @@ def _outputs(workspace: Workspace) -> Iterator[tuple[str, Path]]:
         ("generated", workspace.generated("test") / "motion.parquet"),
         ("refined", workspace.refined("test") / "motion.parquet"),
         ("scores", workspace.scores / "scores.parquet"),
+        ("seed_scores", workspace.seed_scores / "seed_scores.parquet"),
         ("set_scores", workspace.set_scores / "set_scores.parquet"),
         ("lip_ablation", workspace.lip_ablation / "lip_ablation.csv"),
         ("summary", workspace.tables / "summary.csv"),

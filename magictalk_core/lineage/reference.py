@@ -34,6 +34,7 @@ _NAMES = {
     "generated": ("generated", "generated/test/motion.parquet"),
     "refined": ("refined", "refined/test/motion.parquet"),
     "scores": ("scores", "scores/scores.parquet"),
+    "seed_scores": ("seed_scores", "seed_scores/seed_scores.parquet"),
     "set_scores": ("set_scores", "set_scores/set_scores.parquet"),
     "lip_ablation": ("lip_ablation", "lip_ablation/lip_ablation.csv"),
     "tables/summary": ("summary", "tables/summary.csv"),

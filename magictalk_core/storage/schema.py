@@ -19,6 +19,7 @@ __all__ = [
     "MEDIA",
     "MOTION",
     "SCORES",
+    "SEED_SCORES",
     "SET_SCORES",
     "SET_TRIALS",
     "SOURCE",
@@ -297,6 +298,17 @@ SCORES = TableSpec(
     ("clip_id", "method", "metric"),
 )
 
+SEED_SCORES = TableSpec(
+    "seed_scores",
+    1,
+    "one row per training, clip, method and metric: the same training with several seeds",
+    (
+        Column("seed", _I64, "seed of the trainings; -1 for the models in use"),
+        *SCORES.columns,
+    ),
+    ("seed", "clip_id", "method", "metric"),
+)
+
 SET_SCORES = TableSpec(
     "set_scores",
     3,
@@ -357,5 +369,19 @@ CLAIMS = TableSpec(
 
 TABLES: dict[str, TableSpec] = {
     t.name: t
-    for t in (SOURCE, CLIPS, CLIP_IDS, MEDIA, FRAMES, ARKIT, SPEECH, MOTION, SCORES, SET_SCORES, SET_TRIALS, CLAIMS)
+    for t in (
+        SOURCE,
+        CLIPS,
+        CLIP_IDS,
+        MEDIA,
+        FRAMES,
+        ARKIT,
+        SPEECH,
+        MOTION,
+        SCORES,
+        SEED_SCORES,
+        SET_SCORES,
+        SET_TRIALS,
+        CLAIMS,
+    )
 }
