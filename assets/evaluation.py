@@ -208,13 +208,13 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         )
 
     @dg.asset(
-        deps=[*map(_in_use, ("emodiff", *LIP_FAMILIES)), "training_set"],
+        deps=[*map(_in_use, ("emodiff", *LIP_FAMILIES, *SYNC_JUDGES)), "training_set"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "csv"},
         pool="gpu",
         op_tags=GENERATION.op_tags(),
-        code_version="2",
+        code_version="3",
         description="Table 4 of the paper: what lip refinement changes, and what all channels at once would.",
     )
     @retried_when_transient

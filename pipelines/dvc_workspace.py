@@ -183,7 +183,7 @@ def _asset_stages() -> dict[str, _Stage]:
         ),
         "lip_ablation": _Stage(
             "lip_ablation",
-            ["manifests", "training_set", *_in_use("emodiff", *LIP_FAMILIES)],
+            ["manifests", "training_set", *_in_use("emodiff", *LIP_FAMILIES, *SYNC_JUDGES)],
             ["lip_ablation"],
             [*_WHAT_IS_ASKED, "all_channels"],
         ),

@@ -110,6 +110,9 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         ],
         "lip_ablation": [
             "models/sync_expert_all_channels",
+            "models/sync_expert_judge_1",
+            "models/sync_expert_judge_2",
+            "models/sync_expert_judge_wide",
             "release/audio2bs",
             "release/emodiff",
             "release/lip_residue",

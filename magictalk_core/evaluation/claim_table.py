@@ -38,7 +38,7 @@ from magictalk_core.work.needed import needed
 from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
-__all__ = ["CLAIMS_VERSION", "ClaimTable", "claims_markdown", "frechet_verdicts", "write_claims"]
+__all__ = ["CLAIMS_VERSION", "ClaimTable", "claims_markdown", "frechet_verdicts", "looks_at_held_out", "write_claims"]
 
 CLAIMS_VERSION = "1"
 _RESAMPLES = 200
@@ -89,7 +89,7 @@ def write_claims(workspace: Workspace, corpora: Sequence[str]) -> ClaimTable:
         rows = claim_rows(verdicts, behind)
         write_table(CLAIMS, rows, path)
         words = path.with_suffix(".md")
-        write_text(words, _page(verdicts))
+        write_text(words, _page(verdicts, looks_at_held_out(workspace)))
         used = sorted({one for text in behind.values() if text != "none" for one in text.split("; ")})
         work.record(clips=set(table["clip_id"]), stand_ins=tuple(used), beside=[words])
     found = read_frame(CLAIMS, path)
@@ -165,11 +165,19 @@ def _cells(one: Judged) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _page(verdicts: Sequence[Judged]) -> str:
+def looks_at_held_out(workspace: Workspace) -> int:
+    """How often the held-out clips were scored in this workspace, each time with other models, clips or metrics: what
+    is chosen after the first look is chosen on the test set."""
+    return len(list((workspace.home / "provenance" / "records").glob("*/*.scores.json")))
+
+
+def _page(verdicts: Sequence[Judged], looks: int) -> str:
     """Where the method wins, where it does not, and where nobody can say."""
     parts = [
         "# Claims\n\nEach number of the method against the best baseline, clip by clip. It wins where the 95 % "
-        "bootstrap interval of the gain lies above 0, loses where it lies below; with 0 in it the question is open.\n"
+        "bootstrap interval of the gain lies above 0, loses where it lies below; with 0 in it the question is open.\n\n"
+        f"Times that the held-out clips were scored in this workspace: {looks}. A setting that is chosen after a look "
+        "at them is chosen on them; the validation speakers are there for that.\n"
     ]
     titles = {
         Outcome.WINS: "Where it wins",

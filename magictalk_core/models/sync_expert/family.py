@@ -20,8 +20,13 @@ def _of_all_channels(settings: SyncExpertSettings) -> SyncExpertSettings:
     return settings.model_copy(update={"network": network})
 
 
-def _reseeded(settings: SyncExpertSettings, by: int) -> SyncExpertSettings:
-    training = settings.training.model_copy(update={"seed": settings.training.seed + by})
+_JUDGE_SHARE = 3
+
+
+def _judging(settings: SyncExpertSettings, by: int) -> SyncExpertSettings:
+    """With another seed, and a third of the epochs: three judges together cost what the expert does."""
+    epochs = max(1, settings.training.epochs // _JUDGE_SHARE)
+    training = settings.training.model_copy(update={"seed": settings.training.seed + by, "epochs": epochs})
     return settings.model_copy(update={"training": training})
 
 
@@ -29,7 +34,7 @@ def _wider(settings: SyncExpertSettings) -> SyncExpertSettings:
     """Half as wide again, with a seed of its own."""
     widths = tuple(width * 3 // 2 for width in settings.network.widths)
     network = settings.network.model_copy(update={"widths": widths})
-    return _reseeded(settings, 303).model_copy(update={"network": network})
+    return _judging(settings, 303).model_copy(update={"network": network})
 
 
 def _build(settings: SyncExpertSettings, data: TrainingSet, models: Models) -> TrainingTask:
@@ -64,7 +69,7 @@ SYNC_JUDGES = (
         description=f"{_JUDGE} with another seed.",
         section="sync_expert",
         build=_build,
-        variant=partial(_reseeded, by=101),
+        variant=partial(_judging, by=101),
     ),
     ModelFamily(
         name="sync_expert_judge_2",
@@ -72,7 +77,7 @@ SYNC_JUDGES = (
         description=f"{_JUDGE} with a third seed.",
         section="sync_expert",
         build=_build,
-        variant=partial(_reseeded, by=202),
+        variant=partial(_judging, by=202),
     ),
     ModelFamily(
         name="sync_expert_judge_wide",
