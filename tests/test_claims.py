@@ -59,7 +59,9 @@ def test_a_claim_is_held_against_the_best_baseline_clip_by_clip() -> None:
     assert (found.baseline, found.outcome, found.n) == ("kernel_ridge", Outcome.WINS, CLIPS)
     gains = np.asarray(noise(0.1, 1))
     assert found.gain == pytest.approx(gains.mean()) and found.value == pytest.approx((ridge + gains).mean())
-    assert (found.low, found.high) == mean_interval(gains, "magictalk/jaw_open_correlation/kernel_ridge", 2000)
+    assert (found.low, found.high) == pytest.approx(
+        mean_interval(gains, "magictalk/jaw_open_correlation/kernel_ridge", 2000)
+    )
     assert "wins" in found.sentence and "kernel_ridge" in found.sentence
 
 

@@ -21,8 +21,8 @@ from magictalk_core.vocabulary.clips import Split
 
 __all__ = ["KernelRidge", "RidgeSettings"]
 
-_MOST_FRAMES = 2400
-"""To fit: the solution takes the cube of it, and 2400 a third of a second."""
+_MOST_FRAMES, _TRIAL_FRAMES = 2400, 1000
+"""To fit, and to try settings with: a solution takes the cube of it, and 2400 frames a third of a second."""
 
 _REACHES = (0, 3, 6)
 _WIDTHS = (0.5, 1.0, 2.0)
@@ -67,27 +67,16 @@ class KernelRidge:
         numbers = data.normalizer["features"]
         mean, std = (np.array(numbers[k], np.float64) for k in ("mean", "std"))
         train, held_out = (spoken_segments(data, split) for split in (Split.TRAIN, Split.VAL))
-        moved = np.concatenate([segment.moved for segment in train])
-        chosen = np.linspace(0, len(moved) - 1, min(len(moved), _MOST_FRAMES)).round().astype(int)
-        best: tuple[float, KernelRidge] | None = None
-        for reach in _REACHES if held_out else (_REACHES[1],):
-            keys = _heard(train, reach, mean, std)[chosen]
-            distances = _squared_distances(keys, keys)
-            middle = float(np.median(distances[distances > 0])) if (distances > 0).any() else 1.0
-            asked = _heard(held_out, reach, mean, std) if held_out else None
-            to_held_out = None if asked is None else _squared_distances(asked, keys)
-            for width in _WIDTHS if held_out else (1.0,):
-                scale = 1 / (2 * width**2 * middle)
-                found = _solved(np.exp(-distances * scale), moved[chosen])
-                if to_held_out is None:
-                    settings = RidgeSettings(reach, width, (_UNTUNED,) * moved.shape[1], 0)
-                    return cls(settings, keys, scale, found[_UNTUNED], mean, std)
-                error, ridges, weights = _best_ridges(found, np.exp(-to_held_out * scale), held_out, data.channels)
-                if best is None or error < best[0]:
-                    clips = len({segment.clip_id for segment in held_out})
-                    best = error, cls(RidgeSettings(reach, width, ridges, clips), keys, scale, weights, mean, std)
-        assert best is not None
-        return best[1]
+        settings = RidgeSettings(_REACHES[1], 1.0, (_UNTUNED,) * len(data.channels), 0)
+        if held_out:
+            settings = _best_settings(train, held_out, data.channels, mean, std)
+        keys, moved = _spread(_heard(train, settings.reach, mean, std), train, _MOST_FRAMES)
+        distances = _squared_distances(keys, keys)
+        scale = _scale(distances, settings.width)
+        found = _solved(np.exp(-distances * scale), moved, sorted({r for r in settings.ridges if np.isfinite(r)}))
+        still = np.zeros_like(moved)
+        columns = [found.get(ridge, still)[:, column] for column, ridge in enumerate(settings.ridges)]
+        return cls(settings, keys, scale, np.stack(columns, axis=1), mean, std)
 
     def movement(self, speech: NDArray[Any]) -> Rows:
         """(L, D) less the mean of the style, for speech features (L, F)."""
@@ -112,26 +101,53 @@ def _squared_distances(a: Rows, b: Rows) -> Rows:
     return np.asarray(squares.clip(0.0))
 
 
-def _solved(kernel: Rows, moved: Rows) -> dict[float, Rows]:
+def _spread(heard: Rows, segments: Sequence[SpokenSegment], most: int) -> tuple[Rows, Rows]:
+    """Features and movement of at most so many frames, evenly over all."""
+    moved = np.concatenate([segment.moved for segment in segments])
+    chosen = np.linspace(0, len(moved) - 1, min(len(moved), most)).round().astype(int)
+    return heard[chosen], moved[chosen]
+
+
+def _scale(distances: Rows, width: float) -> float:
+    """Of the squared distance, so that `width` is in median distances."""
+    apart = distances[distances > 0]
+    return 1 / (2 * width**2 * (float(np.median(apart)) if len(apart) else 1.0))
+
+
+def _solved(kernel: Rows, moved: Rows, ridges: Sequence[float]) -> dict[float, Rows]:
     """Ridge -> weights (m, D)."""
     found = {}
-    for ridge in _RIDGES:
+    for ridge in ridges:
         factor = cho_factor(kernel + ridge * np.eye(len(kernel)), lower=True, check_finite=False)
         found[ridge] = cho_solve(factor, moved, check_finite=False)
     return found
 
 
-def _best_ridges(
-    found: dict[float, Rows], kernel: Rows, held_out: Sequence[SpokenSegment], channels: Sequence[str]
-) -> tuple[float, tuple[float, ...], Rows]:
-    """(error of the mouth over that of the mean, the ridge of each channel, weights) by the held-out segments."""
+def _best_settings(
+    train: Sequence[SpokenSegment],
+    held_out: Sequence[SpokenSegment],
+    channels: Sequence[str],
+    mean: Rows,
+    std: Rows,
+) -> RidgeSettings:
+    """What predicts the mouths of the held-out segments best, and for each channel the ridge that predicts it best."""
     truth = np.concatenate([segment.moved for segment in held_out])
     still = (truth**2).mean(axis=0)
-    ridges = [np.inf, *found]
-    errors = np.stack([still, *(((kernel @ weights - truth) ** 2).mean(axis=0) for weights in found.values())])
-    chosen = errors.argmin(axis=0)
-    every = [np.zeros_like(next(iter(found.values()))), *found.values()]
-    weights = np.stack([every[row][:, column] for column, row in enumerate(chosen)], axis=1)
     mouth = [i for i in mouth_columns(channels) if still[i] > 0] or list(range(len(still)))
-    error = float((errors.min(axis=0)[mouth] / np.maximum(still[mouth], 1e-12)).mean())
-    return error, tuple(float(ridges[row]) for row in chosen), weights
+    clips = len({segment.clip_id for segment in held_out})
+    best: tuple[float, RidgeSettings] | None = None
+    for reach in _REACHES:
+        keys, moved = _spread(_heard(train, reach, mean, std), train, _TRIAL_FRAMES)
+        distances = _squared_distances(keys, keys)
+        to_held_out = _squared_distances(_heard(held_out, reach, mean, std), keys)
+        for width in _WIDTHS:
+            scale = _scale(distances, width)
+            found = _solved(np.exp(-distances * scale), moved, _RIDGES)
+            kernel = np.exp(-to_held_out * scale)
+            errors = [still, *(((kernel @ found[ridge] - truth) ** 2).mean(axis=0) for ridge in _RIDGES)]
+            error = float((np.min(errors, axis=0)[mouth] / still[mouth].clip(1e-12)).mean())
+            if best is None or error < best[0]:
+                ridges = tuple(float((np.inf, *_RIDGES)[row]) for row in np.argmin(errors, axis=0))
+                best = error, RidgeSettings(reach, width, ridges, clips)
+    assert best is not None
+    return best[1]

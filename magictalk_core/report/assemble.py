@@ -27,7 +27,7 @@ from magictalk_core.evaluation.comparison import Comparison, read_comparisons
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, test_clips
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.stand_ins import PORTRAIT, described, trackers_of
-from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.evaluation.table import CHANCE, GROUND_TRUTH, TRUE_CURVES
 from magictalk_core.lineage.report import read_lineage_report
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.models.lip_residue.model import audio2bs_md5, audio2bs_of
@@ -107,6 +107,8 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
             NEAREST_SPEECH: "the motion of the training frames whose speech is most alike; nothing learned",
             MEAN_MOTION: "the mean pose of the training split in every frame: what any method must beat",
             GROUND_TRUTH: "tracked from the real clip",
+            TRUE_CURVES: "the curves that animated the clip: what the tracker leaves of a perfect motion",
+            CHANCE: "the real motion of another test clip: what a score is where nothing belongs together",
         },
     )
     return WrittenReport(path, work.record(clips=clips["clip_id"]).md5)
