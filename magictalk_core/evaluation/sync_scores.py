@@ -47,24 +47,27 @@ QUALITY_METRICS = ("sync_pair_accuracy", "sync_shifts_found")
 _TOLERANCE = 1
 """Frames by which a found shift may be wrong."""
 
+_STILL = 1e-6
+
 Motion = NDArray[Any]
 
 
 def sync_values(expert: SyncExpertModel, motion: Motion, speech: Motion, feature_id: str) -> dict[str, float | None]:
     """SYNC_METRICS of motion (L, 58) with its speech (L, F); None for a clip too short to slide.
 
-    Of a motion with gaps the longest stretch between them counts. Raises `PermanentError` for other features than the
-    expert's.
+    Of a motion with gaps the longest stretch between them counts. A mouth that does not move fits at no shift: its
+    offset has no value. Raises `PermanentError` for other features than the expert's.
     """
     n = min(len(motion), len(speech))
     part = longest_measured(motion[:n, [MOTION_NAMES.index(name) for name in expert.names]])
     if part.stop - part.start < expert.config.frames + 6:
         return dict.fromkeys(SYNC_METRICS)
     found = sync_scores(expert, np.asarray(motion[part], np.float32), MOTION_NAMES, speech[part], feature_id)
+    moves = float(np.ptp(motion[part][:, [MOTION_NAMES.index(name) for name in expert.names]], axis=0).max()) > _STILL
     return {
         "sync_expert_distance": found.sync_expert_distance,
         "sync_expert_confidence": found.sync_expert_confidence,
-        "sync_expert_offset_error": float(abs(found.sync_expert_offset)),
+        "sync_expert_offset_error": float(abs(found.sync_expert_offset)) if moves else None,
     }
 
 
