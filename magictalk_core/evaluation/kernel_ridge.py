@@ -25,7 +25,7 @@ _MOST_FRAMES, _TRIAL_FRAMES = 2400, 1000
 """To fit, and to try settings with: a solution takes the cube of it, and 2400 frames a third of a second."""
 
 _REACHES = (0, 3, 6)
-_WIDTHS = (0.5, 1.0, 2.0)
+_WIDTHS = (0.25, 0.5, 1.0)
 _RIDGES = (0.03, 0.3, 3.0)
 _UNTUNED = 0.3
 
