@@ -27,4 +27,4 @@ def frame_loudness(samples: NDArray[np.float32], n_frames: int) -> NDArray[np.fl
     if top <= 0.0:
         return np.full(n_frames, QUIET_DB)
     floor = 10 ** (QUIET_DB / 10)
-    return np.minimum(10 * np.log10(np.maximum(power / top, floor)), 0.0)
+    return np.asarray(np.minimum(10 * np.log10(np.maximum(power / top, floor)), 0.0))
