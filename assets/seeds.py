@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as they stand.
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -38,7 +39,7 @@ def build_seed_asset(corpora: Sequence[str]) -> dg.AssetsDefinition:
         timer = Timer()
         result = score_seeds(store.workspace, corpora, settings.load())
         table = summary_table(result.path.with_name(SUMMARY))
-        counts = {"trainings": result.seeds}
+        counts: dict[str, Any] = {"trainings": result.seeds}
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
             metadata=materialization(

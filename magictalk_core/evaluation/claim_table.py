@@ -93,7 +93,8 @@ def write_claims(workspace: Workspace, corpora: Sequence[str]) -> ClaimTable:
         used = sorted({one for text in behind.values() if text != "none" for one in text.split("; ")})
         work.record(clips=set(table["clip_id"]), stand_ins=tuple(used), beside=[words])
     found = read_frame(CLAIMS, path)
-    return ClaimTable(path, file_md5(path), len(found), found["outcome"].value_counts().to_dict())
+    outcomes = {str(name): int(count) for name, count in found["outcome"].value_counts().items()}
+    return ClaimTable(path, file_md5(path), len(found), outcomes)
 
 
 def _frechet(workspace: Workspace, motions: Motions) -> list[Judged]:

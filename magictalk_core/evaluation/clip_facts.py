@@ -69,7 +69,8 @@ def _curves(table: pd.DataFrame) -> dict[str, NDArray[np.float32]]:
 def _phonemes(table: pd.DataFrame) -> Mapping[str, tuple[Phoneme, ...]]:
     found = {}
     for clip_id, rows in table.sort_values("start_s").groupby("clip_id"):
-        found[str(clip_id)] = tuple(Phoneme(str(r.symbol), float(r.start_s), float(r.end_s)) for r in rows.itertuples())
+        columns = (rows[name].tolist() for name in ("symbol", "start_s", "end_s"))
+        found[str(clip_id)] = tuple(Phoneme(*values) for values in zip(*columns, strict=True))
     return found
 
 

@@ -154,8 +154,8 @@ def _seed_rows(workspace: Workspace, corpora: Sequence[str], preset: Preset, fol
         own = [{**row, "stand_ins": ""} for row in rows if row["method"] in (EMODIFF, MAGICTALK)]
         write_table(SCORES, own, kept)
         shutil.rmtree(folder / "models")
-    records: list[dict[str, Any]] = read_frame(SCORES, kept).drop(columns="stand_ins").to_dict("records")
-    return records
+    records = read_frame(SCORES, kept).drop(columns="stand_ins").to_dict("records")
+    return [{str(name): value for name, value in record.items()} for record in records]
 
 
 def _motions(

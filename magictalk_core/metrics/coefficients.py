@@ -65,7 +65,7 @@ def level_free_error(truth: NDArray[Any], generated: NDArray[Any]) -> dict[str, 
 
 def _moved(motion: Motion) -> Motion:
     counts = np.isfinite(motion).sum(axis=0)
-    return motion - np.nansum(motion, axis=0) / np.maximum(counts, 1)
+    return np.asarray(motion - np.nansum(motion, axis=0) / np.maximum(counts, 1))
 
 
 def velocity_error(truth: NDArray[Any], generated: NDArray[Any]) -> dict[str, Measure]:
