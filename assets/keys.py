@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import dagster as dg
 
-__all__ = ["DATASETS", "INGEST", "OWNERS", "SHARDS", "SHARD_STAGES", "corpus_key", "shard_partitions"]
+__all__ = [
+    "BY_HAND",
+    "DATASETS",
+    "INGEST",
+    "OWNERS",
+    "RECIPES",
+    "SEEDS",
+    "SHARDS",
+    "SHARD_STAGES",
+    "corpus_key",
+    "shard_partitions",
+]
 
 INGEST, SHARDS, DATASETS = "ingest", "shards", "datasets"
 """Groups of the assets of a corpus, by stage: looked at, decoded and measured, put together and recorded."""
+
+RECIPES, SEEDS = "recipes", "seeds"
+BY_HAND = (RECIPES, SEEDS)
+"""Groups that are made when they are asked for by name, and never else: they train for hours."""
 
 OWNERS = ["team:magictalk"]
 SHARD_STAGES = ("media", "blendshapes", "speech")

@@ -20,8 +20,8 @@ OWNERS = ["team:magictalk"]
 _INSIDE = ("source", "index", "media", "blendshapes", "speech", "clips", "manifest")
 _ENDS = ("training_set", "rig", "tables/summary", "videos/comparison")
 _BESIDE = (
-    "arkit_dataset", "generated", "refined", "scores", "set_scores", "lip_ablation", "external_videos",
-    "figures/user_study",
+    "arkit_dataset", "generated", "refined", "scores", "set_scores", "seed_scores", "lip_ablation", "tables/claims",
+    "external_videos", "figures/user_study",
 )  # fmt: skip
 """Looked at where they are. Ablations and the publishable dataset need not be made for the report of what is there."""
 

@@ -11,19 +11,19 @@ import sys
 
 import dagster as dg
 
+from assets.keys import RECIPES
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer
 from assets.resources import Settings, Store
 from assets.retries import retried_when_transient
 from magictalk_core.errors import PermanentError
 
-GROUP = "recipes"
 OWNERS = ["team:magictalk"]
 
 
 @dg.asset(
     key=["recipes", "deepspeech_small"],
-    group_name=GROUP,
+    group_name=RECIPES,
     owners=OWNERS,
     kinds={"torch"},
     pool="gpu",

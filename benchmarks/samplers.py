@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from magictalk_core.evaluation.generate import test_clips, to_motion
-from magictalk_core.evaluation.set_scores import Judge
+from magictalk_core.evaluation.motion_judge import Judge
 from magictalk_core.evaluation.trials import Trials, collect_trials
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.metrics.diversity import diversity
@@ -63,7 +63,7 @@ def measure(model: EmoDiffModel, trials: Trials, judge: Judge, seeds: int) -> Fo
         for truth, motion in zip(trials.real, clips, strict=True)
     ]
     correlations = [value for value in jaws if value is not None]
-    distances = [judge.frechet(clips) for clips in made]
+    distances = [judge.frechet_of("frechet_distance", clips) for clips in made]
     return Found(distances, float(np.mean(spread)), float(np.mean(correlations)), min(seconds) / length)
 
 

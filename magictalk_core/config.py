@@ -224,6 +224,9 @@ class EvaluationConfig(StrictModel):
     max_videos: int = Field(4, description="comparison videos to render")
     video_size: int = Field(256, description="side of one panel, pixels")
     seed: int = Field(0, description="seed of the generated motion")
+    seeds: tuple[int, ...] = Field(
+        (1, 2), description="further training seeds of `seed_scores`, beside the model in use"
+    )
     external: tuple[ExternalConfig, ...] = Field((), description="systems of others in tables, figures and the study")
 
     @field_validator("external")

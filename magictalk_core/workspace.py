@@ -160,6 +160,10 @@ class Workspace:
         return self.home / "scores"
 
     @property
+    def seed_scores(self) -> Path:
+        return self.home / "seed_scores"
+
+    @property
     def set_scores(self) -> Path:
         return self.home / "set_scores"
 

@@ -11,6 +11,7 @@ from assets.lineage import build_lineage_report_asset
 from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
 from assets.recipes import deepspeech_small
 from assets.release import build_release_assets
+from assets.seeds import build_seed_asset
 from assets.story import with_story
 from magictalk_core.workspace import Workspace
 from pipelines.automation import build_automation_sensor, with_automation
@@ -40,6 +41,7 @@ def build_definitions(workspace: Workspace, recording: bool = True) -> dg.Defini
         *build_evaluation_assets(corpora),
         *build_external_assets(corpora),
         build_lineage_report_asset(corpora),
+        build_seed_asset(corpora),
         deepspeech_small,
     ]
     told = with_automation(with_story(assets, corpora), corpora)

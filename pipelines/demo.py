@@ -11,6 +11,8 @@ from magictalk_core.corpora.registry import add_corpus, list_corpora, new_entry
 from magictalk_core.evaluation.stand_ins import NONE, described
 from magictalk_core.sample_corpus.build import build_sample_corpus
 from magictalk_core.sample_corpus.listed import build_listed_samples
+from magictalk_core.storage.parquet import read_frame
+from magictalk_core.storage.schema import SCORES
 from magictalk_core.work.isolation import default_workers
 from magictalk_core.workspace import Workspace
 
@@ -49,17 +51,21 @@ def demo_selection(workspace: Workspace) -> str:
 def summarize_demo(workspace: Workspace) -> str:
     """What stands where, the number that tells success, and the commands to look further."""
     # torch is loaded with it.
+    from magictalk_core.evaluation.claims import clip_verdicts
     from magictalk_core.evaluation.comparison import read_comparisons
 
     scores = pd.read_csv(workspace.tables / "summary.csv")
     videos = [c.file for c in read_comparisons(workspace.videos / "comparison") if c.file is not None]
     chosen = scores[(scores["method"] == "magictalk") & scores["metric"].str.startswith("jaw_open_correlation")]
+    verdicts = clip_verdicts(read_frame(SCORES, workspace.scores / "scores.parquet"))
+    told = [one for one in verdicts if one.claim.check]
     numbers = [f"  {row.metric:<34} {row.mean:.3f}  (n = {row.n})" for row in chosen.itertuples()]
     return "\n".join(
         [
             "",
-            "Done. The generated mouth against the speech of held-out clips (1 is perfect, success is at least 0.5):",
+            "Done. The generated mouth against the speech of held-out clips (1 is perfect):",
             *numbers,
+            *(f"  {one.sentence}" for one in told),
             f"  with stand-ins: {'; '.join(map(str, described(chosen['stand_ins']))) or NONE}",
             "",
             *(f"comparison video   {workspace.videos / 'comparison' / video}" for video in videos),

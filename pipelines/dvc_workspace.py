@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES
+from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES, SYNC_JUDGES
 from assets.one_writer import writing
 from assets.release import NEEDS as RELEASE_NEEDS
 from magictalk_core.lineage.dvc_data import record_stages
@@ -178,20 +178,23 @@ def _asset_stages() -> dict[str, _Stage]:
         ),
         "scores": _Stage(
             "scores",
-            ["manifests", "generated", "refined", "models/sync_expert", "releases/sync_expert"],
+            ["manifests", "generated", "refined", *_in_use("sync_expert", *SYNC_JUDGES)],
             ["scores"],
             ["training_set.window"],
             select="rig scores",
         ),
         "lip_ablation": _Stage(
             "lip_ablation",
-            ["manifests", "training_set", *_in_use("emodiff", *LIP_FAMILIES)],
+            ["manifests", "training_set", *_in_use("emodiff", *LIP_FAMILIES, *SYNC_JUDGES)],
             ["lip_ablation"],
             [*_WHAT_IS_ASKED, "all_channels"],
         ),
         "set_scores": _Stage(
             "set_scores",
-            ["manifests", "training_set", "generated", *_in_use(*EMODIFF_FAMILIES)],
+            [
+                *("manifests", "training_set", "generated", "refined"),
+                *_in_use(*EMODIFF_FAMILIES, "audio2bs", "lip_residue"),
+            ],
             ["set_scores"],
             [*_WHAT_IS_ASKED, "evaluation.seed"],
         ),
@@ -208,6 +211,11 @@ def _asset_stages() -> dict[str, _Stage]:
             [],
             metrics=["tables/metrics.json"],
             plots=[{"tables/summary.csv": {"template": "bar_horizontal", "x": "mean", "y": "metric"}}],
+        ),
+        "tables-claims": _Stage(
+            "tables/claims",
+            ["manifests", "training_set", "generated", "refined", "scores", "set_scores"],
+            ["tables/claims.parquet", "tables/claims.md"],
         ),
         "videos-comparison": _Stage(
             "videos/comparison",

@@ -16,8 +16,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.utils import make_new_run_id
 
-from assets.keys import SHARD_STAGES
-from assets.recipes import GROUP as RECIPES
+from assets.keys import BY_HAND, SHARD_STAGES
 from assets.records import DATA_VERSION_TAG
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
@@ -168,14 +167,14 @@ class _Runner:
 def _select(runner: _Runner, selection: str | None) -> set[dg.AssetKey]:
     """Keys of a selection: asset names, with `+` before for all upstream, after for all downstream.
 
-    None: everything but the recipes of what the package ships.
+    None: everything but what is made by hand alone: recipes of what the package ships, further seeds.
 
     Dagster's own selection language is not used: its parser needs antlr 4.13, and DVC's dependencies pin 4.9.
     """
     graph = runner.graph
     everything = set(graph.get_all_asset_keys())
     if selection is None:
-        return everything - dg.AssetSelection.groups(RECIPES).resolve(graph)
+        return everything - dg.AssetSelection.groups(*BY_HAND).resolve(graph)
     names = {key.to_user_string(): key for key in everything}
     keys: set[dg.AssetKey] = set()
     for part in selection.replace(",", " ").split():
@@ -199,7 +198,8 @@ def run(
     selection: str | None = None,
     on_asset: Callable[[AssetOutcome], None] = lambda outcome: None,
 ) -> RunReport:
-    """Materialize `selection` (default: everything but recipes) in dependency order, with the workspace's preset.
+    """Materialize `selection` (default: all that is not made by hand alone) in dependency order, with the workspace's
+    preset.
 
     `preset`, a name or a path, becomes the workspace's first, and a change is told. Raises what the first step that
     failed raised, as an error of the same class.

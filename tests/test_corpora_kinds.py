@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from magictalk_core.corpora.kind import CorpusKind
 from magictalk_core.corpora.kinds import KINDS, corpus_of, kind_of
 from magictalk_core.corpora.registry import new_entry
+from magictalk_core.corpora.sample.phonemes import phonemes_file
 from magictalk_core.corpora.sample.true_curves import true_curves_file
+from magictalk_core.errors import PermanentError
 from magictalk_core.media.encode import write_video
 from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.hashes import file_md5
@@ -133,3 +135,19 @@ def test_true_curves_have_the_ids_of_the_clips(tmp_path: Path) -> None:
     assert list(curves.columns) == ["clip_id", "frame_index", *MOTION_NAMES]
     assert set(curves["clip_id"]) == {clip.clip_id} and curves["jawOpen"].tolist() == [0.0, 0.1, 0.2]
     assert [name for name, kind in KINDS.items() if kind.true_curves or kind.is_synthetic] == ["sample"]
+
+
+def test_phonemes_have_the_ids_of_the_clips_and_an_old_corpus_says_what_to_do(tmp_path: Path) -> None:
+    path = "M901/video/front/happy/level_3/001.mp4"
+    entry = new_entry(name="s", kind="sample", root=tmp_path)
+    (clip,) = kind_of(entry).find_clips(corpus_of(entry), [path])
+    read = kind_of(entry).phonemes
+    assert read is not None
+    with pytest.raises(PermanentError, match=r"phonemes\.parquet: not there.*magictalk demo"):
+        read(corpus_of(entry))
+    phonemes_file(tmp_path).parent.mkdir()
+    rows = pd.DataFrame([{"path": path, "symbol": "b", "start_s": 0.1, "end_s": 0.2}])
+    rows.to_parquet(phonemes_file(tmp_path))
+    found = read(corpus_of(entry))
+    assert found.to_dict("records") == [{"clip_id": clip.clip_id, "symbol": "b", "start_s": 0.1, "end_s": 0.2}]
+    assert [name for name, kind in KINDS.items() if kind.phonemes] == ["sample"]

@@ -86,6 +86,9 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "models/emodiff_student": ["models/emodiff", "training_set"],
         "models/sync_expert": ["training_set"],
         "models/sync_expert_all_channels": ["training_set"],
+        "models/sync_expert_judge_1": ["training_set"],
+        "models/sync_expert_judge_2": ["training_set"],
+        "models/sync_expert_judge_wide": ["training_set"],
         "models/audio2bs": ["training_set"],
         "models/emotion_fan": ["training_set"],
         "models/lip_residue": ["models/audio2bs", "models/sync_expert", "training_set"],
@@ -97,9 +100,20 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "release/sync_expert": ["models/sync_expert", "training_set"],
         "generated": ["release/emodiff", "training_set"],
         "refined": ["generated", "release/lip_residue"],
-        "scores": ["generated", "refined", "release/sync_expert", "rig"],
+        "scores": [
+            "generated",
+            "models/sync_expert_judge_1",
+            "models/sync_expert_judge_2",
+            "models/sync_expert_judge_wide",
+            "refined",
+            "release/sync_expert",
+            "rig",
+        ],
         "lip_ablation": [
             "models/sync_expert_all_channels",
+            "models/sync_expert_judge_1",
+            "models/sync_expert_judge_2",
+            "models/sync_expert_judge_wide",
             "release/audio2bs",
             "release/emodiff",
             "release/lip_residue",
@@ -110,11 +124,23 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
             "generated",
             "models/emodiff_no_style",
             "models/emodiff_student",
+            "refined",
+            "release/audio2bs",
             "release/emodiff",
+            "release/lip_residue",
             "training_set",
         ],
         "external_videos": ["training_set"],
         "figures/user_study": [],
+        "seed_scores": [
+            "models/sync_expert_judge_1",
+            "models/sync_expert_judge_2",
+            "models/sync_expert_judge_wide",
+            "rig",
+            "scores",
+            "training_set",
+        ],
+        "tables/claims": ["generated", "refined", "scores", "set_scores", "training_set"],
         "tables/summary": ["scores"],
         "videos/comparison": ["generated", "refined", "rig", "scores"],
         "lineage_report": [
@@ -137,7 +163,7 @@ def test_dvc_stages_mirror_the_assets(definitions: dg.Definitions) -> None:
     keys = {spec.key.to_user_string() for spec in specs(definitions)}
     names = ("source", "index", "media", "blendshapes", "speech", "shards", "clips", "snapshot", "card")
     inside = {f"sample/{name}" for name in names}
-    assert stage_asset_keys(["sample"]) == keys - inside - {"rig", "recipes/deepspeech_small"}
+    assert stage_asset_keys(["sample"]) == keys - inside - {"rig", "recipes/deepspeech_small", "seed_scores"}
 
 
 def test_dvc_stages_depend_on_what_their_assets_depend_on(definitions: dg.Definitions) -> None:

@@ -30,6 +30,7 @@ from chain_fixtures import (
 )
 
 from magictalk_core.models.families import FAMILIES
+from magictalk_core.models.sync_expert.family import SYNC_JUDGES
 from magictalk_core.preparation.listing import observe_source
 from magictalk_core.presets.of_workspace import set_preset
 from magictalk_core.presets.preset import Preset
@@ -118,7 +119,7 @@ def test_exactly_the_stages_run_that_a_change_concerns(tmp_path: Path, magictalk
     prepare_repository(workspace, [CORPUS])
     observe_source(workspace, CORPUS)
     dataset, models = {f"dataset@{CORPUS}"}, {"models-emodiff", "models-audio2bs"}
-    models |= {"models-sync_expert", "models-lip_residue"}
+    models |= {"models-sync_expert", "models-lip_residue", *(f"models-{judge.name}" for judge in SYNC_JUDGES)}
     releases = {f"release-{family}" for family in RELEASED}
     # Not the report: it shows the lineage of everything, ablations included.
     ends = ("tables-summary", "videos-comparison")
@@ -161,6 +162,8 @@ def test_params_of_a_model_stage_are_what_the_identity_of_its_training_reads(nam
     fixed = {
         "emodiff_no_style": {"emodiff.network.style"},
         "sync_expert_all_channels": {"sync_expert.network.channels"},
+        # A third of the epochs, one at least: of one and of two it is the same.
+        **{judge.name: {"sync_expert.training.epochs"} for judge in SYNC_JUDGES},
     }
     # The sections are named as a whole: these few make DVC look, and the training finds itself finished.
     harmless = {f"{family.section}.training.keep_checkpoints", f"{family.section}.training.sample_every"}

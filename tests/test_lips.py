@@ -18,7 +18,13 @@ from training_fixtures import FEATURE_ID, build, lip_preset, preset, write_table
 from magictalk_core.config import TrainingSetConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.all_channels import refine_all_channels
-from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
+from magictalk_core.evaluation.sync_scores import (
+    JUDGE_METRICS,
+    HeldOutClip,
+    expert_quality,
+    judged_sync,
+    sync_values,
+)
 from magictalk_core.metrics import sync_pairs
 from magictalk_core.metrics.sync_pairs import pair_accuracies, pair_auc
 from magictalk_core.models.audio2bs.task import Audio2BSTask
@@ -158,6 +164,10 @@ def test_the_expert_learns_what_belongs_together(data: TrainingSet, expert: Sync
     direct = sync_scores(expert, states, data.channels, features, data.info["feature_id"])
     assert values["sync_expert_distance"] == pytest.approx(direct.sync_expert_distance)
     assert sync_values(expert, motion[:9], features, data.info["feature_id"])["sync_expert_distance"] is None
+    frozen = sync_values(expert, motion[:1].repeat(len(motion), axis=0), features, data.info["feature_id"])
+    assert frozen["sync_expert_offset_error"] is None, "it fits at no shift, and does not score a perfect zero"
+    twice = judged_sync([expert, expert], motion, features, data.info["feature_id"])
+    assert list(twice) == list(JUDGE_METRICS) and list(twice.values()) == pytest.approx(list(values.values()))
     with pytest.raises(PermanentError, match="has `other`"):
         sync_scores(expert, states, data.channels, features, "other")
 

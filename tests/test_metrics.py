@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import itertools
 import re
 import zlib
 from pathlib import Path
@@ -19,11 +18,12 @@ from skimage.transform import SimilarityTransform
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.baselines import constant_motion
-from magictalk_core.evaluation.sync_scores import SYNC_METRICS
-from magictalk_core.evaluation.table import GROUND_TRUTH, score_clip, score_ground_truth, summary
+from magictalk_core.evaluation.sync_scores import JUDGE_METRICS, SYNC_METRICS
+from magictalk_core.evaluation.table import GROUND_TRUTH, Spoken, score_clip, score_ground_truth, summary
 from magictalk_core.metrics import landmarks
 from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.metrics.catalogue import CATALOGUE, METRICS, PICTURE_CATALOGUE, SET_CATALOGUE
+from magictalk_core.metrics.closures import Phoneme
 from magictalk_core.metrics.coefficients import (
     ERROR_GROUPS,
     channel_correlation,
@@ -55,6 +55,9 @@ class FlatRig:
         angle = np.linspace(0, 2 * np.pi, FACE_POINTS, endpoint=False)
         self.neutral = np.stack([7 * np.cos(angle), 10 * np.sin(angle), 0 * angle + 2], axis=1).astype(np.float32)
         self.deltas = generator.normal(0, 0.2, (52, FACE_POINTS, 3)) * (1, 1, 0)
+
+    def poses(self, motion: NDArray[np.float32], points: int) -> NDArray[np.float32]:
+        return np.stack([self.pose(row)[:points] for row in motion])
 
     def pose(self, motion: NDArray[np.float32]) -> NDArray[np.float32]:
         shaped = self.neutral + np.tensordot(motion[:52], self.deltas, axes=1)
@@ -199,36 +202,6 @@ def test_an_open_jaw_shows_most_at_the_mouth_of_the_built_in_rig() -> None:
     assert landmark_distances(closed, moved, builtin_rig())["lmd_rig_px256"] == 0
 
 
-def lids(pattern: str) -> NDArray[np.float64]:
-    """A motion whose eyes are shut at `#`, open at `.`, and not measured at `?`."""
-    values = np.zeros((len(pattern), len(MOTION_NAMES)))
-    level = {"#": 0.9, ".": 0.1, "?": np.nan}
-    for name in ("eyeBlinkLeft", "eyeBlinkRight"):
-        values[:, MOTION_NAMES.index(name)] = [level[c] for c in pattern]
-    return values
-
-
-def test_blinks_are_runs_of_two_to_ten_frames() -> None:
-    found = find_blinks(lids("..#...##....###?##..###########...##########"))
-    assert found.runs == ((6, 2), (12, 3), (16, 2), (34, 10))
-    assert found.measured_frames == 43
-    assert found.per_minute == pytest.approx(4 * 60 / (43 / 25))
-    assert found.mean_duration_s == pytest.approx((2 + 3 + 2 + 10) / 4 / 25)
-
-
-def test_no_blink_and_no_eyes_are_different_things() -> None:
-    assert find_blinks(lids("....")).per_minute == 0
-    assert find_blinks(lids("....")).mean_duration_s is None
-    assert find_blinks(lids("????")).per_minute is None
-
-
-@given(st.text(alphabet="#.?", max_size=80))
-@settings(max_examples=60, deadline=None)
-def test_blinks_agree_with_a_plain_count(pattern: str) -> None:
-    runs = [len(list(group)) for shut, group in itertools.groupby(pattern, lambda c: c == "#") if shut]
-    assert [length for _, length in find_blinks(lids(pattern)).runs] == [n for n in runs if 2 <= n <= 10]
-
-
 def ramp(frames: int) -> NDArray[np.float64]:
     values = np.zeros((frames, len(MOTION_NAMES)))
     values[:, JAW] = np.arange(frames) * 0.01
@@ -266,24 +239,26 @@ def test_seams_survive_a_frame_without_a_face() -> None:
 def test_scores_fill_the_contract(tmp_path: Path) -> None:
     rig, truth = FlatRig(), motion(1, 70)
     truth[:, MOTION_NAMES.index("tongueOut")] = np.nan
-    rows = score_ground_truth("c/s/1", truth, 32)
-    rows += score_clip("c/s/1", "emodiff", truth, motion(2, 70), rig, 32)
-    rows += score_clip("c/s/1", "mean_motion", truth, constant_motion(truth.mean(axis=0), 70), rig, 32)
+    spoken = Spoken(np.ones(70, bool), [Phoneme("b", 0.2, 0.3), Phoneme("a", 0.4, 0.9), Phoneme("f", 1.2, 1.3)])
+    rows = score_ground_truth("c/s/1", truth, 32, rig, spoken)
+    rows += score_clip("c/s/1", "emodiff", truth, motion(2, 70), rig, 32, spoken)
+    rows += score_clip("c/s/1", "mean_motion", truth, constant_motion(truth.mean(axis=0), 70), rig, 32, spoken)
     write_table(SCORES, [{**row, "stand_ins": "none"} for row in rows], tmp_path / "scores.parquet")
     table = read_frame(SCORES, tmp_path / "scores.parquet")
     assert set(table["metric"]) <= set(METRICS)
-    # Rows of the true curve and of the sync expert are made where these are known.
-    assert set(METRICS) - set(table["metric"]) == {"jaw_open_correlation_true_curve", *SYNC_METRICS}
+    # Rows of the true curve and of the sync experts are made where these are known.
+    assert set(METRICS) - set(table["metric"]) == {"jaw_open_correlation_true_curve", *SYNC_METRICS, *JUDGE_METRICS}
     assert all(row["unit"] == METRICS[row["metric"]].unit for row in rows)
     with pytest.raises(PermanentError, match=GROUND_TRUTH):
-        score_clip("c/s/1", GROUND_TRUTH, truth, truth, rig, 32)
+        score_clip("c/s/1", GROUND_TRUTH, truth, truth, rig, 32, spoken)
 
 
 def test_a_perfect_copy_scores_perfectly() -> None:
-    truth = motion(1, 70)
-    rows = {r["metric"]: r["value"] for r in score_clip("c/s/1", "copy", truth, truth, FlatRig(), 32)}
+    truth, silent = motion(1, 70), Spoken(np.ones(70, bool), None)
+    rows = {r["metric"]: r["value"] for r in score_clip("c/s/1", "copy", truth, truth, FlatRig(), 32, silent)}
     assert all(rows[m] == pytest.approx(0, abs=1e-4) for m in rows if "mae" in m or "lmd" in m or "error" in m)
     assert rows["jaw_open_correlation"] == rows["mouth_correlation"] == pytest.approx(1)
+    assert all(rows[m] == pytest.approx(1) for m in rows if m.startswith("amplitude")) and "bilabial_auc" not in rows
 
 
 def scores(values: list[float | None], metric: str = "mae_mouth") -> pd.DataFrame:

@@ -23,14 +23,16 @@ from numpy.typing import NDArray
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import CorpusEntry, add_corpus, load_corpus, new_entry
 from magictalk_core.errors import PermanentError
-from magictalk_core.evaluation import clip_scores
+from magictalk_core.evaluation import clip_facts, clip_scores
 from magictalk_core.evaluation.clip_scores import write_summary
 from magictalk_core.evaluation.comparison import render_comparisons
 from magictalk_core.evaluation.generate import motion_rows
 from magictalk_core.evaluation.stand_ins import NONE, PartsUsed, stand_ins_text
-from magictalk_core.evaluation.table import score_clip, score_ground_truth
+from magictalk_core.evaluation.sync_scores import JUDGE_METRICS, SYNC_METRICS
+from magictalk_core.evaluation.table import Spoken, score_clip, score_ground_truth
 from magictalk_core.faces.extract import frames_table
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
+from magictalk_core.models.sync_expert.family import SYNC_JUDGES
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.report.assemble import assemble_report
@@ -140,9 +142,10 @@ def _results(workspace: Workspace) -> None:
     for name in ("asked", "faceless"):
         clip_id = f"filmed/s/{name}"
         truth, _ = reader.motion(clip_id)
-        rows += score_ground_truth(clip_id, truth, 16)
+        spoken = Spoken(np.ones(len(truth), bool), None)
+        rows += score_ground_truth(clip_id, truth, 16, rig, spoken)
         for method in ("magictalk", "mean_motion"):
-            rows += score_clip(clip_id, method, truth, truth * np.float32(0.9), rig, 16)
+            rows += score_clip(clip_id, method, truth, truth * np.float32(0.9), rig, 16, spoken)
         tables.append(motion_rows(clip_id, "magictalk", truth))
     scores = [{**row, "stand_ins": stand_ins_text(parts, row["method"], row["metric"])} for row in rows]
     write_table(SCORES, scores, workspace.scores / "scores.parquet")
@@ -299,7 +302,8 @@ def test_every_number_of_the_page_names_its_stand_ins(page: str) -> None:
     tracked = "Stand-ins: tracker=litert-geometric/1; tracker=litert-geometric/2"
     assert scores and all(tracked in row[0] for row in scores)
     for row in scores:
-        assert ("rig=magictalk-builtin" in row[0]) == ("lmd_rig" in row[0])
+        on_the_rig = any(name in row[0] for name in ("lmd_rig", "seen_closure"))
+        assert ("rig=magictalk-builtin" in row[0]) == on_the_rig
 
 
 def test_a_tracker_that_no_number_used_is_no_stand_in(finished: Workspace) -> None:
@@ -347,11 +351,15 @@ class _DeafExpert:
 
 def test_scores_carry_their_stand_ins_row_by_row(finished: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     def values(*_: Any) -> dict[str, float | None]:
-        return dict.fromkeys(clip_scores.SYNC_METRICS, 0.5)
+        return dict.fromkeys(SYNC_METRICS, 0.5)
 
     monkeypatch.setattr(clip_scores, "SyncExpertModel", _DeafExpert)
     monkeypatch.setattr(clip_scores, "sync_values", values)
-    _trained(finished, "sync_expert")
+    monkeypatch.setattr(clip_scores, "load_judges", lambda folders: ())
+    monkeypatch.setattr(clip_scores, "judged_sync", lambda *_: dict.fromkeys(JUDGE_METRICS, 0.5))
+    monkeypatch.setattr(clip_facts, "LoudnessReader", lambda workspace: lambda clip: np.zeros(50))
+    for family in ("sync_expert", *(judge.name for judge in SYNC_JUDGES)):
+        _trained(finished, family)
     motion = read_frame(MOTION, finished.refined("test") / "motion.parquet")
     write_table(MOTION, motion.assign(method="mean_motion"), finished.generated("test") / "motion.parquet")
     elsewhere = Workspace(finished.home)
@@ -361,6 +369,8 @@ def test_scores_carry_their_stand_ins_row_by_row(finished: Workspace, monkeypatc
     tracked = "tracker=litert-geometric/1; tracker=litert-geometric/2"
     assert found["mean_motion", "mae_mouth"] == {tracked}
     assert found["ground_truth", "sync_expert_distance"] == {f"{tracked}; speech={FEATURE}; sync=sync_expert"}
+    assert found["chance", "sync_judge_distance"] == {f"{tracked}; speech={FEATURE}; sync=sync_expert_judges"}
+    assert found["chance", "mae_mouth"] == {tracked}
     assert found["magictalk", "lmd_rig_px256"] == {f"{tracked}; speech={FEATURE}; rig=magictalk-builtin-1"}
 
 

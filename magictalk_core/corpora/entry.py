@@ -33,6 +33,7 @@ _RESERVED = frozenset(
         "report",
         "rig",
         "scores",
+        "seed_scores",
         "set_scores",
         "tables",
         "training_set",

@@ -83,6 +83,9 @@ class CorpusKind:
     true_curves: Callable[[Corpus], pd.DataFrame] | None = None
     """The curves that animated the clips: clip_id, frame_index (25 per second) and MOTION_NAMES; None: nobody knows."""
 
+    phonemes: Callable[[Corpus], pd.DataFrame] | None = None
+    """What is said when: clip_id, symbol, start_s, end_s, in seconds of the clip; None: nobody knows."""
+
     def reads(self, path: str) -> bool:
         """Whether a file of this name is looked at by anything."""
         name = PurePosixPath(path)

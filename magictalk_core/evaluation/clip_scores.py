@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,11 +13,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from magictalk_core.corpora.kinds import corpus_of, kind_of
-from magictalk_core.corpora.registry import load_corpus
+from magictalk_core.evaluation.clip_facts import ClipFacts, facts_of_clips, strange_motion
 from magictalk_core.evaluation.stand_ins import PartsUsed, named_stand_ins, stand_ins_text
-from magictalk_core.evaluation.sync_scores import SYNC_METRICS, sync_values
-from magictalk_core.evaluation.table import GROUND_TRUTH, METRICS_VERSION, score_clip, score_ground_truth, summary
+from magictalk_core.evaluation.sync_scores import judge_folders, judged_sync, load_judges, sync_values
+from magictalk_core.evaluation.table import (
+    CHANCE,
+    GROUND_TRUTH,
+    METRICS_VERSION,
+    TRUE_CURVES,
+    score_clip,
+    score_ground_truth,
+    summary,
+)
 from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.models.sync_expert.model import SyncExpertModel
@@ -35,7 +42,15 @@ from magictalk_core.work.needed import needed
 from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
-__all__ = ["TRUE_CURVE_METRIC", "ScoreTable", "mean_score", "score_test_motion", "write_summary"]
+__all__ = [
+    "TRUE_CURVE_METRIC",
+    "ScoreTable",
+    "Scorer",
+    "mean_score",
+    "motions_of",
+    "score_test_motion",
+    "write_summary",
+]
 
 SUMMARY_VERSION = "2"
 TRUE_CURVE_METRIC = "jaw_open_correlation_true_curve"
@@ -60,74 +75,102 @@ def score_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Pres
         for kind, folder in (("generated", workspace.generated("test")), ("refined", workspace.refined("test")))
     }
     rig_file, expert = needed(workspace.rig / "rig.npz", "rig"), current_model(workspace.models("sync_expert"))
+    judges = judge_folders(workspace)
     inputs = (
         *(input_of(home, kind, motion) for kind, motion in motions.items()),
         input_of(home, "rig", rig_file),
-        model_input(workspace, expert),
+        *(model_input(workspace, folder) for folder in (expert, *judges.values())),
         # The truth and the window of the seams are not in the generated motion.
         *manifest_inputs(workspace, corpora),
     )
     settings = {"window": preset.training_set.window}
     work = Work(home, "scores", path, f"{METRICS_VERSION}.{SCORES.version}", inputs, settings)
     if not work.is_made():
-        motion = pd.concat([read_frame(MOTION, m) for m in motions.values()], ignore_index=True)
         rig = load_rig(rig_file)
         parts = PartsUsed.of(workspace, corpora, rig.name)
-        rows = _score_all(workspace, motion, rig, SyncExpertModel.load(expert), preset)
+        scorer = Scorer(workspace, rig, SyncExpertModel.load(expert), load_judges(judges), preset.training_set.window)
+        rows = scorer.rows(motions_of(list(motions.values())))
         rows = [{**r, "stand_ins": stand_ins_text(parts, r["method"], r["metric"])} for r in rows]
         write_table(SCORES, rows, path)
         work.record(clips={row["clip_id"] for row in rows}, stand_ins=named_stand_ins(rows))
     return ScoreTable(path, file_md5(path), len(read_frame(SCORES, path, columns=["metric"])))
 
 
-def _score_all(
-    workspace: Workspace, motion: pd.DataFrame, rig: Rig, expert: SyncExpertModel, preset: Preset
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    window = preset.training_set.window
-    curves: dict[str, dict[str, NDArray[np.float32]]] = {}
-    generated = {str(clip_id): methods for clip_id, methods in motion.groupby("clip_id")}
-    for clip in _read_clips(workspace, generated):
-        clip_id, truth, speech = clip.clip_id, clip.motion, clip.speech
-        corpus = clip_id.split("/")[0]
-        if corpus not in curves:
-            curves[corpus] = _true_curves(workspace, corpus)
-        curve = curves[corpus].get(clip_id)
-        rows += score_ground_truth(clip_id, truth, window)
-        rows += _sync_rows(clip_id, GROUND_TRUTH, sync_values(expert, truth, speech, clip.feature_id))
-        for method, table in generated[clip_id].groupby("method", sort=True):
-            result = table.sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
-            rows += score_clip(clip_id, str(method), truth[: len(result)], result, rig, window)
-            rows += _sync_rows(clip_id, str(method), sync_values(expert, result, speech, clip.feature_id))
-            if curve is not None:
-                n = min(len(curve), len(result))
-                value = channel_correlation(curve[:n], result[:n], "jawOpen")
-                row = {"clip_id": clip_id, "method": str(method), "metric": TRUE_CURVE_METRIC}
-                rows.append({**row, "value": value, "unit": "1"})
-    return rows
+Motions = Mapping[str, Mapping[str, NDArray[np.float32]]]
+"""Clip id -> method -> motion (n, 58)."""
 
 
-def _read_clips(workspace: Workspace, clip_ids: Iterable[str]) -> Iterator[ClipData]:
-    """Clips of any corpora, every shard decoded once."""
+def motions_of(tables: Sequence[Path]) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """What MOTION tables hold."""
+    found: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for table in tables:
+        for (clip_id, method), rows in read_frame(MOTION, table).groupby(["clip_id", "method"], observed=True):
+            values = rows.sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
+            found.setdefault(str(clip_id), {})[str(method)] = values
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """All that clips are scored with: the rig, the expert that lip refinement was trained with, the judges."""
+
+    workspace: Workspace
+    rig: Rig
+    expert: SyncExpertModel
+    judges: tuple[SyncExpertModel, ...]
+    window: int
+
+    def rows(self, motions: Motions) -> list[dict[str, Any]]:
+        """SCORES rows of all methods and of what they are compared with, without their stand-ins."""
+        real = {clip.clip_id: clip.motion for clip in _clips_of(self.workspace, motions)}
+        rows: list[dict[str, Any]] = []
+        for facts in facts_of_clips(self.workspace, motions):
+            rows += self._references(facts, real)
+            for method, motion in sorted(motions[facts.clip.clip_id].items()):
+                rows += self._method(facts, method, motion)
+        return rows
+
+    def _references(self, facts: ClipFacts, real: Mapping[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
+        """Rows of the real clip, of chance, and of the true curves where they are known."""
+        clip_id, truth = facts.clip.clip_id, facts.clip.motion
+        rows = score_ground_truth(clip_id, truth, self.window, self.rig, facts.spoken)
+        rows += self._sync(facts, GROUND_TRUTH, truth)
+        if facts.curve is not None:
+            rows.append(_true_curve_row(facts, GROUND_TRUTH, truth))
+            rows += self._method(facts, TRUE_CURVES, facts.curve)
+        strange = strange_motion(clip_id, real)
+        return rows if strange is None else rows + self._method(facts, CHANCE, strange)
+
+    def _method(self, facts: ClipFacts, method: str, motion: NDArray[np.float32]) -> list[dict[str, Any]]:
+        clip_id, n = facts.clip.clip_id, min(len(motion), len(facts.clip.motion))
+        truth, made = facts.clip.motion[:n], motion[:n]
+        rows = score_clip(clip_id, method, truth, made, self.rig, self.window, facts.spoken)
+        rows += self._sync(facts, method, made)
+        if facts.curve is not None and method != TRUE_CURVES:
+            rows.append(_true_curve_row(facts, method, made))
+        return rows
+
+    def _sync(self, facts: ClipFacts, method: str, motion: NDArray[np.float32]) -> list[dict[str, Any]]:
+        clip = facts.clip
+        values = sync_values(self.expert, motion, clip.speech, clip.feature_id)
+        values |= judged_sync(self.judges, motion, clip.speech, clip.feature_id)
+        return [
+            {"clip_id": clip.clip_id, "method": method, "metric": name, "value": value, "unit": METRICS[name].unit}
+            for name, value in values.items()
+        ]
+
+
+def _clips_of(workspace: Workspace, clip_ids: Iterable[str]) -> Iterator[ClipData]:
     for corpus, ids in groupby(sorted(clip_ids), key=lambda clip_id: clip_id.split("/")[0]):
         yield from CorpusReader(workspace, corpus).clips_of(ids)
 
 
-def _sync_rows(clip_id: str, method: str, values: dict[str, float | None]) -> list[dict[str, Any]]:
-    return [
-        {"clip_id": clip_id, "method": method, "metric": name, "value": values[name], "unit": METRICS[name].unit}
-        for name in SYNC_METRICS
-    ]
-
-
-def _true_curves(workspace: Workspace, corpus: str) -> dict[str, NDArray[np.float32]]:
-    """clip id -> (n, 58) of the curves that animated it; empty where the corpus's kind knows none."""
-    entry = load_corpus(workspace, corpus)
-    read = kind_of(entry).true_curves
-    if read is None:
-        return {}
-    clips = read(corpus_of(entry)).sort_values("frame_index").groupby("clip_id")
-    return {str(clip_id): rows[list(MOTION_NAMES)].to_numpy(np.float32) for clip_id, rows in clips}
+def _true_curve_row(facts: ClipFacts, method: str, motion: NDArray[np.float32]) -> dict[str, Any]:
+    assert facts.curve is not None
+    n = min(len(facts.curve), len(motion))
+    value = channel_correlation(facts.curve[:n], motion[:n], "jawOpen")
+    row = {"clip_id": facts.clip.clip_id, "method": method, "metric": TRUE_CURVE_METRIC}
+    return {**row, "value": value, "unit": METRICS[TRUE_CURVE_METRIC].unit}
 
 
 def mean_score(scores: Path, method: str, metric: str) -> float | None:

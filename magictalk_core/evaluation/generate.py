@@ -1,4 +1,4 @@
-"""Motion for the test clips of a workspace: by EmoDiff, an ablation of it, and the baselines that a table needs."""
+"""Motion for the test clips of a workspace: by EmoDiff, an ablation of it, and the baselines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH, NearestSpeech, constant_motion
+from magictalk_core.evaluation.baselines import Baselines, LoudnessReader
 from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_of
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.preparation.reader import CorpusReader, pick_style_clip, usable_clips
@@ -38,12 +38,14 @@ __all__ = [
     "GeneratedMotion",
     "emodiff_motion",
     "generate_test_motion",
+    "measured_frames",
+    "motion_requests",
     "motion_rows",
     "sampling_stamp",
     "test_clips",
 ]
 
-GENERATED_VERSION = "3"
+GENERATED_VERSION = "4"
 _KEPT = 4
 """Tables of single models that stay in the cache: challenger, champion, and what was asked before."""
 EMODIFF = "emodiff"
@@ -118,15 +120,18 @@ def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: P
     )
     settings: dict[str, Any] = {
         "sampling": preset.emodiff.sampling.model_dump(mode="json"),
-        "evaluation": preset.evaluation.model_dump(mode="json", exclude={"max_videos", "video_size", "external"}),
+        "evaluation": preset.evaluation.model_dump(mode="json", include={"max_clips", "seed"}),
     }
     work = Work(workspace.home, "generated", path, GENERATED_VERSION, inputs, settings)
     if not work.is_made():
         model = EmoDiffModel.load(model_dir, sampling=preset.emodiff.sampling)
         joined = emodiff_motion(workspace, corpora, clips, model_dir, preset)
-        tables, styles = _generate(workspace, model, clips, preset, joined)
+        loudness = LoudnessReader(workspace)
+        baselines = Baselines.fit(TrainingSet.open(workspace.training_set), loudness)
+        tables, styles = _generate(workspace, model, clips, preset, joined, baselines, loudness)
         write_text(out / STYLES, json.dumps(styles, indent=1, sort_keys=True))
-        write_table(MOTION, pd.concat(tables, ignore_index=True), path, sampling_stamp(model))
+        stamps = {**sampling_stamp(model), "baselines": json.dumps(baselines.facts(), sort_keys=True)}
+        write_table(MOTION, pd.concat(tables, ignore_index=True), path, stamps)
         parts = PartsUsed.of(workspace, corpora)
         used = [str(one) for one in stand_ins_of(parts, EMODIFF, "")]
         work.record(clips=[*styles, *styles.values()], stand_ins=used, beside=[out / STYLES])
@@ -151,10 +156,7 @@ def emodiff_motion(
     if not path.is_file():
         model = EmoDiffModel.load(model_dir, sampling=preset.emodiff.sampling)
         readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
-        asked = [
-            _request(readers[corpus], clip, pick_style_clip(readers[corpus], clip), model, preset.evaluation.seed)
-            for corpus, clip in clips
-        ]
+        asked = motion_requests(readers, clips, model, preset.evaluation.seed)
         made = [to_motion(state, model.channels) for state in model.generate_many(asked)]
         rows = [motion_rows(clip_id, EMODIFF, motion) for (_, clip_id), motion in zip(clips, made, strict=True)]
         write_table(MOTION, pd.concat(rows, ignore_index=True), path, sampling_stamp(model))
@@ -171,27 +173,43 @@ def _generate(
     clips: Sequence[tuple[str, str]],
     preset: Preset,
     joined: Mapping[str, NDArray[np.float32]],
+    baselines: Baselines,
+    loudness: LoudnessReader,
 ) -> tuple[list[pd.DataFrame], dict[str, str]]:
     """`joined` is what the model makes, by clip id."""
     readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
     styles = {clip_id: pick_style_clip(readers[corpus], clip_id) for corpus, clip_id in clips}
-    requests = [
-        _request(readers[corpus], clip_id, styles[clip_id], model, preset.evaluation.seed) for corpus, clip_id in clips
-    ]
-    data = TrainingSet.open(workspace.training_set)
-    nearest = NearestSpeech.fit(data)
+    requests = motion_requests(readers, clips, model, preset.evaluation.seed)
     apart = model.generate_many(requests, autoregressive=False)
     tables = []
-    for (_, clip_id), request, independent in zip(clips, requests, apart, strict=True):
+    for (corpus, clip_id), request, independent in zip(clips, requests, apart, strict=True):
+        style = measured_frames(readers[corpus].motion(styles[clip_id])[0], baselines.channels)
+        heard = loudness(clip_id)[: len(request.speech)]
+        simple = baselines.motions(request.speech, style, heard)
         results = {
             EMODIFF: joined[clip_id],
             INDEPENDENT_WINDOWS: to_motion(independent, model.channels),
-            NEAREST_SPEECH: to_motion(nearest.motion(request.speech), data.channels),
-            MEAN_MOTION: to_motion(constant_motion(model.mean_state, len(request.speech)), model.channels),
+            **{method: to_motion(motion, baselines.channels) for method, motion in simple.items()},
         }
         for method, motion in results.items():
             tables.append(motion_rows(clip_id, method, motion))
     return tables, styles
+
+
+def measured_frames(motion: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float32]:
+    """(k, D): the frames of a motion (n, 58) in which all of `channels` were measured."""
+    values = motion[:, [MOTION_NAMES.index(name) for name in channels]]
+    return np.asarray(values[np.isfinite(values).all(axis=1)], np.float32)
+
+
+def motion_requests(
+    readers: Mapping[str, CorpusReader], clips: Sequence[tuple[str, str]], model: EmoDiffModel, seed: int
+) -> list[MotionRequest]:
+    """For each (corpus, clip id) its speech in the style of the clip that `pick_style_clip` picks."""
+    return [
+        _request(readers[corpus], clip_id, pick_style_clip(readers[corpus], clip_id), model, seed)
+        for corpus, clip_id in clips
+    ]
 
 
 def _request(reader: CorpusReader, clip_id: str, style_id: str, model: EmoDiffModel, seed: int) -> MotionRequest:
@@ -201,5 +219,5 @@ def _request(reader: CorpusReader, clip_id: str, style_id: str, model: EmoDiffMo
             f"{clip_id}: speech features are `{clip.feature_id}`, the model was trained on `{model.feature_id}`: "
             "train again, or set speech.feature in the preset"
         )
-    style = reader.motion(style_id)[0][:, [MOTION_NAMES.index(c) for c in model.channels]]
-    return MotionRequest(clip.speech, style[np.isfinite(style).all(axis=1)], None, seed)
+    style = measured_frames(reader.motion(style_id)[0], model.channels)
+    return MotionRequest(clip.speech, style, None, seed)

@@ -1,8 +1,9 @@
 """Table 4 of the paper on the test clips: what lip refinement changes, clip by clip.
 
 Methods: `emodiff` alone; `magictalk`, with refined lips; `magictalk_neutral_lips`, Audio2BS without emotional residue;
-`emodiff_all_channels`, every channel optimised against the sync loss, no separated mouth parameters. Each value is a
-mean over clips, each difference one to `emodiff` on the same clips with its 95 % bootstrap interval.
+`emodiff_all_channels`, every channel optimised against the sync loss, no separated mouth parameters;
+`emodiff_ridge_lips`, the mouth of a kernel regression in place of the refined one: what refinement must beat. Each
+value is a mean over clips, each difference one to `emodiff` on the same clips with its 95 % bootstrap interval.
 """
 
 from __future__ import annotations
@@ -18,13 +19,21 @@ from numpy.typing import NDArray
 
 from magictalk_core.evaluation.all_channels import refine_all_channels
 from magictalk_core.evaluation.generate import EMODIFF, test_clips, to_motion
+from magictalk_core.evaluation.kernel_ridge import KernelRidge
+from magictalk_core.evaluation.motion_judge import Judge
 from magictalk_core.evaluation.refine import MAGICTALK
-from magictalk_core.evaluation.set_scores import Judge
 from magictalk_core.evaluation.stand_ins import PartsUsed, named_stand_ins, stand_ins_text
-from magictalk_core.evaluation.sync_scores import HeldOutClip, expert_quality, sync_values
+from magictalk_core.evaluation.sync_scores import (
+    HeldOutClip,
+    expert_quality,
+    judge_folders,
+    judged_sync,
+    load_judges,
+    sync_values,
+)
 from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.evaluation.trials import Trials, collect_trials
-from magictalk_core.metrics.coefficients import channel_correlation, group_error
+from magictalk_core.metrics.coefficients import channel_correlation, group_error, level_free_error
 from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.lip_residue.model import LipRefiner, audio2bs_of
@@ -35,15 +44,17 @@ from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.run import current_model, model_input
 from magictalk_core.training_set.dataset import TrainingSet, training_set_input
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.emotions import NEUTRAL
 from magictalk_core.work.manifest import manifest_inputs
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
-__all__ = ["ALL_CHANNELS", "LIP_FAMILIES", "NEUTRAL_LIPS", "LipAblation", "ablate_lips"]
+__all__ = ["ALL_CHANNELS", "LIP_FAMILIES", "NEUTRAL_LIPS", "RIDGE_LIPS", "LipAblation", "ablate_lips"]
 
-ABLATION_VERSION = "3"
+ABLATION_VERSION = "4"
 NEUTRAL_LIPS, ALL_CHANNELS = "magictalk_neutral_lips", "emodiff_all_channels"
+RIDGE_LIPS = "emodiff_ridge_lips"
 EXPERT = "sync_expert"
 LIP_FAMILIES = ("audio2bs", "lip_residue", EXPERT, "sync_expert_all_channels")
 _COLUMNS = ("method", "metric", "n", "mean", "difference", "low", "high", "stand_ins")
@@ -68,16 +79,24 @@ class _Methods:
     refiner: LipRefiner
     expert: SyncExpertModel
     expert_of_all: SyncExpertModel
+    judges: tuple[SyncExpertModel, ...]
+    ridge: KernelRidge
+    ridge_channels: tuple[str, ...]
     preset: Preset
 
     @classmethod
-    def load(cls, folders: Mapping[str, Path], preset: Preset) -> _Methods:
+    def load(
+        cls, folders: Mapping[str, Path], judges: Mapping[str, Path], data: TrainingSet, preset: Preset
+    ) -> _Methods:
         everything = "sync_expert_all_channels"
         return cls(
             EmoDiffModel.load(folders[EMODIFF], sampling=preset.emodiff.sampling),
             LipRefiner.load(folders["audio2bs"], folders["lip_residue"]),
             SyncExpertModel.load(folders[EXPERT]),
             SyncExpertModel.load(folders[everything], everything),
+            load_judges(judges),
+            KernelRidge.fit(data),
+            data.channels,
             preset,
         )
 
@@ -87,10 +106,20 @@ class _Methods:
         neutral = motion.copy()
         columns = [channels.index(name) for name in self.refiner.mouth]
         neutral[:, columns] = self.refiner.mouth_of(request.speech, request.style, channels).neutral
+        ridged = motion.copy()
+        level = to_motion(request.style, channels).mean(axis=0)
+        moves = to_motion(self.ridge.movement(request.speech).astype(np.float32), self.ridge_channels)
+        places = [MOTION_NAMES.index(name) for name in self.refiner.mouth]
+        ridged[:, columns] = (level + moves)[:, places].clip(0, 1)
         moved = refine_all_channels(
             self.expert_of_all, motion, channels, request.speech, feature, self.preset.all_channels
         )
-        return {EMODIFF: motion, MAGICTALK: refined, NEUTRAL_LIPS: neutral, ALL_CHANNELS: moved}
+        return {EMODIFF: motion, MAGICTALK: refined, NEUTRAL_LIPS: neutral, ALL_CHANNELS: moved, RIDGE_LIPS: ridged}
+
+    def sync(self, motion: Motion, clip: ClipData) -> dict[str, float | None]:
+        """What the expert of the refinement says, and what the judges do."""
+        found = sync_values(self.expert, motion, clip.speech, clip.feature_id)
+        return found | judged_sync(self.judges, motion, clip.speech, clip.feature_id)
 
 
 def ablate_lips(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> LipAblation:
@@ -98,8 +127,9 @@ def ablate_lips(workspace: Workspace, corpora: Sequence[str], preset: Preset) ->
     path = workspace.lip_ablation / "lip_ablation.csv"
     folders = {name: current_model(workspace.models(name)) for name in (EMODIFF, *LIP_FAMILIES)}
     folders["audio2bs"] = audio2bs_of(folders["lip_residue"], workspace.models("audio2bs"))
+    judges = judge_folders(workspace)
     inputs = (
-        *(model_input(workspace, folder) for folder in folders.values()),
+        *(model_input(workspace, folder) for folder in (*folders.values(), *judges.values())),
         training_set_input(workspace.home, workspace.training_set),
         *manifest_inputs(workspace, corpora),
     )
@@ -110,7 +140,7 @@ def ablate_lips(workspace: Workspace, corpora: Sequence[str], preset: Preset) ->
     }
     work = Work(workspace.home, "lip_ablation", path, ABLATION_VERSION, inputs, settings)
     if not work.is_made():
-        methods = _Methods.load(folders, preset)
+        methods = _Methods.load(folders, judges, TrainingSet.open(workspace.training_set), preset)
         clips = test_clips(workspace, corpora, preset.evaluation.max_clips)
         trials = collect_trials(workspace, clips, methods.emodiff)
         readers = {corpus: CorpusReader(workspace, corpus) for corpus, _ in clips}
@@ -129,13 +159,14 @@ def _own_clips(methods: _Methods, trials: Trials, real: Sequence[ClipData]) -> l
     """Sync, mouth error and jaw correlation of every method on the test clips in their own style."""
     found: dict[str, list[dict[str, float | None]]] = {}
     for clip, request, made in zip(real, trials.own, methods.emodiff.generate_many(trials.own), strict=True):
-        feature, channels = clip.feature_id, methods.emodiff.channels
-        found.setdefault(GROUND_TRUTH, []).append(sync_values(methods.expert, clip.motion, clip.speech, feature))
+        channels = methods.emodiff.channels
+        found.setdefault(GROUND_TRUTH, []).append(methods.sync(clip.motion, clip))
         for name, motion in methods.apply(made, request).items():
             whole = to_motion(motion, channels)
-            values = sync_values(methods.expert, whole, clip.speech, feature)
+            values = methods.sync(whole, clip)
             truth = clip.motion[: len(whole)]
             values["mae_mouth"] = group_error(truth, whole)["mouth"].value
+            values["level_free_mae_mouth"] = level_free_error(truth, whole)["mouth"].value
             values["jaw_open_correlation"] = channel_correlation(truth, whole, "jawOpen")
             found.setdefault(name, []).append(values)
     return _differences({name: pd.DataFrame(rows, dtype=float) for name, rows in found.items()})
@@ -146,14 +177,14 @@ def _asked_emotions(methods: _Methods, trials: Trials, workspace: Workspace) -> 
     judge = Judge.fit(trials, TrainingSet.open(workspace.training_set))
     if judge.emotion is None or not trials.styled:
         return []
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[dict[str, float]]] = {}
     requests = trials.style_requests()
     made = methods.emodiff.generate_many(requests)
     for styled, request, motion in zip(trials.styled, requests, made, strict=True):
         for name, result in methods.apply(motion, request).items():
-            face = np.asarray(result)[:, list(trials.coefficients)] - styled.face
-            found.setdefault(name, []).append(float(judge.emotion.shows(face) == styled.emotion))
-    return _differences({name: pd.DataFrame({"style_accuracy": values}) for name, values in found.items()})
+            hits = {hit.metric: float(hit.shown) for hit in judge.hits_of(result, styled)}
+            found.setdefault(name, []).append(hits)
+    return _differences({name: pd.DataFrame(rows) for name, rows in found.items()})
 
 
 def _residues(refiner: LipRefiner, trials: Trials) -> list[dict[str, Any]]:

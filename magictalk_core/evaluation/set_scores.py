@@ -10,49 +10,46 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
-from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, sampling_stamp, test_clips, to_motion
+from magictalk_core.evaluation.baselines import Baselines, LoudnessReader
+from magictalk_core.evaluation.clip_scores import motions_of
+from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, sampling_stamp, test_clips
+from magictalk_core.evaluation.motion_judge import FRECHET, LEVEL, MOVEMENT, Hits, Judge
+from magictalk_core.evaluation.performers import ModelPerformer, Performer, RefinedPerformer, baseline_performers
+from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.stand_ins import NONE, PartsUsed, described, named_stand_ins, stand_ins_text
-from magictalk_core.evaluation.table import GROUND_TRUTH
-from magictalk_core.evaluation.trials import INTENSITIES, Trials, collect_trials
+from magictalk_core.evaluation.table import CHANCE, GROUND_TRUTH
+from magictalk_core.evaluation.trials import collect_trials
 from magictalk_core.metrics.catalogue import SET_METRICS
-from magictalk_core.metrics.diversity import diversity
-from magictalk_core.metrics.emotion import EmotionClassifier
-from magictalk_core.metrics.frechet import LEAST_WINDOWS, WINDOW, WindowFeatures, frechet_distance, window_count
-from magictalk_core.metrics.seams import seam_ratio
+from magictalk_core.metrics.frechet import LEAST_WINDOWS, WINDOW, window_count
+from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.models.emodiff.model import EmoDiffModel
+from magictalk_core.models.lip_residue.model import LipRefiner, audio2bs_of
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.markdown import markdown_table
 from magictalk_core.storage.parquet import read_frame, write_table
-from magictalk_core.storage.schema import MOTION, SET_SCORES
+from magictalk_core.storage.schema import SET_SCORES, SET_TRIALS
 from magictalk_core.training.run import current_model, model_input
 from magictalk_core.training_set.dataset import TrainingSet, training_set_input
-from magictalk_core.vocabulary.clips import Split
-from magictalk_core.vocabulary.emotions import SIGNATURES
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.work.manifest import manifest_inputs
 from magictalk_core.work.needed import needed
 from magictalk_core.work.provenance import Work, input_of
 from magictalk_core.workspace import Workspace
 
-__all__ = [
-    "NO_STYLE",
-    "SET_SCORES_VERSION",
-    "STUDENT",
-    "Judge",
-    "SetScores",
-    "StyleGain",
-    "score_sets",
-    "set_scores_markdown",
-    "style_gain",
-]
+__all__ = ["NO_STYLE", "SET_SCORES_VERSION", "STUDENT", "SetScores", "score_sets", "set_scores_markdown"]
 
-SET_SCORES_VERSION = "3"
+SET_SCORES_VERSION = "4"
 NO_STYLE, STUDENT = "emodiff_no_style", "emodiff_student"
 MODELS = (EMODIFF, NO_STYLE, STUDENT)
+TRIALS = "set_trials.parquet"
+"""Beside the scores: what the shares of emotions are made of."""
+
+_RESAMPLES = 2000
 
 Motion = NDArray[Any]
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -64,109 +61,26 @@ class SetScores:
     rows: int
 
 
-@dataclass(frozen=True, eq=False)
-class Judge:
-    """What the scores of a set are measured with, fitted on real motion: `features` is None with too few windows of
-    it, `emotion` without two emotions."""
-
-    trials: Trials
-    features: WindowFeatures | None
-    emotion: EmotionClassifier | None
-
-    @classmethod
-    def fit(cls, trials: Trials, data: TrainingSet) -> Judge:
-        """Frechet features on the real test clips, the emotion classifier on the training clips."""
-        motions, emotions = _faces_and_emotions(data, [trials.channels[i] for i in trials.coefficients])
-        emotion = EmotionClassifier.fit(motions, emotions) if len(set(emotions)) > 1 else None
-        enough = window_count(trials.real) >= LEAST_WINDOWS
-        return cls(trials, WindowFeatures.fit([_face(trials, m) for m in trials.real]) if enough else None, emotion)
-
-    def frechet(self, motions: Sequence[Motion]) -> float | None:
-        """Of motions (n, D) in the model's channels to the real test clips; head pose is left out."""
-        if self.features is None or window_count(motions) < LEAST_WINDOWS:
-            return None
-        real = self.features.rows([_face(self.trials, m) for m in self.trials.real])
-        return frechet_distance(real, self.features.rows([_face(self.trials, m) for m in motions]))
-
-    def style_accuracy(self, model: EmoDiffModel) -> float | None:
-        if self.emotion is None or not self.trials.styled:
-            return None
-        made = model.generate_many(self.trials.style_requests())
-        faces = [_face(self.trials, m) - s.face for m, s in zip(made, self.trials.styled, strict=True)]
-        return self.emotion.accuracy(faces, [s.emotion for s in self.trials.styled])
-
-    def real_style_accuracy(self, data: TrainingSet) -> float | None:
-        """On the real test clips: what a perfect method would reach."""
-        names = [self.trials.channels[i] for i in self.trials.coefficients]
-        motions, emotions = _faces_and_emotions(data, names, Split.TEST)
-        return self.emotion.accuracy(motions, emotions) if self.emotion is not None and motions else None
-
-    def intensity(self, model: EmoDiffModel) -> float | None:
-        """Mean rank correlation of the asked intensity with the level of the emotion's signature channels."""
-        asked = [(s, r) for s, r in self.trials.intensity_requests() if s.emotion in SIGNATURES]
-        made = iter(model.generate_many([request for _, requests in asked for request in requests]))
-        found = []
-        for styled, requests in asked:
-            motions = [next(made) for _ in requests]
-            for channels in SIGNATURES[styled.emotion]:
-                seen = [self.trials.channels.index(name) for name in channels if name in self.trials.channels]
-                levels = [float(motion[:, seen].mean()) for motion in motions] if seen else [0.0]
-                if np.ptp(levels) > 0:
-                    found.append(float(spearmanr(INTENSITIES, levels).statistic))
-        return float(np.mean(found)) if found else None
-
-    def diversity(self, model: EmoDiffModel) -> float | None:
-        asked = self.trials.seed_requests()
-        made = iter(model.generate_many([request for requests in asked for request in requests]))
-        values = [diversity([_face(self.trials, next(made)) for _ in requests]) for requests in asked]
-        return float(np.mean(values)) if values else None
-
-    def long_seams(self, model: EmoDiffModel, autoregressive: bool = True) -> float | None:
-        """Seam ratio of a minute of speech."""
-        request = self.trials.long_request()
-        if request is None:
-            return None
-        motion = model.generate_many([request], autoregressive=autoregressive)[0]
-        return seam_ratio(to_motion(motion, model.channels), model.window)
-
-
-def _face(trials: Trials, motion: Motion) -> Motion:
-    return np.asarray(motion)[:, list(trials.coefficients)]
-
-
-def _faces_and_emotions(
-    data: TrainingSet, names: Sequence[str], split: Split = Split.TRAIN
-) -> tuple[list[Motion], list[str]]:
-    """Coefficients (n, C) of the labelled clips of a split less the mean face of their speaker, and their emotions."""
-    places = [data.channels.index(name) for name in names]
-    spoken = data.spoken
-    rows = spoken[(spoken["split"] == split) & spoken["emotion"].notna()]
-    motions, emotions = [], []
-    for _, own in rows.groupby(["corpus", "speaker"], observed=True):
-        segments = {
-            str(clip): np.concatenate(
-                [np.asarray(data.states[s : s + n]) for s, n in zip(r["start"], r["length"], strict=True)]
-            )
-            for clip, r in own.groupby("clip_id", observed=True)
-        }
-        face = np.concatenate(list(segments.values()))[:, places].mean(axis=0)
-        labels = own.drop_duplicates("clip_id").set_index("clip_id")["emotion"]
-        motions += [segment[:, places] - face for segment in segments.values()]
-        emotions += [str(labels[clip]) for clip in segments]
-    return motions, emotions
-
-
-def _row(method: str, metric: str, value: float | None, n: int, missing: str) -> dict[str, Any]:
+def _row(
+    method: str,
+    metric: str,
+    value: float | None,
+    n: int,
+    missing: str,
+    interval: tuple[float, float] | None = None,
+) -> dict[str, Any]:
     """`missing` says why there is no value where there is none."""
     spec = SET_METRICS[metric]
     detail = spec.meaning if value is not None else f"{spec.meaning} No value: {missing}."
-    return {"method": method, "metric": metric, "value": value, "unit": spec.unit, "n": n, "detail": detail}
+    low, high = interval or (None, None)
+    row = {"method": method, "metric": metric, "value": value, "low": low, "high": high}
+    return {**row, "unit": spec.unit, "n": n, "detail": detail}
 
 
-def _frechet_row(judge: Judge, method: str, motions: Sequence[Motion]) -> dict[str, Any]:
+def _frechet_rows(judge: Judge, method: str, motions: Sequence[Motion]) -> Rows:
     windows = min(window_count(judge.trials.real), window_count(motions))
-    few = f"too few windows of {WINDOW} frames ({windows} < {LEAST_WINDOWS})"
-    return _row(method, "frechet_distance", judge.frechet(motions), len(motions), few)
+    few = f"too few windows of {WINDOW} frames for two halves ({windows} < {2 * LEAST_WINDOWS})"
+    return [_row(method, metric, judge.frechet_of(metric, motions), len(motions), few) for metric in FRECHET]
 
 
 _NO_EMOTION = "no two labelled emotions to train on, or no test speaker with neutral clips"
@@ -174,60 +88,105 @@ _NO_INTENSITY = "no test speaker with neutral and other clips, or no signature c
 _NO_JOINT = "no speech, or no motion at its joints"
 
 
-def rows_of_models(judge: Judge, models: Mapping[str, EmoDiffModel], data: TrainingSet) -> list[dict[str, Any]]:
-    """SET_SCORES rows that need the models: emotion, intensity, diversity, seams."""
-    styled, clips = len(judge.trials.styled), len(judge.trials.own)
-    real = judge.real_style_accuracy(data)
-    rows = [_row(GROUND_TRUTH, "style_accuracy", real, clips, _NO_EMOTION)]
+def _hit_rows(method: str, hits: Hits) -> Rows:
+    """The shares of the motions that show the emotion, with intervals over the clips."""
+    rows = []
+    for metric in (LEVEL, MOVEMENT):
+        shown = pd.DataFrame([(h.clip_id, h.shown) for h in hits if h.metric == metric], columns=["clip", "shown"])
+        clips = shown.groupby("clip")["shown"].mean().to_numpy(np.float64)
+        value = float(shown["shown"].mean()) if len(shown) else None
+        interval = mean_interval(clips, f"{method}/{metric}", _RESAMPLES)
+        rows.append(_row(method, metric, value, len(shown), _NO_EMOTION, interval))
+    return rows
+
+
+def trial_rows(method: str, hits: Hits) -> Rows:
+    """SET_TRIALS rows."""
+    return [
+        {"clip_id": h.clip_id, "method": method, "metric": h.metric, "emotion": h.emotion, "shown": h.shown}
+        for h in hits
+    ]
+
+
+def reference_rows(judge: Judge, data: TrainingSet, window: int) -> Rows:
+    """What a perfect method shows, and what chance does."""
+    rows = _hit_rows(GROUND_TRUTH, judge.real_hits(data)) + _frechet_rows(judge, GROUND_TRUTH, judge.trials.real)
+    seams = judge.real_seams(window)
+    rows.append(_row(GROUND_TRUTH, "long_seam_ratio", seams, len(judge.trials.real), _NO_JOINT))
+    by_lot = None if judge.emotion is None else 1 / len(judge.emotion.emotions)
+    return rows + [_row(CHANCE, metric, by_lot, 0, _NO_EMOTION) for metric in (LEVEL, MOVEMENT)]
+
+
+def performer_rows(judge: Judge, performers: Mapping[str, Performer]) -> tuple[Rows, Rows]:
+    """(SET_SCORES rows, SET_TRIALS rows) of everybody who can be asked: emotion, intensity."""
+    rows, trials = [], []
+    for method, performer in performers.items():
+        hits = judge.style_hits(performer)
+        rows += _hit_rows(method, hits)
+        trials += trial_rows(method, hits)
+        if method != NO_STYLE:
+            intensity = judge.intensity(performer)
+            rows.append(_row(method, "intensity_correlation", intensity, len(judge.trials.styled), _NO_INTENSITY))
+    return rows, trials
+
+
+def model_rows(judge: Judge, models: Mapping[str, EmoDiffModel]) -> Rows:
+    """SET_SCORES rows that only a model has: diversity, seams; the Frechet distances of those whose motion is in no
+    table."""
+    rows, trials = [], judge.trials
     for name, model in models.items():
-        rows.append(_row(name, "style_accuracy", judge.style_accuracy(model), styled, _NO_EMOTION))
-        rows.append(_row(name, "diversity", judge.diversity(model), clips, "no test clip"))
+        performer = ModelPerformer(model)
+        rows.append(_row(name, "diversity", judge.diversity(performer), len(trials.own), "no test clip"))
         rows.append(_row(name, "long_seam_ratio", judge.long_seams(model), 1, _NO_JOINT))
-        if name != EMODIFF:  # whose motion is in the table of generated motion
-            rows.append(_frechet_row(judge, name, model.generate_many(judge.trials.own)))
-        if name != NO_STYLE:
-            rows.append(_row(name, "intensity_correlation", judge.intensity(model), styled, _NO_INTENSITY))
+        if name != EMODIFF:
+            rows += _frechet_rows(judge, name, performer.perform(trials.clip_ids, trials.own))
     seams = judge.long_seams(models[EMODIFF], False)
     rows.append(_row(INDEPENDENT_WINDOWS, "long_seam_ratio", seams, 1, _NO_JOINT))
     return rows
 
 
-def frechet_rows(judge: Judge, motion: pd.DataFrame) -> list[dict[str, Any]]:
-    """SET_SCORES rows from the generated test motion (a MOTION table): the Frechet distance of every method."""
-    names, rows = list(judge.trials.channels), []
-    for method, table in motion.groupby("method", sort=True, observed=True):
-        clips = [own.sort_values("frame_index")[names].to_numpy() for _, own in table.groupby("clip_id", observed=True)]
-        rows.append(_frechet_row(judge, str(method), clips))
+def frechet_rows(judge: Judge, motions: Mapping[str, Mapping[str, Motion]]) -> Rows:
+    """SET_SCORES rows from the motion of the test clips (clip id -> method -> (n, 58)): distances of every method."""
+    places = [MOTION_NAMES.index(name) for name in judge.trials.channels]
+    methods = sorted({method for made in motions.values() for method in made})
+    rows: Rows = []
+    for method in methods:
+        rows += _frechet_rows(judge, method, [motions[clip][method][:, places] for clip in judge.trials.clip_ids])
     return rows
 
 
 def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> SetScores:
     """Write `set_scores.parquet`, or return the finished one when models, data and settings are unchanged."""
     path = workspace.set_scores / "set_scores.parquet"
-    generated = needed(workspace.generated("test") / "motion.parquet", "generated")
-    folders = {name: current_model(workspace.models(name)) for name in MODELS}
+    folders = {name: current_model(workspace.models(name)) for name in (*MODELS, "lip_residue")}
+    folders["audio2bs"] = audio2bs_of(folders["lip_residue"], workspace.models("audio2bs"))
+    tables = [
+        needed(workspace.generated("test") / "motion.parquet", "generated"),
+        needed(workspace.refined("test") / "motion.parquet", "refined"),
+    ]
     inputs = (
         *(model_input(workspace, folder) for folder in folders.values()),
-        input_of(workspace.home, "generated", generated),
+        *(input_of(workspace.home, kind, table) for kind, table in zip(("generated", "refined"), tables, strict=True)),
         training_set_input(workspace.home, workspace.training_set),
         *manifest_inputs(workspace, corpora),
     )
     settings: dict[str, Any] = {
         "sampling": preset.emodiff.sampling.model_dump(mode="json"),
-        "evaluation": preset.evaluation.model_dump(mode="json", exclude={"max_videos", "video_size"}),
+        "evaluation": preset.evaluation.model_dump(mode="json", include={"max_clips", "seed"}),
     }
     work = Work(workspace.home, "set_scores", path, SET_SCORES_VERSION, inputs, settings)
     if not work.is_made():
         sampling = preset.emodiff.sampling
-        models = {name: EmoDiffModel.load(folder, sampling=sampling) for name, folder in folders.items()}
+        models = {name: EmoDiffModel.load(folders[name], sampling=sampling) for name in MODELS}
         clips = test_clips(workspace, corpora, preset.evaluation.max_clips)
-        trials = collect_trials(workspace, clips, models[EMODIFF])
-        data = TrainingSet.open(workspace.training_set)
-        judge = Judge.fit(trials, data)
-        beside = [workspace.set_scores / "motion_emotion.safetensors"] if judge.emotion is not None else []
+        judge = Judge.fit(collect_trials(workspace, clips, models[EMODIFF]), TrainingSet.open(workspace.training_set))
+        refiner = LipRefiner.load(folders["audio2bs"], folders["lip_residue"])
+        rows, trials = _measured(workspace, judge, models, refiner, motions_of(tables))
+        beside = [workspace.set_scores / TRIALS]
+        write_table(SET_TRIALS, trials, beside[0], sampling_stamp(models[EMODIFF]))
         if judge.emotion is not None:
-            judge.emotion.save(beside[0])
-        rows = rows_of_models(judge, models, data) + frechet_rows(judge, read_frame(MOTION, generated))
+            beside.append(workspace.set_scores / "motion_emotion.safetensors")
+            judge.emotion.save(beside[1])
         parts = PartsUsed.of(workspace, corpora)
         rows = [{**row, "stand_ins": stand_ins_text(parts, row["method"], row["metric"])} for row in rows]
         write_table(SET_SCORES, rows, path, sampling_stamp(models[EMODIFF]))
@@ -235,20 +194,20 @@ def score_sets(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> 
     return SetScores(path, file_md5(path), len(read_frame(SET_SCORES, path, columns=["metric"])))
 
 
-@dataclass(frozen=True)
-class StyleGain:
-    """How often the asked emotion is shown, with style frames and without, 0 to 1."""
-
-    with_style: float
-    without_style: float
-
-
-def style_gain(path: Path) -> StyleGain | None:
-    """From a `set_scores` table; None where no emotion could be judged."""
-    table = read_frame(SET_SCORES, path)
-    values = table[table["metric"] == "style_accuracy"].set_index("method")["value"]
-    found = [float(values[name]) for name in (EMODIFF, NO_STYLE) if pd.notna(values.get(name))]
-    return StyleGain(*found) if len(found) == 2 else None
+def _measured(
+    workspace: Workspace,
+    judge: Judge,
+    models: Mapping[str, EmoDiffModel],
+    refiner: LipRefiner,
+    motions: Mapping[str, Mapping[str, Motion]],
+) -> tuple[Rows, Rows]:
+    data, loudness = TrainingSet.open(workspace.training_set), LoudnessReader(workspace)
+    performers: dict[str, Performer] = {name: ModelPerformer(model) for name, model in models.items()}
+    performers[MAGICTALK] = RefinedPerformer(models[EMODIFF], refiner)
+    performers |= baseline_performers(Baselines.fit(data, loudness), loudness, judge.trials.channels)
+    rows, trials = performer_rows(judge, performers)
+    rows += reference_rows(judge, data, models[EMODIFF].window)
+    return rows + model_rows(judge, models) + frechet_rows(judge, motions), trials
 
 
 def set_scores_markdown(path: Path) -> str:

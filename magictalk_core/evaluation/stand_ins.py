@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from magictalk_core.evaluation.baselines import MEAN_MOTION
-from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.evaluation.baselines import LOUDNESS, MEAN_MOTION, STYLE_MEAN, STYLE_REPLAY
+from magictalk_core.evaluation.table import CHANCE, GROUND_TRUTH, TRUE_CURVES
 from magictalk_core.preparation.reader import CorpusReader, usable_clips
 from magictalk_core.storage.parquet import read_table
 from magictalk_core.storage.schema import FRAMES
@@ -96,6 +96,12 @@ _SYNC = StandIn(
     "SyncNet (LSE-D, LSE-C)",
     "judges coefficients, not pixels, and was trained on this training set: not comparable with any LSE",
 )
+_JUDGES = StandIn(
+    "sync",
+    "sync_expert_judges",
+    "SyncNet (LSE-D, LSE-C)",
+    "three experts that lip refinement never saw, trained on this training set: not comparable with any LSE",
+)
 _EMOTION = StandIn(
     "emotion",
     "motion_emotion",
@@ -112,6 +118,12 @@ PORTRAIT = StandIn(
 
 
 _ORDER = ("tracker", "speech", "sync", "rig", "emotion")
+
+_ON_THE_RIG = ("lmd_rig", "bilabial", "labiodental", "seen_closure")
+_OF_EMOTION = ("style_accuracy", "style_dynamics_accuracy")
+
+_WITHOUT_FEATURES = frozenset((GROUND_TRUTH, CHANCE, TRUE_CURVES, MEAN_MOTION, STYLE_MEAN, STYLE_REPLAY, LOUDNESS))
+"""Methods that no speech feature took part in; `loudness` hears the sound itself."""
 
 
 def _tracker(tracker: str) -> StandIn | None:
@@ -136,16 +148,17 @@ def stand_ins_of(parts: PartsUsed, method: str, metric: str) -> tuple[StandIn, .
     """The stand-ins behind the number `metric` of `method`.
 
     Every number stands on tracked motion, as its truth or as what was learned. Speech features are behind every method
-    but the mean motion, the sync expert behind what it judges and behind its own rows, the rig behind distances on its
-    vertices. Metrics carry `sync_expert` and `rig` in their names.
+    that hears them, the sync experts behind what they judge and behind their own rows, the rig behind distances on its
+    vertices and between its lips.
     """
+    by_judges = metric.startswith("sync_judge")
     by_expert = metric.startswith(_SYNC.used) or method.endswith(_SYNC.used)
     found = [_tracker(tracker) for tracker in parts.trackers]
-    if by_expert or method not in (GROUND_TRUTH, MEAN_MOTION):
+    if by_expert or by_judges or method not in _WITHOUT_FEATURES:
         found.append(_speech(parts.feature_id))
-    found.append(_SYNC if by_expert else None)
-    found.append(_rig(parts.rig) if metric.startswith("lmd_rig") else None)
-    found.append(_EMOTION if metric == "style_accuracy" else None)
+    found.append(_SYNC if by_expert else _JUDGES if by_judges else None)
+    found.append(_rig(parts.rig) if metric.startswith(_ON_THE_RIG) else None)
+    found.append(_EMOTION if metric in _OF_EMOTION else None)
     return tuple(stand_in for stand_in in found if stand_in is not None)
 
 
@@ -162,7 +175,7 @@ def named_stand_ins(rows: Iterable[Mapping[Any, Any]]) -> tuple[str, ...]:
 def described(texts: Iterable[str]) -> tuple[StandIn, ...]:
     """The stand-ins that cells of a column `stand_ins` name, each once, in the order of their parts."""
     named = {one for text in texts if text != NONE for one in text.split("; ")}
-    known: list[StandIn | None] = [_SYNC, _EMOTION]
+    known: list[StandIn | None] = [_SYNC, _JUDGES, _EMOTION]
     for part, describe in (("tracker", _tracker), ("speech", _speech), ("rig", _rig)):
         known += [describe(one.removeprefix(f"{part}=")) for one in sorted(named) if one.startswith(f"{part}=")]
     found = [stand_in for stand_in in known if stand_in is not None and str(stand_in) in named]

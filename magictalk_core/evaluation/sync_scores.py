@@ -1,9 +1,10 @@
-"""What the project's sync expert says of a motion, and how good the expert itself is."""
+"""What the project's sync experts say of a motion, and how good an expert itself is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,27 +13,41 @@ from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.metrics.sync_pairs import pair_accuracies, pair_auc
+from magictalk_core.models.sync_expert.family import SYNC_JUDGES
 from magictalk_core.models.sync_expert.model import SyncExpertModel, sync_scores
 from magictalk_core.models.sync_expert.offsets import MAX_OFFSET, distances_by_offset, scores_of
+from magictalk_core.training.run import current_model
 from magictalk_core.training_set.gaps import longest_measured
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.workspace import Workspace
 
 __all__ = [
+    "JUDGE_METRICS",
     "QUALITY_METRICS",
     "SYNC_METRICS",
     "ExpertQuality",
     "HeldOutClip",
     "clip_quality",
     "expert_quality",
+    "judge_folders",
+    "judged_sync",
+    "load_judges",
     "sync_values",
 ]
 
 SYNC_METRICS = ("sync_expert_distance", "sync_expert_confidence", "sync_expert_offset_error")
+"""Of the expert that lip refinement was trained to please."""
+
+JUDGE_METRICS = ("sync_judge_distance", "sync_judge_confidence", "sync_judge_offset_error")
+"""The same of experts that it never saw, the mean over them."""
+
 QUALITY_METRICS = ("sync_pair_accuracy", "sync_shifts_found")
 """What an expert is compared with another one in."""
 
 _TOLERANCE = 1
 """Frames by which a found shift may be wrong."""
+
+_STILL = 1e-6
 
 Motion = NDArray[Any]
 
@@ -40,19 +55,38 @@ Motion = NDArray[Any]
 def sync_values(expert: SyncExpertModel, motion: Motion, speech: Motion, feature_id: str) -> dict[str, float | None]:
     """SYNC_METRICS of motion (L, 58) with its speech (L, F); None for a clip too short to slide.
 
-    Of a motion with gaps the longest stretch between them counts. Raises `PermanentError` for other features than the
-    expert's.
+    Of a motion with gaps the longest stretch between them counts. A mouth that does not move fits at no shift: its
+    offset has no value. Raises `PermanentError` for other features than the expert's.
     """
     n = min(len(motion), len(speech))
     part = longest_measured(motion[:n, [MOTION_NAMES.index(name) for name in expert.names]])
     if part.stop - part.start < expert.config.frames + 6:
         return dict.fromkeys(SYNC_METRICS)
     found = sync_scores(expert, np.asarray(motion[part], np.float32), MOTION_NAMES, speech[part], feature_id)
+    moves = float(np.ptp(motion[part][:, [MOTION_NAMES.index(name) for name in expert.names]], axis=0).max()) > _STILL
     return {
         "sync_expert_distance": found.sync_expert_distance,
         "sync_expert_confidence": found.sync_expert_confidence,
-        "sync_expert_offset_error": float(abs(found.sync_expert_offset)),
+        "sync_expert_offset_error": float(abs(found.sync_expert_offset)) if moves else None,
     }
+
+
+def judge_folders(workspace: Workspace) -> dict[str, Path]:
+    """Family -> model folder of the judges of sync."""
+    return {family.name: current_model(workspace.models(family.name)) for family in SYNC_JUDGES}
+
+
+def load_judges(folders: Mapping[str, Path]) -> tuple[SyncExpertModel, ...]:
+    return tuple(SyncExpertModel.load(folder, name) for name, folder in folders.items())
+
+
+def judged_sync(
+    judges: Sequence[SyncExpertModel], motion: Motion, speech: Motion, feature_id: str
+) -> dict[str, float | None]:
+    """JUDGE_METRICS: the mean of `sync_values` over the judges; None where they have none."""
+    found = [list(sync_values(judge, motion, speech, feature_id).values()) for judge in judges]
+    means = [None if None in column else float(np.mean(column)) for column in zip(*found, strict=True)]
+    return dict(zip(JUDGE_METRICS, means, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

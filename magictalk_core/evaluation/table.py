@@ -2,31 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.metrics.amplitude import amplitude_ratios
 from magictalk_core.metrics.beats import beat_alignment
 from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.metrics.catalogue import METRICS
-from magictalk_core.metrics.coefficients import channel_correlation, group_error, mean_correlation, velocity_error
+from magictalk_core.metrics.closures import (
+    BILABIAL,
+    CONTACT,
+    LABIODENTAL,
+    Phoneme,
+    closed_level,
+    closures_at,
+    phoneme_places,
+    seen_closures,
+)
+from magictalk_core.metrics.coefficients import (
+    channel_correlation,
+    group_error,
+    level_free_error,
+    mean_correlation,
+    velocity_error,
+)
+from magictalk_core.metrics.head import head_statistics
 from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.metrics.landmarks import PosableRig, landmark_distances
+from magictalk_core.metrics.lips import LipRig, lips_of
 from magictalk_core.metrics.seams import seam_ratio
 
-__all__ = ["GROUND_TRUTH", "METRICS_VERSION", "motion_values", "score_clip", "score_ground_truth", "summary"]
+__all__ = [
+    "CHANCE",
+    "GROUND_TRUTH",
+    "METRICS_VERSION",
+    "TRUE_CURVES",
+    "ScoredRig",
+    "Spoken",
+    "motion_values",
+    "score_clip",
+    "score_ground_truth",
+    "summary",
+]
 
-METRICS_VERSION = "3"
+METRICS_VERSION = "4"
 """Raised when any metric changes its value for the same input."""
 
 GROUND_TRUTH = "ground_truth"
 """The method name of rows measured on the real clip alone."""
 
+CHANCE = "chance"
+"""The real motion of another test clip: what a score is where nothing belongs together."""
+
+TRUE_CURVES = "true_curves"
+"""The curves that animated the clip, where they are known: what the tracker leaves of a perfect motion."""
+
 _SPEED_GROUPS = ("mouth", "eyes", "brows", "cheeks_nose")
 _SUMMARY_COLUMNS = ("method", "metric", "unit", "clips", "n", "mean", "low", "high", "stand_ins")
+
+
+class ScoredRig(PosableRig, LipRig, Protocol):
+    """What all metrics together need of a rig."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """What is known of the speech of a clip: `speaks` (frames,) where somebody does; `phonemes` None: not known."""
+
+    speaks: NDArray[np.bool_]
+    phonemes: Sequence[Phoneme] | None
 
 
 def _rows(clip_id: str, method: str, values: dict[str, float | None]) -> list[dict[str, Any]]:
@@ -42,20 +92,45 @@ def _own_values(motion: NDArray[Any], window: int) -> dict[str, float | None]:
         "blinks_per_minute": blinks.per_minute,
         "blink_duration_s": blinks.mean_duration_s,
         "seam_ratio": seam_ratio(motion, window),
+        **{f"head_{name}": value for name, value in head_statistics(motion).items()},
     }
 
 
-def score_ground_truth(clip_id: str, truth: NDArray[Any], window: int) -> list[dict[str, Any]]:
+def closure_values(truth: NDArray[Any], motion: NDArray[Any], rig: LipRig, spoken: Spoken) -> dict[str, float | None]:
+    """Whether the lips of `motion` close where they should; `truth` (frames, 58) says what closed is."""
+    real, made = lips_of(truth, rig), lips_of(motion, rig)
+    shut, low = closed_level(real.gap), closed_level(real.drop, CONTACT)
+    seen = closures_at(made.gap, seen_closures(real.gap, spoken.speaks[: len(real.gap)]), shut)
+    values = {"seen_closure_auc": seen.auc, "seen_closure_share": seen.share}
+    if spoken.phonemes is not None:
+        frames = len(made.gap)
+        lips = closures_at(made.gap, phoneme_places(spoken.phonemes, BILABIAL, frames, LABIODENTAL), shut)
+        lip = closures_at(made.drop, phoneme_places(spoken.phonemes, LABIODENTAL, frames, BILABIAL), low)
+        values |= {"bilabial_auc": lips.auc, "bilabial_closed_share": lips.share}
+        values |= {"labiodental_auc": lip.auc, "labiodental_contact_share": lip.share}
+    return values
+
+
+def score_ground_truth(
+    clip_id: str, truth: NDArray[Any], window: int, rig: LipRig, spoken: Spoken
+) -> list[dict[str, Any]]:
     """SCORES rows of the real clip itself, without their stand-ins, for the metrics that need no second motion.
 
-    `truth` has shape (frames, 58). They say what a perfect method would show: blinks, and the seam ratio of motion that
-    has no seams.
+    `truth` has shape (frames, 58). They say what a perfect method would show: blinks, closed lips, a head that moves,
+    and the seam ratio of motion that has no seams.
     """
-    return _rows(clip_id, GROUND_TRUTH, _own_values(truth, window))
+    values = _own_values(truth, window) | closure_values(truth, truth, rig, spoken)
+    return _rows(clip_id, GROUND_TRUTH, values)
 
 
 def score_clip(
-    clip_id: str, method: str, truth: NDArray[Any], generated: NDArray[Any], rig: PosableRig, window: int
+    clip_id: str,
+    method: str,
+    truth: NDArray[Any],
+    generated: NDArray[Any],
+    rig: ScoredRig,
+    window: int,
+    spoken: Spoken,
 ) -> list[dict[str, Any]]:
     """SCORES rows of one generated clip, without their stand-ins: one row per metric, `value` None where none.
 
@@ -67,15 +142,17 @@ def score_clip(
             f"`{GROUND_TRUTH}` is not a method that generates: its rows come from `score_ground_truth`"
         )
     values = motion_values(truth, generated, window) | landmark_distances(truth, generated, rig)
-    return _rows(clip_id, method, values)
+    return _rows(clip_id, method, values | closure_values(truth, generated, rig, spoken))
 
 
 def motion_values(truth: NDArray[Any], generated: NDArray[Any], window: int) -> dict[str, float | None]:
     """Every metric of `score_clip` that needs no rig, by name; arguments as there."""
     values = _own_values(generated, window)
+    free, speed = level_free_error(truth, generated), velocity_error(truth, generated)
     values |= {f"mae_{group}": found.value for group, found in group_error(truth, generated).items()}
-    speed = velocity_error(truth, generated)
+    values |= {f"level_free_mae_{group}": free[group].value for group in _SPEED_GROUPS}
     values |= {f"velocity_mae_{group}": speed[group].value for group in _SPEED_GROUPS}
+    values |= {f"amplitude_{group}": ratio for group, ratio in amplitude_ratios(truth, generated).items()}
     values["jaw_open_correlation"] = channel_correlation(truth, generated, "jawOpen")
     values["jaw_beat_alignment"] = beat_alignment(truth, generated)
     values["mouth_correlation"] = mean_correlation(truth, generated).value

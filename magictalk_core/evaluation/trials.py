@@ -45,7 +45,8 @@ class StyledSpeech:
 class Trials:
     """What is asked of a model: `channels` are the model's, `coefficients` the columns of them that are no head pose.
 
-    `real` are the tracked motions (n, D) of the test clips, `own` the requests for just these clips in their own style.
+    `real` are the tracked motions (n, D) of the test clips, `own` the requests for just these clips in their own style,
+    `clip_ids` which clips they are.
     """
 
     channels: tuple[str, ...]
@@ -53,6 +54,7 @@ class Trials:
     styled: tuple[StyledSpeech, ...]
     own: tuple[MotionRequest, ...]
     real: tuple[Motion, ...]
+    clip_ids: tuple[str, ...]
 
     def style_requests(self) -> list[MotionRequest]:
         return [MotionRequest(s.clip.speech, s.style, s.neutral[0], 0) for s in self.styled]
@@ -108,7 +110,9 @@ def collect_trials(workspace: Workspace, clips: Sequence[tuple[str, str]], model
         if NEUTRAL in emotions:
             face = np.concatenate(list(emotions.values())).mean(axis=0)[list(coefficients)]
             styled += [StyledSpeech(clip, e, frames, emotions[NEUTRAL], face) for e, frames in emotions.items()]
-    return Trials(model.channels, coefficients, tuple(styled), tuple(own), tuple(real))
+    return Trials(
+        model.channels, coefficients, tuple(styled), tuple(own), tuple(real), tuple(clip for _, clip in clips)
+    )
 
 
 def _measured(motion: Motion, places: Sequence[int]) -> Motion:

@@ -29,8 +29,9 @@ BOOKS = frozenset({"dagster", "logs", "provenance", ".dvc", ".git", "cache", "wi
 
 _KINDS = {
     "arkit_dataset": "dataset", "training_set": "training set", "generated": "table", "refined": "table",
-    "scores": "table", "set_scores": "table", "lip_ablation": "table", "tables": "table", "videos": "video",
-    "external": "video", "figures": "report", "report": "report", "lineage_report": "report", "manifests": "manifest",
+    "scores": "table", "set_scores": "table", "seed_scores": "table", "lip_ablation": "table", "tables": "table",
+    "videos": "video", "external": "video", "figures": "report", "report": "report", "lineage_report": "report",
+    "manifests": "manifest",
 }  # fmt: skip
 _AS_ONE = ("arkit_dataset", "training_set")
 _BY_MODELS = (
@@ -38,6 +39,7 @@ _BY_MODELS = (
     "refined",
     "lip_ablation",
     "scores",
+    "seed_scores",
     "set_scores",
     "tables",
     "videos",

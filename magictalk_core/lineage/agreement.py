@@ -25,10 +25,13 @@ __all__ = ["Disagreement", "asset_of", "check_dagster", "check_dvc", "check_mlfl
 _SHARD = re.compile(r"corpora/([^/]+)/dataset/(media|blendshapes|speech)/(.+)\.parquet")
 _OF_CORPUS = {"source", "index", "clips", "manifest", "snapshot", "card"}
 _SAME_NAME = {
-    "arkit_dataset", "training_set", "rig", "generated", "refined", "scores", "set_scores", "lip_ablation",
-    "external_videos",
+    "arkit_dataset", "training_set", "rig", "generated", "refined", "scores", "set_scores", "seed_scores",
+    "lip_ablation", "external_videos",
 }  # fmt: skip
-_OTHER_NAME = {"summary": "tables/summary", "comparison": "videos/comparison", "user_study": "figures/user_study"}
+_OTHER_NAME = {
+    "summary": "tables/summary", "claims": "tables/claims", "comparison": "videos/comparison",
+    "user_study": "figures/user_study",
+}  # fmt: skip
 
 _SQLITE, _WEIGHTS_TAG = "sqlite:///", "weights_md5"
 

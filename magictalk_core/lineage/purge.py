@@ -41,7 +41,7 @@ motion of training clips frame by frame. A trained model holds weights alone, on
 
 MADE_AS_A_WHOLE = {
     "arkit_dataset": 1, "training_set": 1, "generated": 2, "refined": 2, "lip_ablation": 2, "scores": 2,
-    "set_scores": 2, "tables": 2, "videos": 2, "figures": 2, "report": 1, "lineage_report": 1,
+    "seed_scores": 2, "set_scores": 2, "tables": 2, "videos": 2, "figures": 2, "report": 1, "lineage_report": 1,
 }  # fmt: skip
 """Folder of the workspace -> at how many levels below it what is made in one go lies."""
 

@@ -34,11 +34,13 @@ _NAMES = {
     "generated": ("generated", "generated/test/motion.parquet"),
     "refined": ("refined", "refined/test/motion.parquet"),
     "scores": ("scores", "scores/scores.parquet"),
+    "seed_scores": ("seed_scores", "seed_scores/seed_scores.parquet"),
     "set_scores": ("set_scores", "set_scores/set_scores.parquet"),
     "lip_ablation": ("lip_ablation", "lip_ablation/lip_ablation.csv"),
     "external_videos": ("external_videos", "external/external_videos.parquet"),
     "figures/user_study": ("user_study", "figures/user_study"),
     "tables/summary": ("summary", "tables/summary.csv"),
+    "tables/claims": ("claims", "tables/claims.parquet"),
     "videos/comparison": ("comparison", "videos/comparison"),
     "report": ("report", "report/report.html"),
 }

@@ -2,9 +2,14 @@
 
 A beat is a local maximum of the speed at which the jaw opens or closes (the absolute change of jawOpen), above the
 clip's mean speed. The score of a generated beat is exp(-d^2 / (2 s^2)) with d the distance to the nearest beat of the
-real motion, s = 3 frames; the value is the mean over the generated beats. Source: beat consistency of yunik1004/SAiD
-(said/metric), which follows AI Choreographer (Li et al. 2021); there the beats of the audio, here those of the real
-jaw, which the audio goes with.
+real motion, s = 3 frames; the value is the mean over the generated beats. Two mouths that have nothing to do with each
+other score about 0.85, since a talking mouth has a beat every few frames: read it beside the row `chance`.
+
+This is not the beat consistency of SAiD (yunik1004/SAiD, said/metric/beat_consistency.py), after which it was made.
+There the beats of a motion are its pauses (local minima of the mean change of all coefficients, each over its mean
+absolute change), they are compared with the onsets of the sound (librosa), the mean is over the sound's beats, and
+s = 0.1 s; SAiD follows AI Choreographer (Li et al. 2021). Coming early or late counts there as here; moving too often
+costs nothing there, and moving too seldom nothing here.
 """
 
 from __future__ import annotations

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from magictalk_core.metrics.motion import Measure, Motion, columns, paired
 from magictalk_core.vocabulary.arkit import GROUPS, JAW_MOUTH_NAMES, POSE_NAMES
 
-__all__ = ["ERROR_GROUPS", "channel_correlation", "group_error", "mean_correlation", "velocity_error"]
+__all__ = [
+    "ERROR_GROUPS",
+    "channel_correlation",
+    "group_error",
+    "level_free_error",
+    "mean_correlation",
+    "velocity_error",
+]
 
 ERROR_GROUPS: dict[str, tuple[str, ...]] = {
     **{name: channels for name, channels in GROUPS.items() if name != "pose"},
@@ -45,6 +52,20 @@ def group_error(truth: NDArray[Any], generated: NDArray[Any]) -> dict[str, Measu
     """
     first, second = paired(truth, generated)
     return {group: _mean_difference(first, second, names) for group, names in ERROR_GROUPS.items()}
+
+
+def level_free_error(truth: NDArray[Any], generated: NDArray[Any]) -> dict[str, Measure]:
+    """`group_error` of what moves: of each channel its mean over the clip is taken off on either side.
+
+    A style clip gives away how a face stands. What is left is what was said: 0 only for a motion in step with it.
+    """
+    first, second = paired(truth, generated)
+    return {g: _mean_difference(_moved(first), _moved(second), names) for g, names in ERROR_GROUPS.items()}
+
+
+def _moved(motion: Motion) -> Motion:
+    counts = np.isfinite(motion).sum(axis=0)
+    return np.asarray(motion - np.nansum(motion, axis=0) / np.maximum(counts, 1))
 
 
 def velocity_error(truth: NDArray[Any], generated: NDArray[Any]) -> dict[str, Measure]:

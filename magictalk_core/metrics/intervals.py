@@ -1,4 +1,4 @@
-"""How much a mean depends on which clips were drawn: its 95 % bootstrap interval."""
+"""How much a mean depends on which clips were drawn, and on which training: its 95 % bootstrap interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["mean_interval"]
+__all__ = ["crossed_interval", "mean_interval"]
 
 
 def mean_interval(values: NDArray[np.float64], name: str, resamples: int) -> tuple[float, float] | None:
@@ -18,8 +18,24 @@ def mean_interval(values: NDArray[np.float64], name: str, resamples: int) -> tup
     """
     if len(values) < 2:
         return None
-    from scipy.stats import bootstrap  # loads seconds of modules: this one is imported to know a name of a table
-
     draws = np.random.default_rng([0, zlib.crc32(name.encode())])
-    found = bootstrap((values,), np.mean, n_resamples=resamples, method="percentile", vectorized=True, rng=draws)
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    means = values[draws.integers(0, len(values), size=(resamples, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def crossed_interval(values: NDArray[np.float64], name: str, resamples: int) -> tuple[float, float] | None:
+    """(low, high) of the mean of `values` (trainings, clips), trainings and clips drawn anew, each for itself.
+
+    The trainings are scored on the same clips, so the clips drawn are the same for all of them. None with fewer than
+    two trainings or two clips. Three trainings say little of how trainings differ: the interval is then a lower bound.
+    """
+    trainings, clips = values.shape
+    if trainings < 2 or clips < 2:
+        return None
+    draws = np.random.default_rng([1, zlib.crc32(name.encode())])
+    rows = draws.integers(0, trainings, size=(resamples, trainings))
+    columns = draws.integers(0, clips, size=(resamples, clips))
+    means = np.array([values[np.ix_(r, c)].mean() for r, c in zip(rows, columns, strict=True)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

@@ -32,18 +32,19 @@ Points = NDArray[np.float64]
 
 
 class PosableRig(Protocol):
-    """What the metric needs of a rig: neutral vertices (v, 3) in cm, and the vertices posed by one motion row (58,)."""
+    """What the metric needs of a rig: neutral vertices (v, 3) in cm, and the first `points` of them posed by each of
+    the rows (n, 58) of a motion: (n, points, 3)."""
 
     @property
     def neutral(self) -> NDArray[np.float32]: ...
 
-    def pose(self, motion: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def poses(self, motion: NDArray[np.float32], points: int) -> NDArray[np.float32]: ...
 
 
 def _posed(rig: PosableRig, motion: NDArray[np.float64]) -> Points:
     """Face points of every frame, (frames, 468, 2); NaN stands for the rest position of a channel."""
-    rows = np.nan_to_num(motion, nan=0.0).astype(np.float32)
-    return np.stack([project(rig.pose(row)[:FACE_POINTS], _SIZE) for row in rows])
+    posed = rig.poses(np.nan_to_num(motion, nan=0.0).astype(np.float32), FACE_POINTS)
+    return project(posed.reshape(-1, 3), _SIZE).reshape(len(posed), FACE_POINTS, 2)
 
 
 def _centred(points: Points) -> Points:

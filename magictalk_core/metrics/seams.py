@@ -7,6 +7,7 @@ it or before it. Both count, for shared frames and for all others alike, so smoo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.metrics.motion import as_motion, columns
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
-__all__ = ["joint_frames", "seam_ratio"]
+__all__ = ["joint_frames", "pooled_seam_ratio", "seam_ratio"]
 
 _MIN_STEP = 1e-9
 
@@ -33,13 +34,29 @@ def seam_ratio(motion: NDArray[Any], window: int) -> float | None:
 
     The step of a frame is the mean of the Euclidean norms of the differences to its two neighbours, over the
     coefficients that the clip measures at all; a frame with a gap in one of them drops out with its neighbours. None
-    when the clip has no joint or does not move.
+    when the clip has no joint or does not move. A short clip has one joint: its ratio says little, of real motion too.
     """
+    return pooled_seam_ratio([motion], window)
+
+
+def pooled_seam_ratio(motions: Sequence[NDArray[Any]], window: int) -> float | None:
+    """The same over the joints of several motions (frames, 58) together: of real clips what no seam looks like."""
+    steps = [_steps(motion, window) for motion in motions]
+    at_joints = np.concatenate([joints for joints, _ in steps]) if steps else np.zeros(0)
+    within = np.concatenate([inside for _, inside in steps]) if steps else np.zeros(0)
+    if len(at_joints) == 0 or len(within) == 0 or np.median(within) < _MIN_STEP:
+        return None
+    return float(np.median(at_joints) / np.median(within))
+
+
+def _steps(motion: NDArray[Any], window: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(at the joints, inside the windows)."""
+    nothing = np.zeros(0)
     values = as_motion(motion)[:, columns(ARKIT_NAMES)]
     values = values[:, np.isfinite(values).any(axis=0)]
     joints = joint_frames(len(values), window)
     if len(joints) == 0 or values.shape[1] == 0:
-        return None
+        return nothing, nothing
     norms = np.linalg.norm(np.diff(values, axis=0), axis=1)
     steps = (norms[:-1] + norms[1:]) / 2  # steps[i] belongs to frame i + 1
     inside = np.ones(len(steps), dtype=bool)
@@ -47,7 +64,4 @@ def seam_ratio(motion: NDArray[Any], window: int) -> float | None:
         touched = joints - 1 + offset
         inside[touched[(touched >= 0) & (touched < len(steps))]] = False
     at_joints, within = steps[joints - 1], steps[inside]
-    at_joints, within = at_joints[np.isfinite(at_joints)], within[np.isfinite(within)]
-    if len(at_joints) == 0 or len(within) == 0 or np.median(within) < _MIN_STEP:
-        return None
-    return float(np.median(at_joints) / np.median(within))
+    return at_joints[np.isfinite(at_joints)], within[np.isfinite(within)]

@@ -8,7 +8,7 @@ from magictalk_core.models.emodiff.family import EMODIFF, EMODIFF_NO_STYLE
 from magictalk_core.models.emodiff_student.family import EMODIFF_STUDENT
 from magictalk_core.models.emotion_fan.family import EMOTION_FAN
 from magictalk_core.models.lip_residue.family import LIP_RESIDUE
-from magictalk_core.models.sync_expert.family import SYNC_EXPERT, SYNC_EXPERT_ALL_CHANNELS
+from magictalk_core.models.sync_expert.family import SYNC_EXPERT, SYNC_EXPERT_ALL_CHANNELS, SYNC_JUDGES
 from magictalk_core.training.family import ModelFamily
 
 __all__ = ["FAMILIES", "family_named"]
@@ -21,6 +21,7 @@ FAMILIES: dict[str, ModelFamily] = {
         EMODIFF_STUDENT,
         SYNC_EXPERT,
         SYNC_EXPERT_ALL_CHANNELS,
+        *SYNC_JUDGES,
         AUDIO2BS,
         LIP_RESIDUE,
         EMOTION_FAN,

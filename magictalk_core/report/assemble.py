@@ -16,12 +16,19 @@ from magictalk_core import __version__
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.corpora.withdrawals import read_withdrawals
-from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH
+from magictalk_core.evaluation.baselines import (
+    KERNEL_RIDGE,
+    LOUDNESS,
+    MEAN_MOTION,
+    NEAREST_SPEECH,
+    STYLE_MEAN,
+    STYLE_REPLAY,
+)
 from magictalk_core.evaluation.comparison import Comparison, read_comparisons
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, test_clips
 from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.stand_ins import PORTRAIT, described, trackers_of
-from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.evaluation.table import CHANCE, GROUND_TRUTH, TRUE_CURVES
 from magictalk_core.lineage.report import read_lineage_report
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.models.lip_residue.model import audio2bs_md5, audio2bs_of
@@ -103,9 +110,15 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
             MAGICTALK: "EmoDiff, and the mouth of the lip models in its place: the method of the paper",
             FAMILY: "trained here on the training split; speech features and a style clip in, motion out",
             INDEPENDENT_WINDOWS: "the same model, every window on its own: the ablation of Algorithm 1",
+            KERNEL_RIDGE: "kernel regression of the motion on the speech, about the mean of the style clip",
+            LOUDNESS: "the mouth opens as the voice is loud, about the mean of the style clip; hears no word",
+            STYLE_REPLAY: "the style clip again and again, whatever is said",
+            STYLE_MEAN: "a frozen face: the mean of the style clip in every frame",
             NEAREST_SPEECH: "the motion of the training frames whose speech is most alike; nothing learned",
             MEAN_MOTION: "the mean pose of the training split in every frame: what any method must beat",
             GROUND_TRUTH: "tracked from the real clip",
+            TRUE_CURVES: "the curves that animated the clip: what the tracker leaves of a perfect motion",
+            CHANCE: "the real motion of another test clip: what a score is where nothing belongs together",
         },
     )
     return WrittenReport(path, work.record(clips=clips["clip_id"]).md5)

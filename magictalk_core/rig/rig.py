@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.faces.head_pose import rotation_of
+from magictalk_core.faces.head_pose import head_turns, rotation_of
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
@@ -49,6 +49,15 @@ class Rig:
         shaped = self.shape(row[: len(ARKIT_NAMES)])
         pitch, yaw, roll = (float(row[MOTION_NAMES.index(f"head_{a}_deg")]) for a in ("pitch", "yaw", "roll"))
         return np.asarray((shaped - PIVOT) @ rotation_of(pitch, yaw, roll).T + PIVOT, np.float32)
+
+    def poses(self, motion: NDArray[np.floating], points: int) -> NDArray[np.float32]:
+        """The first `points` vertices as `pose` puts them, of all rows (n, 58) at once: (n, points, 3)."""
+        rows = np.nan_to_num(motion)
+        flat = self.deltas[:, :points].reshape(len(ARKIT_NAMES), -1)
+        moved = (rows[:, : len(ARKIT_NAMES)].astype(np.float32) @ flat).reshape(len(rows), points, 3)
+        angles = rows[:, [MOTION_NAMES.index(f"head_{a}_deg") for a in ("pitch", "yaw", "roll")]]
+        turns = head_turns(angles).as_matrix().swapaxes(1, 2)
+        return np.asarray((self.neutral[:points] + moved - PIVOT) @ turns + PIVOT, np.float32)
 
 
 def save_rig(rig: Rig, path: Path) -> None:

@@ -5,6 +5,7 @@
     <root>/<ACTOR>/video/front/<emotion>/level_<k>/<NNN>.mp4    30 fps, with sound (one actor has `1` for `video`)
     <root>/<ACTOR>/audio/<emotion>/level_<k>/<NNN>.m4a
     <root>/truth/curves.parquet                                  25 fps, keyed by the path of the video
+    <root>/truth/phonemes.parquet                                what is said when, keyed likewise
 
 A clip that is there is not made again; an interrupted build goes on. Clips of another release are replaced.
 """
@@ -23,6 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from magictalk_core.corpora.sample.phonemes import phonemes_file
 from magictalk_core.corpora.sample.true_curves import true_curves_file
 from magictalk_core.errors import PermanentError
 from magictalk_core.preparation.preload import PRELOAD
@@ -70,7 +72,8 @@ def build_sample_corpus(
     """
     version = root / "VERSION"
     found = version.read_text(encoding="utf-8").split() if version.is_file() else []
-    if found == [SAMPLE_VERSION]:
+    # A corpus of a release that left no phonemes is finished but for them.
+    if found == [SAMPLE_VERSION] and phonemes_file(root).is_file():
         return
     everything = [u for u in utterances() if only is None or u.key in only]
     if found[:1] != [SAMPLE_VERSION]:
@@ -129,5 +132,15 @@ def _write_truth(root: Path, everything: list[Utterance]) -> None:
         table.insert(0, "path", video_path(utterance))
         table.insert(1, "frame_index", np.arange(len(times), dtype=np.int32))
         tables.append(table)
-    with atomic_path(true_curves_file(root)) as temporary:
-        pq.write_table(pa.Table.from_pandas(pd.concat(tables), preserve_index=False), temporary)
+    _write_table(pd.concat(tables), true_curves_file(root))
+    rows = [
+        (video_path(utterance), symbol, start_ms / 1000, end_ms / 1000)
+        for utterance in everything
+        for symbol, start_ms, end_ms in utterance.phonemes
+    ]
+    _write_table(pd.DataFrame(rows, columns=["path", "symbol", "start_s", "end_s"]), phonemes_file(root))
+
+
+def _write_table(rows: pd.DataFrame, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), temporary)

@@ -11,6 +11,7 @@ from magictalk_core.vocabulary.arkit import ARKIT_NAMES, BLIND_CHANNELS
 
 __all__ = [
     "ARKIT",
+    "CLAIMS",
     "CLIPS",
     "CLIP_IDS",
     "EXTERNAL_VIDEOS",
@@ -19,7 +20,9 @@ __all__ = [
     "MEDIA",
     "MOTION",
     "SCORES",
+    "SEED_SCORES",
     "SET_SCORES",
+    "SET_TRIALS",
     "SOURCE",
     "SPEECH",
     "TABLES",
@@ -296,14 +299,27 @@ SCORES = TableSpec(
     ("clip_id", "method", "metric"),
 )
 
+SEED_SCORES = TableSpec(
+    "seed_scores",
+    1,
+    "one row per training, clip, method and metric: the same training with several seeds",
+    (
+        Column("seed", _I64, "seed of the trainings; -1 for the models in use"),
+        *SCORES.columns,
+    ),
+    ("seed", "clip_id", "method", "metric"),
+)
+
 SET_SCORES = TableSpec(
     "set_scores",
-    2,
+    3,
     "one row per method and metric over the whole test set",
     (
         _label("method", "what generated the motion; `ground_truth` for the real clips", nullable=False),
         _label("metric", "metric name, as in `magictalk_core/metrics/catalogue.py`", nullable=False),
         Column("value", _F64, "the value; null where it does not exist", nullable=True),
+        Column("low", _F64, "lower end of its 95 % interval over the clips; null where none is taken", nullable=True),
+        Column("high", _F64, "upper end of that interval", nullable=True),
         _label("unit", "unit of the value", nullable=False),
         Column("n", _I64, "generated motions that the value is over"),
         _STAND_INS,
@@ -334,7 +350,62 @@ EXTERNAL_VIDEOS = TableSpec(
     ("method", "clip_id"),
 )
 
+SET_TRIALS = TableSpec(
+    "set_trials",
+    1,
+    "one row per performance of a test clip's speech in the style of an emotion: whether it shows that emotion",
+    (
+        _CLIP_ID,
+        _label("method", "what generated the motion", nullable=False),
+        _label("metric", "which classifier looked, as in `set_scores`", nullable=False),
+        _label("emotion", "the emotion that was asked for", nullable=False),
+        Column("shown", _BOOL, "whether the classifier saw it"),
+    ),
+    ("clip_id", "method", "metric", "emotion"),
+)
+
+CLAIMS = TableSpec(
+    "claims",
+    1,
+    "one row per claim: a method's number against the best of its baselines, clip by clip",
+    (
+        _label("claim", "what is claimed, in words", nullable=False),
+        _label("method", "whose claim it is", nullable=False),
+        _label("metric", "metric name, as in `scores` or `set_scores`", nullable=False),
+        _label("better", "which way a value is better", nullable=False),
+        Column(
+            "value", _F64, "mean of the method over the clips that both have; null: nothing to compare", nullable=True
+        ),
+        _label("baseline", "the best baseline: the one with the least gain over it"),
+        Column("baseline_value", _F64, "mean of that baseline over the same clips", nullable=True),
+        Column("gain", _F64, "mean gain of the method, positive where it is better", nullable=True),
+        Column("low", _F64, "lower end of the 95 % interval of the gain over the clips", nullable=True),
+        Column("high", _F64, "upper end of that interval", nullable=True),
+        _label("unit", "unit of the numbers", nullable=False),
+        Column("n", _I64, "clips that the gain is over"),
+        _label("outcome", "wins, loses, open (0 is in the interval), no value", nullable=False),
+        _label("opponents", "the baselines of the claim", nullable=False),
+        _STAND_INS,
+    ),
+    ("claim", "method", "metric"),
+)
+
 TABLES: dict[str, TableSpec] = {
     t.name: t
-    for t in (SOURCE, CLIPS, CLIP_IDS, MEDIA, FRAMES, ARKIT, SPEECH, MOTION, SCORES, SET_SCORES, EXTERNAL_VIDEOS)
+    for t in (
+        SOURCE,
+        CLIPS,
+        CLIP_IDS,
+        MEDIA,
+        FRAMES,
+        ARKIT,
+        SPEECH,
+        MOTION,
+        SCORES,
+        SEED_SCORES,
+        SET_SCORES,
+        SET_TRIALS,
+        CLAIMS,
+        EXTERNAL_VIDEOS,
+    )
 }

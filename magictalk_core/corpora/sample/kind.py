@@ -7,6 +7,7 @@ from magictalk_core.corpora.mead.clips import VIEWS, find_clips
 from magictalk_core.corpora.mead.splits import LITERATURE_SPLITS
 from magictalk_core.corpora.raw_files import MEDIA_SUFFIXES
 from magictalk_core.corpora.sample.check import check_sample
+from magictalk_core.corpora.sample.phonemes import read_phonemes
 from magictalk_core.corpora.sample.true_curves import read_true_curves
 
 __all__ = ["SAMPLE"]
@@ -27,4 +28,5 @@ SAMPLE = CorpusKind(
     views=VIEWS,
     is_synthetic=True,
     true_curves=read_true_curves,
+    phonemes=read_phonemes,
 )

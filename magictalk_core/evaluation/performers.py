@@ -1,0 +1,84 @@
+"""Who is asked to perform: models, the whole method, and the baselines, all in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from magictalk_core.evaluation.baselines import BASELINES, Baselines
+from magictalk_core.evaluation.generate import to_motion
+from magictalk_core.evaluation.loudness_mouth import Loudness
+from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
+from magictalk_core.models.lip_residue.model import LipRefiner
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
+
+__all__ = ["BaselinePerformer", "ModelPerformer", "Performer", "RefinedPerformer", "baseline_performers"]
+
+Motion = NDArray[Any]
+
+
+class Performer(Protocol):
+    """Whoever makes motion (L, D) for each of some requests, in the channels of their styles. `clip_ids`: whose speech
+    each of them has."""
+
+    def perform(self, clip_ids: Sequence[str], requests: Sequence[MotionRequest]) -> list[Motion]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPerformer:
+    """A trained EmoDiff or its student."""
+
+    model: EmoDiffModel
+
+    def perform(self, clip_ids: Sequence[str], requests: Sequence[MotionRequest]) -> list[Motion]:
+        return list(self.model.generate_many(requests))
+
+
+@dataclass(frozen=True, eq=False)
+class RefinedPerformer:
+    """The method of the paper: EmoDiff, and the lips refined."""
+
+    model: EmoDiffModel
+    refiner: LipRefiner
+
+    def perform(self, clip_ids: Sequence[str], requests: Sequence[MotionRequest]) -> list[Motion]:
+        channels, feature = self.model.channels, self.model.feature_id
+        made = self.model.generate_many(requests)
+        return [
+            self.refiner.refine(motion, channels, request.speech, feature, request.style)
+            for motion, request in zip(made, requests, strict=True)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class BaselinePerformer:
+    """One of the baselines; it has no seed and no initial face. `channels` are those of the requests' styles."""
+
+    method: str
+    baselines: Baselines
+    loudness: Loudness
+    channels: tuple[str, ...]
+
+    def perform(self, clip_ids: Sequence[str], requests: Sequence[MotionRequest]) -> list[Motion]:
+        places = [MOTION_NAMES.index(name) for name in self.channels]
+        found = []
+        for clip_id, request in zip(clip_ids, requests, strict=True):
+            style = to_motion(request.style, self.channels)[:, self._own]
+            heard = self.loudness(clip_id)[: len(request.speech)]
+            made = self.baselines.motion(self.method, request.speech, style, heard)
+            found.append(to_motion(made, self.baselines.channels)[:, places])
+        return found
+
+    @property
+    def _own(self) -> list[int]:
+        return [MOTION_NAMES.index(name) for name in self.baselines.channels]
+
+
+def baseline_performers(
+    baselines: Baselines, loudness: Loudness, channels: tuple[str, ...]
+) -> Mapping[str, BaselinePerformer]:
+    """Method -> performer of every baseline."""
+    return {name: BaselinePerformer(name, baselines, loudness, channels) for name in BASELINES}
