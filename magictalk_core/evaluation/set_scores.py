@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from magictalk_core.evaluation.baselines import Baselines, LoudnessReader
+from magictalk_core.evaluation.baselines import MEAN_MOTION, NEAREST_SPEECH, Baselines, LoudnessReader
 from magictalk_core.evaluation.clip_scores import motions_of
 from magictalk_core.evaluation.generate import EMODIFF, INDEPENDENT_WINDOWS, sampling_stamp, test_clips
 from magictalk_core.evaluation.motion_judge import FRECHET, LEVEL, MOVEMENT, Hits, Judge
@@ -43,6 +43,9 @@ __all__ = ["NO_STYLE", "SET_SCORES_VERSION", "STUDENT", "SetScores", "score_sets
 SET_SCORES_VERSION = "4"
 NO_STYLE, STUDENT = "emodiff_no_style", "emodiff_student"
 MODELS = (EMODIFF, NO_STYLE, STUDENT)
+_DEAF_TO_STYLE = (NO_STYLE, NEAREST_SPEECH, MEAN_MOTION)
+"""Nobody can ask them for an intensity."""
+
 TRIALS = "set_trials.parquet"
 """Beside the scores: what the shares of emotions are made of."""
 
@@ -124,7 +127,7 @@ def performer_rows(judge: Judge, performers: Mapping[str, Performer]) -> tuple[R
         hits = judge.style_hits(performer)
         rows += _hit_rows(method, hits)
         trials += trial_rows(method, hits)
-        if method != NO_STYLE:
+        if method not in _DEAF_TO_STYLE:
             intensity = judge.intensity(performer)
             rows.append(_row(method, "intensity_correlation", intensity, len(judge.trials.styled), _NO_INTENSITY))
     return rows, trials
