@@ -25,6 +25,7 @@ MAX_GAIN_DB = 45.0
 """Below -68 dBFS there is more noise than voice: it is not made louder than this."""
 
 _FRAME = 320
+_BLOCK = 10_000
 _LOUD = 0.975
 _ACTIVE_DB, _CLICK_DB = 20.0, 6.0
 _STEADY_DB = 0.55
@@ -38,7 +39,7 @@ def speech_level(samples: Samples) -> float | None:
     power = _frame_power(samples)
     if not _has_something(power):
         return None
-    emphasised = _active(_frame_power(np.diff(samples, prepend=samples[:1])))
+    emphasised = _active(_frame_power(samples, pre_emphasis=True))
     if not len(emphasised) or np.std(10 * np.log10(emphasised)) < _STEADY_DB:
         return None
     active = _active(power)
@@ -47,10 +48,21 @@ def speech_level(samples: Samples) -> float | None:
     return 10 * math.log10(np.minimum(active, loudest).mean())
 
 
-def _frame_power(samples: Samples) -> NDArray[np.float64]:
-    """(frames,) variance of stretches of 20 ms, which knows no offset; what is left over at the end does not count."""
-    frames = samples[: len(samples) // _FRAME * _FRAME].astype(np.float64).reshape(-1, _FRAME)
-    return np.asarray(frames.var(axis=1))
+def _frame_power(samples: Samples, pre_emphasis: bool = False) -> NDArray[np.float64]:
+    """(frames,) variance of stretches of 20 ms, which knows no offset; what is left over at the end does not count.
+
+    `pre_emphasis`: of the steps from sample to sample. Block by block: an hour in float64 would be 0.5 GB, twice.
+    """
+    power = np.empty(len(samples) // _FRAME)
+    for first in range(0, len(power), _BLOCK):
+        last = min(first + _BLOCK, len(power))
+        start = first * _FRAME
+        block = samples[start : last * _FRAME]
+        if pre_emphasis:
+            before = max(start - 1, 0)
+            block = np.diff(block, prepend=samples[before : before + 1])
+        power[first:last] = block.astype(np.float64).reshape(-1, _FRAME).var(axis=1)
+    return power
 
 
 def _has_something(power: NDArray[np.float64]) -> bool:
