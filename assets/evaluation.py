@@ -61,7 +61,7 @@ def _released(family: str) -> dg.AssetKey:
     return dg.AssetKey(["release", family])
 
 
-def _in_use(family: str) -> dg.AssetKey:
+def in_use(family: str) -> dg.AssetKey:
     """What is upstream of using a family: its release, or its training where nothing is released."""
     return _released(family) if family in RELEASED else dg.AssetKey(["models", family])
 
@@ -139,7 +139,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
 
     @dg.asset(
-        deps=["generated", "refined", "rig", _released("sync_expert"), *map(_in_use, SYNC_JUDGES)],
+        deps=["generated", "refined", "rig", _released("sync_expert"), *map(in_use, SYNC_JUDGES)],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"parquet"},
@@ -172,7 +172,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         )
 
     @dg.asset(
-        deps=[*map(_in_use, (*EMODIFF_FAMILIES, "audio2bs", "lip_residue")), "generated", "refined", "training_set"],
+        deps=[*map(in_use, (*EMODIFF_FAMILIES, "audio2bs", "lip_residue")), "generated", "refined", "training_set"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "parquet"},
@@ -208,7 +208,7 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         )
 
     @dg.asset(
-        deps=[*map(_in_use, ("emodiff", *LIP_FAMILIES, *SYNC_JUDGES)), "training_set"],
+        deps=[*map(in_use, ("emodiff", *LIP_FAMILIES, *SYNC_JUDGES)), "training_set"],
         group_name=GROUP,
         owners=OWNERS,
         kinds={"torch", "csv"},

@@ -9,6 +9,7 @@ import dagster as dg
 from assets.keys import SHARD_STAGES
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer
+from assets.paper import PAPER_KEYS
 from assets.records import DATA_VERSION_TAG, recorded_versions
 from assets.resources import Store
 from assets.retries import retried_when_transient
@@ -21,7 +22,7 @@ _INSIDE = ("source", "index", "media", "blendshapes", "speech", "clips", "manife
 _ENDS = ("training_set", "rig", "tables/summary", "videos/comparison")
 _BESIDE = (
     "arkit_dataset", "generated", "refined", "scores", "set_scores", "seed_scores", "lip_ablation", "tables/claims",
-    "external_videos", "figures/user_study",
+    "external_videos", "figures/user_study", *sorted(PAPER_KEYS),
 )  # fmt: skip
 """Looked at where they are. Ablations and the publishable dataset need not be made for the report of what is there."""
 

@@ -20,6 +20,7 @@ __all__ = [
     "FamilySettings",
     "MediaConfig",
     "MetricRule",
+    "PictureConfig",
     "QualityConfig",
     "ReleaseConfig",
     "RetrainingConfig",
@@ -236,6 +237,26 @@ class EvaluationConfig(StrictModel):
         if len(set(names)) < len(names):
             raise ValueError(f"one system twice: {', '.join(names)}")
         return external
+
+
+class PictureConfig(StrictModel):
+    """Pictures of the test clips: which clips, whose motion, what is judged. Read by tables and figures alone."""
+
+    test_set: Literal["held_out", "mead_eat", "mead_edtalk", "mead_last", "mead_eat_last", "hdtf"] = Field(
+        "held_out", description="which held-out clips: a name of evaluation/test_sets.py"
+    )
+    driven: Literal["self", "cross"] = Field(
+        "self", description="speech of the clip itself, or of another clip, of another person where there is one"
+    )
+    clips: int = Field(0, ge=0, description="clips that are rendered and judged, spread over the test set; 0: all")
+    seconds: float = Field(0.0, ge=0, description="how much of a clip, from its beginning; 0: what the test set says")
+    methods: tuple[str, ...] = Field(
+        ("magictalk", "emodiff", "emodiff_no_style", "emodiff_all_channels", "emodiff_independent_windows"),
+        description="whose motion is rendered, by the names of the motion tables; recordings are always there",
+    )
+    every: int = Field(
+        1, ge=1, description="frames from one to the next that sharpness, identity and expression are read from"
+    )
 
 
 class MetricRule(StrictModel):

@@ -37,7 +37,8 @@ class Workspace:
         arkit_dataset/ training_set/ models/ releases/ rig/ generated/ refined/ scores/ tables/ videos/ report/
         external/<system>/<clip>.mp4        videos of the systems that are compared with, external_videos.parquet
         study/                              the user study: its plan, the key to its videos, returned answers
-        figures/                            what shows results: user_study
+        figures/                            what shows results: figure4, figure6, figure9, user_study
+        picture_motion/ picture_scores/ paper/    of the clips whose pictures are judged
         lineage_report/                     what is stale, unverifiable, under which terms
         provenance/                         copies of all records that ever were, and the ids of the clips behind them
         dagster/ mlflow/ .git/ .dvc/ dvc.yaml dvc.lock params.yaml logs/
@@ -167,6 +168,13 @@ class Workspace:
     def set_scores(self) -> Path:
         return self.home / "set_scores"
 
+    def picture_motion(self, method: str) -> Path:
+        return self.home / "picture_motion" / method
+
+    @property
+    def picture_scores(self) -> Path:
+        return self.home / "picture_scores"
+
     @property
     def tables(self) -> Path:
         return self.home / "tables"
@@ -192,6 +200,11 @@ class Workspace:
     @property
     def figures(self) -> Path:
         return self.home / "figures"
+
+    @property
+    def paper(self) -> Path:
+        """The page of the paper's tables and figures."""
+        return self.home / "paper"
 
     @property
     def lineage_report(self) -> Path:

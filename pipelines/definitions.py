@@ -9,6 +9,7 @@ from assets.evaluation import build_evaluation_assets
 from assets.external import build_external_assets
 from assets.lineage import build_lineage_report_asset
 from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset
+from assets.paper import build_paper_assets
 from assets.recipes import deepspeech_small
 from assets.release import build_release_assets
 from assets.seeds import build_seed_asset
@@ -40,6 +41,7 @@ def build_definitions(workspace: Workspace, recording: bool = True) -> dg.Defini
         *build_release_assets(corpora),
         *build_evaluation_assets(corpora),
         *build_external_assets(corpora),
+        *build_paper_assets(corpora),
         build_lineage_report_asset(corpora),
         build_seed_asset(corpora),
         deepspeech_small,

@@ -23,6 +23,7 @@ import yaml
 from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES, SYNC_JUDGES
 from assets.one_writer import writing
 from assets.release import NEEDS as RELEASE_NEEDS
+from magictalk_core.evaluation.pictures.families import COMPLEXITY_FAMILIES, PICTURE_FAMILIES
 from magictalk_core.lineage.dvc_data import record_stages
 from magictalk_core.lineage.git_history import GitHistory
 from magictalk_core.lineage.snapshots import commit_workspace
@@ -151,6 +152,28 @@ def _dataset_stage() -> _Stage:
 
 
 _WHAT_IS_ASKED = ("emodiff.sampling", "evaluation.max_clips")
+_PICTURED = tuple(f"pictures.{name}" for name in ("test_set", "driven", "clips"))
+"""Which clips are drawn."""
+
+
+_PAPER_TABLES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+    "table1": (["picture_scores", "scores"], []),
+    "table2": (["picture_scores"], []),
+    "table3": (_in_use(*COMPLEXITY_FAMILIES), ["emodiff.sampling", "name"]),
+    "table4": (["picture_scores", "scores"], []),
+    "ablations": (["picture_scores", "scores", "set_scores", "lip_ablation"], []),
+}
+"""Table of the paper -> what it reads, and the settings."""
+
+
+def _figure_stage(key: str, *more: str) -> _Stage:
+    params = [
+        *_PICTURED,
+        "pictures.seconds",
+        "evaluation.max_clips",
+        *(["emodiff.sampling", "evaluation.seed"] if more else []),
+    ]
+    return _Stage(key, ["manifests", "picture_motion", *more], [key], params)
 
 
 def _asset_stages() -> dict[str, _Stage]:
@@ -205,6 +228,31 @@ def _asset_stages() -> dict[str, _Stage]:
             ["evaluation.external", "evaluation.max_clips"],
         ),
         "figures-user_study": _Stage("figures/user_study", ["study"], ["figures/user_study"]),
+        "picture_motion": _Stage(
+            "picture_motion",
+            ["manifests", "generated", "refined", *_in_use(*PICTURE_FAMILIES)],
+            ["picture_motion"],
+            [*_WHAT_IS_ASKED, "all_channels", "evaluation.seed", *_PICTURED, "pictures.methods"],
+        ),
+        "picture_scores": _Stage(
+            "picture_scores",
+            ["manifests", "training_set", "picture_motion", "external"],
+            ["picture_scores"],
+            ["pictures", "evaluation.max_clips"],
+        ),
+        **{
+            f"tables-{name}": _Stage(f"tables/{name}", deps, [f"tables/{name}"], params)
+            for name, (deps, params) in _PAPER_TABLES.items()
+        },
+        **{f"figures-{name}": _figure_stage(f"figures/{name}") for name in ("figure4", "figure6")},
+        "figures-figure9": _figure_stage("figures/figure9", *_in_use(*COMPLEXITY_FAMILIES)),
+        "videos-grids": _figure_stage("videos/grids"),
+        "paper": _Stage(
+            "paper",
+            [*(f"tables/{name}" for name in _PAPER_TABLES), "figures", "videos/grids"],
+            ["paper"],
+            ["name"],
+        ),
         "tables-summary": _Stage(
             "tables/summary",
             ["scores"],
@@ -220,21 +268,29 @@ def _asset_stages() -> dict[str, _Stage]:
         "videos-comparison": _Stage(
             "videos/comparison",
             ["manifests", "generated", "refined", "scores"],
-            ["videos"],
+            ["videos/comparison"],
             ["evaluation.max_clips", "evaluation.max_videos", "evaluation.video_size"],
         ),
         "lineage_report": _Stage(
             "lineage_report",
             [
                 *("manifests", "training_set", *_in_use(*RELEASED)),
-                *("generated", "refined", "scores", "tables/summary.csv", "videos"),
+                *("generated", "refined", "scores", "tables/summary.csv", "videos/comparison"),
             ],
             ["lineage_report"],
         ),
         "report": _Stage(
             "report",
             [
-                *("manifests", "training_set", "generated", "refined", "scores", "videos", "tables/summary.csv"),
+                *(
+                    "manifests",
+                    "training_set",
+                    "generated",
+                    "refined",
+                    "scores",
+                    "videos/comparison",
+                    "tables/summary.csv",
+                ),
                 "lineage_report",
             ],
             ["report"],

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Set
 import dagster as dg
 
 from assets.evaluation import NEED_TEST_CLIPS
+from assets.paper import PAPER_KEYS
 from magictalk_core.errors import PermanentError
 from magictalk_core.vocabulary.clips import Split
 
 __all__ = ["without_what_needs_test_clips"]
+
+_NEED_THEM = NEED_TEST_CLIPS | PAPER_KEYS
 
 logger = logging.getLogger("magictalk.corpora")
 
@@ -29,20 +32,20 @@ def without_what_needs_test_clips(
     Raises `PermanentError` where `selection` names what cannot.
     """
     names = {key.to_user_string() for key in wanted}
-    if accepted is None or not any(name.startswith("models/") or name in NEED_TEST_CLIPS for name in names):
+    if accepted is None or not any(name.startswith("models/") or name in _NEED_THEM for name in names):
         return set(wanted)
     if not accepted[Split.VAL]:
         logger.warning("no accepted clip in the val split: the trainings measure no held-out loss; %s", _REMEDY)
     if accepted[Split.TEST]:
         return set(wanted)
-    asked = {part.strip("+") for part in (selection or "").replace(",", " ").split()} & NEED_TEST_CLIPS
+    asked = {part.strip("+") for part in (selection or "").replace(",", " ").split()} & _NEED_THEM
     if asked:
         raise PermanentError(f"{min(asked)}: no accepted clip in the test split: {_REMEDY}")
-    left_out = sorted(names & NEED_TEST_CLIPS)
+    left_out = sorted(names & _NEED_THEM)
     if left_out:
         logger.warning(
             "no accepted clip in the test split: models are trained, and %s are left out; %s",
             ", ".join(left_out),
             _REMEDY,
         )
-    return {key for key in wanted if key.to_user_string() not in NEED_TEST_CLIPS}
+    return {key for key in wanted if key.to_user_string() not in _NEED_THEM}

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.keys import BY_HAND, SHARD_STAGES
+from assets.paper import GROUP as PAPER
 
 __all__ = ["INDEX", "RECORD_STAGES", "build_jobs", "whole_corpora"]
 
@@ -83,7 +84,10 @@ def build_jobs(corpora: Sequence[str]) -> dict[str, Any]:
     )
     jobs["retrain"] = dg.define_asset_job(
         "retrain",
-        dg.AssetSelection.all() - shards - dg.AssetSelection.groups(*BY_HAND) - dg.AssetSelection.assets(*_ABLATIONS),
+        dg.AssetSelection.all()
+        - shards
+        - dg.AssetSelection.groups(*BY_HAND, PAPER)
+        - dg.AssetSelection.assets(*_ABLATIONS),
         description="What the schedule starts: raw files, datasets, training, release, evaluation; no ablation.",
     )
     return jobs

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 __all__ = ["SERVED", "results_server"]
 
-SERVED = ("report", "videos")
+SERVED = ("report", "paper", "figures", "videos")
 """Folders below the home."""
 
 

@@ -45,6 +45,7 @@ def tiny_preset() -> dict[str, Any]:
     values["emodiff"]["training"] |= {"epochs": 10}
     values["all_channels"] |= {"steps": 2}
     values["evaluation"] |= {"max_videos": 2, "video_size": 64}
+    values["pictures"] |= {"clips": 1, "seconds": 0.4, "every": 5}
     return Preset.model_validate(values).model_dump(mode="json")
 
 

@@ -64,7 +64,7 @@ def test_the_chain_leaves_tables_models_signed_videos_and_a_report(tiny_chain: W
         table = pd.read_csv(path)
         assert table["stand_ins"].notna().all()
         assert table.loc[table["method"] == method, "stand_ins"].str.contains("speech=deepspeech-small-1").all()
-    videos = sorted(tiny_chain.videos.rglob("*.mp4"))
+    videos = sorted((tiny_chain.videos / "comparison").rglob("*.mp4"))
     assert len(videos) == 2 and all(read_provenance(video)["validation_state"] == "Valid" for video in videos)
     report = (tiny_chain.report / "report.html").read_text(encoding="utf-8")
     assert all(video.name in report for video in videos) and "tiny" in report

@@ -6,11 +6,12 @@ import dagster as dg
 import pytest
 
 from assets.evaluation import NEED_TEST_CLIPS, build_evaluation_assets
+from assets.paper import PAPER_KEYS, build_paper_assets
 from magictalk_core.errors import PermanentError
 from magictalk_core.vocabulary.clips import Split
 from pipelines.held_out import without_what_needs_test_clips
 
-EVERYTHING = {"training_set", "models/emodiff", "rig", "report", *NEED_TEST_CLIPS}
+EVERYTHING = {"training_set", "models/emodiff", "rig", "report", *NEED_TEST_CLIPS, *PAPER_KEYS}
 ALL_SPLITS = {Split.TRAIN: 5, Split.VAL: 1, Split.TEST: 1}
 
 
@@ -22,6 +23,7 @@ def left(accepted: dict[Split, int] | None, selection: str | None = None, wanted
 def test_the_assets_that_need_test_clips_are_assets() -> None:
     known = {asset.key.to_user_string() for asset in build_evaluation_assets(["c"])}
     assert known - NEED_TEST_CLIPS == {"rig", "report"} and known >= NEED_TEST_CLIPS
+    assert {asset.key.to_user_string() for asset in build_paper_assets(["c"])} == PAPER_KEYS
 
 
 def test_nothing_is_said_where_clips_are_held_out_or_nobody_knows(caplog: pytest.LogCaptureFixture) -> None:

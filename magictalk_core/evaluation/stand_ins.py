@@ -114,10 +114,10 @@ PORTRAIT = StandIn(
     "face-vid2vid, fine-tuned on TalkingHead-1KH",
     "hair and neck move little; a turned head does not show its other side",
 )
-"""Of the videos; no number is computed with it."""
+"""Behind the videos, and behind every number that is read from its pictures."""
 
 
-_ORDER = ("tracker", "speech", "sync", "rig", "emotion")
+_ORDER = ("tracker", "speech", "sync", "rig", "portrait", "emotion")
 
 _ON_THE_RIG = ("lmd_rig", "bilabial", "labiodental", "seen_closure")
 _OF_EMOTION = ("style_accuracy", "style_dynamics_accuracy")
@@ -175,7 +175,7 @@ def named_stand_ins(rows: Iterable[Mapping[Any, Any]]) -> tuple[str, ...]:
 def described(texts: Iterable[str]) -> tuple[StandIn, ...]:
     """The stand-ins that cells of a column `stand_ins` name, each once, in the order of their parts."""
     named = {one for text in texts if text != NONE for one in text.split("; ")}
-    known: list[StandIn | None] = [_SYNC, _JUDGES, _EMOTION]
+    known: list[StandIn | None] = [_SYNC, _JUDGES, _EMOTION, PORTRAIT]
     for part, describe in (("tracker", _tracker), ("speech", _speech), ("rig", _rig)):
         known += [describe(one.removeprefix(f"{part}=")) for one in sorted(named) if one.startswith(f"{part}=")]
     found = [stand_in for stand_in in known if stand_in is not None and str(stand_in) in named]

@@ -30,8 +30,8 @@ BOOKS = frozenset({"dagster", "logs", "provenance", ".dvc", ".git", "cache", "wi
 _KINDS = {
     "arkit_dataset": "dataset", "training_set": "training set", "generated": "table", "refined": "table",
     "scores": "table", "set_scores": "table", "seed_scores": "table", "lip_ablation": "table", "tables": "table",
-    "videos": "video", "external": "video", "figures": "report", "report": "report", "lineage_report": "report",
-    "manifests": "manifest",
+    "videos": "video", "external": "video", "figures": "picture", "paper": "report", "report": "report",
+    "lineage_report": "report", "picture_motion": "table", "picture_scores": "table", "manifests": "manifest",
 }  # fmt: skip
 _AS_ONE = ("arkit_dataset", "training_set")
 _BY_MODELS = (
@@ -41,6 +41,10 @@ _BY_MODELS = (
     "scores",
     "seed_scores",
     "set_scores",
+    "picture_motion",
+    "picture_scores",
+    "figures",
+    "paper",
     "tables",
     "videos",
     "report",

@@ -26,11 +26,13 @@ _SHARD = re.compile(r"corpora/([^/]+)/dataset/(media|blendshapes|speech)/(.+)\.p
 _OF_CORPUS = {"source", "index", "clips", "manifest", "snapshot", "card"}
 _SAME_NAME = {
     "arkit_dataset", "training_set", "rig", "generated", "refined", "scores", "set_scores", "seed_scores",
-    "lip_ablation", "external_videos",
+    "lip_ablation", "external_videos", "picture_motion", "picture_scores", "paper",
 }  # fmt: skip
 _OTHER_NAME = {
     "summary": "tables/summary", "claims": "tables/claims", "comparison": "videos/comparison",
-    "user_study": "figures/user_study",
+    "user_study": "figures/user_study", "grids": "videos/grids",
+    **{name: f"tables/{name}" for name in ("table1", "table2", "table3", "table4", "ablations")},
+    **{name: f"figures/{name}" for name in ("figure4", "figure6", "figure9")},
 }  # fmt: skip
 
 _SQLITE, _WEIGHTS_TAG = "sqlite:///", "weights_md5"

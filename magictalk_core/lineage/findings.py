@@ -160,11 +160,17 @@ def _outputs(workspace: Workspace) -> Iterator[tuple[str, Path]]:
         ("seed_scores", workspace.seed_scores / "seed_scores.parquet"),
         ("set_scores", workspace.set_scores / "set_scores.parquet"),
         ("lip_ablation", workspace.lip_ablation / "lip_ablation.csv"),
+        ("picture_motion", workspace.picture_motion("test") / "motion.parquet"),
+        ("picture_scores", workspace.picture_scores / "picture_scores.parquet"),
         ("summary", workspace.tables / "summary.csv"),
         ("claims", workspace.tables / "claims.parquet"),
         ("comparison", workspace.videos / "comparison"),
         ("external_videos", workspace.external_videos),
         ("user_study", workspace.figures / "user_study"),
+        ("grids", workspace.videos / "grids"),
+        ("paper", workspace.paper / "paper.html"),
+        *((name, workspace.tables / name) for name in ("table1", "table2", "table3", "table4", "ablations")),
+        *((name, workspace.figures / name) for name in ("figure4", "figure6", "figure9")),
     )
     yield from tests
     yield from (("video", path) for path in sorted((workspace.videos / "comparison").glob("*.mp4")))

@@ -35,13 +35,14 @@ from magictalk_core.workspace import Workspace
 __all__ = ["PurgePlan", "plan_purge", "purge", "whole_output"]
 
 _CORPUS, _BANK = "corpus table", "style bank"
-_MADE = frozenset({"table", "video", "report"})
+_MADE = frozenset({"table", "video", "picture", "report"})
 """Made from what held the clips, they may hold rows of theirs under another name: the nearest-speech baseline copies
 motion of training clips frame by frame. A trained model holds weights alone, once its style bank is stripped."""
 
 MADE_AS_A_WHOLE = {
     "arkit_dataset": 1, "training_set": 1, "generated": 2, "refined": 2, "lip_ablation": 2, "scores": 2,
     "seed_scores": 2, "set_scores": 2, "tables": 2, "videos": 2, "figures": 2, "report": 1, "lineage_report": 1,
+    "picture_motion": 2, "picture_scores": 2, "paper": 1,
 }  # fmt: skip
 """Folder of the workspace -> at how many levels below it what is made in one go lies."""
 

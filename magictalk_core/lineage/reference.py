@@ -41,8 +41,20 @@ _NAMES = {
     "figures/user_study": ("user_study", "figures/user_study"),
     "tables/summary": ("summary", "tables/summary.csv"),
     "tables/claims": ("claims", "tables/claims.parquet"),
+    "picture_motion": ("picture_motion", "picture_motion/test/motion.parquet"),
+    "picture_scores": ("picture_scores", "picture_scores/picture_scores.parquet"),
+    "tables/table1": ("table1", "tables/table1"),
+    "tables/table2": ("table2", "tables/table2"),
+    "tables/table3": ("table3", "tables/table3"),
+    "tables/table4": ("table4", "tables/table4"),
+    "tables/ablations": ("ablations", "tables/ablations"),
+    "figures/figure4": ("figure4", "figures/figure4"),
+    "figures/figure6": ("figure6", "figures/figure6"),
+    "figures/figure9": ("figure9", "figures/figure9"),
+    "videos/grids": ("grids", "videos/grids"),
     "videos/comparison": ("comparison", "videos/comparison"),
     "report": ("report", "report/report.html"),
+    "paper": ("paper", "paper/paper.html"),
 }
 
 

@@ -23,7 +23,7 @@ from magictalk_core.storage.atomic import atomic_directory, atomic_path
 from magictalk_core.storage.cache import cache_root, must_take_cached_files
 from magictalk_core.work.provenance import Work
 
-__all__ = ["PROVENANCE_LABEL", "must_be_able_to_sign", "read_provenance", "sign_video", "work_in_video"]
+__all__ = ["PROVENANCE_LABEL", "must_be_able_to_sign", "read_provenance", "sign_picture", "sign_video", "work_in_video"]
 
 
 PROVENANCE_LABEL = "org.magictalk.provenance"
@@ -129,18 +129,27 @@ def _public_name(name: str) -> str:
     return PurePosixPath(name).name if name.startswith("/") else name
 
 
+def sign_picture(path: Path, work: Work | None = None) -> None:
+    """`sign_video` for a PNG."""
+    _sign(path, "image/png", work, None)
+
+
 def sign_video(path: Path, work: Work | None = None, title: str | None = None) -> None:
     """Add a C2PA manifest to the mp4 at `path`, in place and atomically: that it is made, and by which `work`.
 
     `title` is the name that the file will have, where it is signed under a temporary one. The provenance record cannot
     be named by its hash, since it holds that of the signed file: the work is named by its identity and its inputs.
     """
+    _sign(path, "video/mp4", work, title)
+
+
+def _sign(path: Path, media_type: str, work: Work | None, title: str | None) -> None:
     from c2pa import Builder
 
     manifest = {
         "claim_generator_info": [{"name": "magictalk", "version": __version__}],
         "title": title or path.name,
-        "format": "video/mp4",
+        "format": media_type,
         "assertions": [
             {
                 "label": "c2pa.actions.v2",
@@ -150,19 +159,23 @@ def sign_video(path: Path, work: Work | None = None, title: str | None = None) -
         ],
     }
     with atomic_path(path) as temporary, path.open("rb") as source, temporary.open("w+b") as target:
-        Builder(json.dumps(manifest)).sign(_signer(), "video/mp4", source, target)
+        Builder(json.dumps(manifest)).sign(_signer(), media_type, source, target)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """The active manifest of a video, with `validation_state`; raises `PermanentError` when there is none."""
+    """The active manifest of a video or PNG, with `validation_state`; raises `PermanentError` when there is none."""
     from c2pa import Reader
 
     try:
-        with path.open("rb") as file, Reader("video/mp4", file) as reader:
+        with path.open("rb") as file, Reader(_media_type(path), file) as reader:
             store: dict[str, Any] = json.loads(reader.json())
     except Exception as error:  # c2pa raises one class per message
         raise PermanentError(f"{path}: no readable C2PA manifest ({error})") from error
     return {**store["manifests"][store["active_manifest"]], "validation_state": store.get("validation_state")}
+
+
+def _media_type(path: Path) -> str:
+    return "image/png" if path.suffix == ".png" else "video/mp4"
 
 
 def work_in_video(path: Path) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from magictalk_core.config import (
     AllChannelsConfig,
     DataSettings,
     EvaluationConfig,
+    PictureConfig,
     ReleaseConfig,
     RetrainingConfig,
     SpeechRecipeConfig,
@@ -47,6 +48,7 @@ class Preset(DataSettings):
     emotion_fan: EmotionFanSettings = EmotionFanSettings()
     all_channels: AllChannelsConfig = AllChannelsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    pictures: PictureConfig = PictureConfig()
     release: ReleaseConfig = ReleaseConfig()
     retraining: RetrainingConfig = RetrainingConfig()
 

@@ -1,13 +1,16 @@
 """Writes `report.html`: one file that opens from disk or a web server and asks nothing of the network.
 
-Style and plots are inline; only the videos stay files beside it, named by relative paths. A content security policy in
-the page forbids everything else. Equal inputs give equal bytes.
+Style, plots and one script that sorts tables are inline; only the videos stay files beside it, named by relative paths.
+A content security policy in the page forbids everything else. Equal inputs give equal bytes.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +25,7 @@ from magictalk_core.report.model import Command, Funnel, Provenance, ReportInput
 from magictalk_core.report.view import report_view
 from magictalk_core.storage.atomic import write_text
 
-__all__ = ["SUMMARY_COLUMNS", "render_report", "write_report"]
+__all__ = ["SUMMARY_COLUMNS", "inline_script", "page_environment", "render_report", "write_report"]
 
 SUMMARY_COLUMNS = ("method", "metric", "unit", "clips", "n", "mean", "low", "high", "stand_ins")
 _CURVE_COLUMNS = ("step", "metric", "value")
@@ -44,10 +47,15 @@ def _check_path(path: str, out_dir: Path) -> None:
         raise PermanentError(f"video {target} does not exist: materialize videos/comparison first")
 
 
-def render_report(inputs: ReportInputs) -> str:
-    """The page as text. Looks at no file but its own template."""
-    _check_columns(inputs.scores_summary, SUMMARY_COLUMNS, "scores_summary")
-    _check_columns(inputs.loss_curves, _CURVE_COLUMNS, "loss_curves")
+def inline_script() -> dict[str, str]:
+    """The one script of a page, and the hash by which its content policy allows it and no other."""
+    text = resources.files("magictalk_core.report").joinpath("templates/sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"script": text, "script_hash": f"sha256-{digest}"}
+
+
+def page_environment() -> Environment:
+    """The templates of pages: names and labels are escaped, SVG that `svg.inline_svg` made passes by `drawn`."""
     environment = Environment(
         loader=PackageLoader("magictalk_core.report", "templates"),
         autoescape=True,
@@ -56,9 +64,15 @@ def render_report(inputs: ReportInputs) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Only SVG that `svg.inline_svg` made passes unescaped; every name and label goes through autoescape.
     environment.filters["drawn"] = Markup
-    return environment.get_template("report.html").render(report_view(inputs))
+    return environment
+
+
+def render_report(inputs: ReportInputs) -> str:
+    """The page as text. Looks at no file but its own template."""
+    _check_columns(inputs.scores_summary, SUMMARY_COLUMNS, "scores_summary")
+    _check_columns(inputs.loss_curves, _CURVE_COLUMNS, "loss_curves")
+    return page_environment().get_template("report.html").render(report_view(inputs), **inline_script())
 
 
 def write_report(

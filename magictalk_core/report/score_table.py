@@ -39,6 +39,8 @@ class Cell:
     left: float | None = None
     right: float | None = None
     dot: float | None = None
+    number: float | None = None
+    """The mean itself, to sort by."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _row(spec: MetricSpec, rows: pd.DataFrame, methods: Sequence[str]) -> ScoreR
         left, right = (place(row["low"]), place(row["high"])) if known else (None, None)
         sizes = int(row["n"]), int(row["clips"])
         text = number_text(mean, spec.decimals)
-        cells.append(Cell(method, text, interval, *sizes, method == best, left, right, place(mean)))
+        cells.append(Cell(method, text, interval, *sizes, method == best, left, right, place(mean), mean))
     arrow, direction = ARROWS[spec.better]
     stand_ins = "; ".join(map(str, described(rows["stand_ins"]))) or NONE
     return ScoreRow(spec, arrow, direction, tuple(cells), stand_ins)

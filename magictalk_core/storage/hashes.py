@@ -10,9 +10,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["digest_of", "directory_md5", "file_md5", "file_sha256", "tree_md5"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["array_md5", "digest_of", "directory_md5", "file_md5", "file_sha256", "tree_md5"]
 
 _CHUNK = 1 << 20
 
@@ -31,6 +34,13 @@ def file_md5(path: Path) -> str:
 
 def file_sha256(path: Path) -> str:
     return _file_hash(path, "sha256")
+
+
+def array_md5(values: NDArray[Any]) -> str:
+    """Of the values, their type and their shape."""
+    digest = hashlib.md5(f"{values.dtype.str}{values.shape}".encode())
+    digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def directory_md5(entries: Iterable[tuple[str, str]]) -> str:

@@ -19,6 +19,8 @@ __all__ = [
     "MEASURED",
     "MEDIA",
     "MOTION",
+    "PAPER_NUMBERS",
+    "PICTURE_SCORES",
     "SCORES",
     "SEED_SCORES",
     "SET_SCORES",
@@ -390,6 +392,59 @@ CLAIMS = TableSpec(
     ("claim", "method", "metric"),
 )
 
+PICTURE_SCORES = TableSpec(
+    "picture_scores",
+    1,
+    "one row per clip, method, renderer, head pose and metric of pictures",
+    (
+        _CLIP_ID,
+        _label("method", "whose motion; `ground_truth`: the recording or its own curves", nullable=False),
+        _label(
+            "renderer", "recorded, portrait, rig, or external for finished videos of another system", nullable=False
+        ),
+        _label("pose", "head pose: generated, ground_truth, or none where nobody chose it", nullable=False),
+        _label("metric", "metric name, as in `magictalk_core/metrics/catalogue.py`", nullable=False),
+        Column("value", _F64, "the value; null where there is none, and `reason` says why", nullable=True),
+        _label("unit", "unit of the value", nullable=False),
+        _label("reason", "why there is no value: what to fetch, or why it is undefined"),
+        _STAND_INS,
+        _label("weights", "files of weights that judged, or `none`", nullable=False),
+        _label("crop", "what part of the frames was judged, and against what", nullable=False),
+        Column("size", _I32, "side of the judged pictures", "px", low=1, nullable=True),
+        _label("split", "test set, and whose speech where not the clip's own", nullable=False),
+    ),
+    ("clip_id", "method", "renderer", "pose", "metric"),
+)
+
+PAPER_NUMBERS = TableSpec(
+    "paper_numbers",
+    1,
+    "one row per number of a table of the paper, ours and the printed ones, in the order of the table",
+    (
+        _label("table", "which table", nullable=False),
+        Column("position", _I32, "place in the table, row by row", low=0),
+        _label("block", "on which data, through what", nullable=False),
+        _label("title", "the row, as it is read", nullable=False),
+        _label("method", "method name in the other tables; empty for printed rows", nullable=False),
+        _label("renderer", "as in `picture_scores`", nullable=False),
+        _label("pose", "as in `picture_scores`", nullable=False),
+        _label("metric", "metric name", nullable=False),
+        _label("source", "measured, or printed in the paper", nullable=False),
+        Column("value", _F64, "mean over clips; null where there is none, and `reason` says why", nullable=True),
+        Column("low", _F64, "lower end of the 95 % bootstrap interval over clips", nullable=True),
+        Column("high", _F64, "upper end of it", nullable=True),
+        Column("n", _I64, "clips with a value; 0 for printed numbers, which do not say it"),
+        _label("unit", "unit of the value", nullable=False),
+        _label("reason", "why there is no value"),
+        _STAND_INS,
+        _label("weights", "weights that judged, or `none`", nullable=False),
+        _label("crop", "what part of the frames was judged, and against what", nullable=False),
+        Column("size", _I32, "side of the judged pictures", "px", low=1, nullable=True),
+        _label("split", "test set", nullable=False),
+    ),
+    ("table", "position"),
+)
+
 TABLES: dict[str, TableSpec] = {
     t.name: t
     for t in (
@@ -407,5 +462,7 @@ TABLES: dict[str, TableSpec] = {
         SET_TRIALS,
         CLAIMS,
         EXTERNAL_VIDEOS,
+        PICTURE_SCORES,
+        PAPER_NUMBERS,
     )
 }

@@ -31,6 +31,8 @@ _TABLE_OF_KIND = {
     "refined": "motion",
     "scores": "scores",
     "set_scores": "set_scores",
+    "picture_motion": "motion",
+    "picture_scores": "picture_scores",
 }
 
 

@@ -1,0 +1,106 @@
+"""The networks that judge pictures, each loaded once per process, or the sentence that says what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from magictalk_core.errors import MissingWeights
+from magictalk_core.judges.expression import FaceApiExpression, FerExpression
+from magictalk_core.judges.face_landmarks68 import Landmarks68
+from magictalk_core.judges.identity import FaceRecognition
+from magictalk_core.judges.lpips import Lpips
+from magictalk_core.judges.syncnet import SyncNet
+from magictalk_core.weights.resolver import find
+
+__all__ = [
+    "Judge",
+    "face_api_expression",
+    "fer_expression",
+    "identity",
+    "landmarks",
+    "lpips_alex",
+    "lpips_vgg",
+    "syncnet",
+    "weights_here",
+]
+
+_BROUGHT = ("alexnet-owt-7be5be79.pth", "vgg16-397923af.pth", "syncnet_v2.model")
+"""Weights that no package registry carries: a table is made again when one of them comes."""
+_FILE = re.compile(r"weights `([^`]+)`")
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A network, or None and what is `missing`: the file, where it comes from and the command. `weights` names what
+    judges, for the table."""
+
+    weights: str
+    network: Any
+    missing: str | None = None
+
+    def use(self) -> Any:
+        """The network. Raises `MissingWeights` where it is not here."""
+        if self.network is None:
+            raise MissingWeights(self.missing or f"{self.weights} is not here")
+        return self.network
+
+
+def weights_here() -> list[str]:
+    """Those of the files that people must bring which are here: part of what a score was made from."""
+    return [name for name in _BROUGHT if find(name) is not None]
+
+
+def _judge(weights: str, load: Callable[[], Any]) -> Judge:
+    try:
+        return Judge(weights, load())
+    except MissingWeights as error:
+        return Judge(weights, None, _what_to_fetch(str(error)))
+
+
+def _what_to_fetch(message: str) -> str:
+    """The file and the command, without the folders of this machine."""
+    named = _FILE.search(message)
+    if named is None:
+        return " ".join(message.split())
+    return (
+        f"needs `{named[1]}`: type `magictalk weights fetch {named[1]}`, or bring the file (`magictalk weights list`)"
+    )
+
+
+@cache
+def landmarks() -> Judge:
+    return _judge("face-api face_landmark_68", Landmarks68.load)
+
+
+@cache
+def face_api_expression() -> Judge:
+    return _judge("face-api face_expression", FaceApiExpression.load)
+
+
+@cache
+def fer_expression() -> Judge:
+    return _judge("fer mini-XCEPTION", FerExpression.load)
+
+
+@cache
+def identity() -> Judge:
+    return _judge("face-api face_recognition", FaceRecognition.load)
+
+
+@cache
+def lpips_alex() -> Judge:
+    return _judge("alexnet of torchvision, heads of lpips 0.1", lambda: Lpips.load("alex"))
+
+
+@cache
+def lpips_vgg() -> Judge:
+    return _judge("vgg16 of torchvision, heads of lpips 0.1", lambda: Lpips.load("vgg"))
+
+
+@cache
+def syncnet() -> Judge:
+    return _judge("syncnet_v2.model", SyncNet.load)
