@@ -1,4 +1,5 @@
-"""`whisper-tiny-en-l2`: golden values by Hugging Face's Whisper, any length, batches and pieces, silence, the command."""
+"""`whisper-tiny-en-l2`: golden values by Hugging Face's Whisper, any length, batches and pieces, silence, the
+command."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Layers as in openai/whisper whisper/model.py (AudioEncoder), whose values end behind layer 2 here, before any last
 normalisation: the layer that mouths are read from best (docs/speech.md). Sounds are heard at their own length, nothing
-is padded to 30 s. What is longer than Whisper's 30 s is heard in pieces: `PIECE` steps each, with `CONTEXT` steps of the
-sound before and behind that are heard along and not kept.
+is padded to 30 s. What is longer than Whisper's 30 s is heard in pieces: `PIECE` steps each, with `CONTEXT` steps of
+the sound before and behind that are heard along and not kept.
 """
 
 from __future__ import annotations
