@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
 
-__all__ = ["Readout", "Stretch", "fit_readout", "frames_around"]
+__all__ = ["Moments", "Readout", "Stretch", "fit_readout", "frames_around"]
 
 Values = NDArray[np.float64]
 
@@ -62,28 +62,49 @@ def _components(stretches: Sequence[Stretch], count: int) -> tuple[Values, Value
     return mean, directions[:, ::-1][:, :count]
 
 
-def fit_readout(stretches: Iterable[Stretch], width: int, components: int, ridge: float) -> Readout:
-    """The readout of `width` frames that fits `stretches` best in least squares, under a penalty.
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What least squares needs to know of the frames: `squares` (K, K) and `products` (K, M) of their K inputs, each
+    less its level, and the levels of inputs and mouth. `mean` (F,) and `directions` (F, C) are the components."""
 
-    `components` are kept of each frame's features. `ridge` is the weight of the squared weights, in units of the mean
-    variance of the components: 0 is plain least squares. Raises `PermanentError` where nothing tells the level.
-    """
-    known = list(stretches)
-    if not any(len(stretch.mouth) and stretch.level_counts for stretch in known):
-        raise PermanentError("linear readout: expected training frames whose level counts, found none")
-    mean, directions = _components(known, components)
-    size, channels = width * directions.shape[1], known[0].mouth.shape[1]
-    inputs = [frames_around((np.asarray(s.features, np.float64) - mean) @ directions, width) for s in known]
-    pairs = [(x.reshape(len(x), -1), np.asarray(s.mouth, np.float64)) for x, s in zip(inputs, known, strict=True)]
-    counted = [pair for pair, stretch in zip(pairs, known, strict=True) if stretch.level_counts]
-    level_x, level_y = (np.concatenate(values).mean(0) for values in zip(*counted, strict=True))
-    squares, products = np.zeros((size, size)), np.zeros((size, channels))
-    for (x, y), stretch in zip(pairs, known, strict=True):
-        from_x, from_y = (level_x, level_y) if stretch.level_counts else (x.mean(0), y.mean(0))
-        squares += (x - from_x).T @ (x - from_x)
-        products += (x - from_x).T @ (y - from_y)
-    penalty = ridge * np.trace(squares) / size
-    solved = np.linalg.solve(squares + penalty * np.eye(size), products)
-    weight = np.einsum("wcm,fc->mwf", solved.reshape(width, -1, channels), directions)
-    bias = level_y - level_x @ solved - np.einsum("mwf,f->m", weight, mean)
-    return Readout(weight, bias)
+    width: int
+    mean: Values
+    directions: Values
+    squares: Values
+    products: Values
+    level_x: Values
+    level_y: Values
+
+    @classmethod
+    def of(cls, stretches: Iterable[Stretch], width: int, components: int) -> Moments:
+        """Of `width` frames and so many principal components of each. Raises `PermanentError` where nothing tells the
+        level of the mouth."""
+        known = list(stretches)
+        if not any(len(stretch.mouth) and stretch.level_counts for stretch in known):
+            raise PermanentError("linear readout: expected training frames whose level counts, found none")
+        mean, directions = _components(known, components)
+        size, channels = width * directions.shape[1], known[0].mouth.shape[1]
+        inputs = [frames_around((np.asarray(s.features, np.float64) - mean) @ directions, width) for s in known]
+        pairs = [(x.reshape(len(x), -1), np.asarray(s.mouth, np.float64)) for x, s in zip(inputs, known, strict=True)]
+        counted = [pair for pair, stretch in zip(pairs, known, strict=True) if stretch.level_counts]
+        level_x, level_y = (np.concatenate(values).mean(0) for values in zip(*counted, strict=True))
+        squares, products = np.zeros((size, size)), np.zeros((size, channels))
+        for (x, y), stretch in zip(pairs, known, strict=True):
+            from_x, from_y = (level_x, level_y) if stretch.level_counts else (x.mean(0), y.mean(0))
+            squares += (x - from_x).T @ (x - from_x)
+            products += (x - from_x).T @ (y - from_y)
+        return cls(width, mean, directions, squares, products, level_x, level_y)
+
+    def readout(self, ridge: float) -> Readout:
+        """The best fit under a penalty on squared weights, `ridge` times the mean variance of the inputs; 0: none."""
+        size = len(self.squares)
+        penalty = ridge * np.trace(self.squares) / size
+        solved = np.linalg.solve(self.squares + penalty * np.eye(size), self.products)
+        weight = np.einsum("wcm,fc->mwf", solved.reshape(self.width, -1, solved.shape[1]), self.directions)
+        bias = self.level_y - self.level_x @ solved - np.einsum("mwf,f->m", weight, self.mean)
+        return Readout(weight, bias)
+
+
+def fit_readout(stretches: Iterable[Stretch], width: int, components: int, ridge: float) -> Readout:
+    """The readout of `width` frames and `components` of each that fits `stretches` best under the penalty `ridge`."""
+    return Moments.of(stretches, width, components).readout(ridge)

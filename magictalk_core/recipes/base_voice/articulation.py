@@ -38,6 +38,8 @@ _DIPHTHONGS = {"AY": ("AA", "IH"), "AW": ("AH", "UH"), "OY": ("AO", "IH"), "OW":
 _FIRST_SHARE = 0.6
 """Of a diphthong's time its beginning has this."""
 _REACH_S = 0.04
+_OPENING = {"jawOpen": 1.35, "mouthLowerDown": 1.0, "mouthUpperUp": 1.0, "mouthStretch": 1.0, "mouthSmile": 1.0}
+"""Channels that open or spread the mouth, and the gain of each at an effort of 1."""
 
 
 def _targets(phone: str) -> tuple[dict[str, float], float]:
@@ -75,15 +77,19 @@ def _shapes(spans: Sequence[Span]) -> Iterator[Span]:
             yield phone, start, end
 
 
-def mouth_curves(spans: Sequence[Span], n_frames: int, names: Sequence[str], gain: float) -> NDArray[np.float32]:
-    """(n_frames, len(names)) coefficients in [0, 1] at 25 fps, each at the middle of its frame; `gain` opens the
-    jaw."""
+def mouth_curves(spans: Sequence[Span], n_frames: int, names: Sequence[str], effort: float) -> NDArray[np.float32]:
+    """(n_frames, len(names)) coefficients in [0, 1] at 25 fps, each at the middle of its frame.
+
+    `effort`: how far the mouth opens and spreads; 1 as the sample corpus, whose synthetic speech is articulated
+    clearly. Closing and rounding take no effort.
+    """
     times = (np.arange(n_frames) + 0.5) / FRAME_RATE
     curves = blended(_shapes(spans), times, _targets, _REACH_S)
-    curves["jawOpen"] = curves.get("jawOpen", np.zeros(n_frames)) * gain
     motion = np.zeros((n_frames, len(names)), np.float32)
     for column, name in enumerate(names):
         stem = name.removesuffix("Left").removesuffix("Right")
         if stem in curves:
-            motion[:, column] = np.clip(curves[stem], 0.0, 1.0)
+            motion[:, column] = np.clip(
+                curves[stem] * effort * _OPENING[stem] if stem in _OPENING else curves[stem], 0, 1
+            )
     return motion

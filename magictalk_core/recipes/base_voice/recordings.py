@@ -47,12 +47,13 @@ SPEAKERS = tuple(_speakers())
 
 @dataclass(frozen=True)
 class RecordingSettings:
-    """`sentences` for each speaker; `gain` opens the jaw; `spoilt` of the recordings get room, noise, another
+    """`sentences` for each speaker; `effort` of their mouths, at which jaws move as far
+    as those of people; `spoilt` of the recordings get room, noise, another
     microphone; `stretch`: vocal tracts become up to so many octaves longer or shorter."""
 
     seed: int = 1
     sentences: int = 8
-    gain: float = 0.9
+    effort: float = 0.67
     spoilt: float = 0.5
     stretch: float = 0.25
 
@@ -95,4 +96,4 @@ def record(
             samples = augmented(made.samples, rng) if rng.random() < settings.spoilt else made.samples
             frames = len(samples) * FRAME_RATE // SAMPLE_RATE
             heard = speech_features(samples, frames, feature)
-            yield Recording(speaker, spoken.text, heard, mouth_curves(made.spans, frames, mouth, settings.gain))
+            yield Recording(speaker, spoken.text, heard, mouth_curves(made.spans, frames, mouth, settings.effort))

@@ -4,14 +4,14 @@ file."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.models.audio2bs.linear import Stretch, fit_readout
+from magictalk_core.models.audio2bs.linear import Moments, Stretch
 from magictalk_core.recipes.base_voice.readout import VoiceReadout
 from magictalk_core.recipes.base_voice.recordings import SPEAKERS, Recording, RecordingSettings, record
 from magictalk_core.recipes.base_voice.speaking import Speaker
@@ -19,6 +19,7 @@ from magictalk_core.speech.features import WHISPER
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import digest_of
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["READOUT_NAME", "Choice", "VoiceSettings", "chosen", "run_recipe"]
 
@@ -62,11 +63,16 @@ def _normalised(recordings: Sequence[Recording]) -> tuple[Values, Values]:
     return frames.mean(0), frames.std(0) + 1e-6
 
 
-def _fitted(recordings: Sequence[Recording], settings: VoiceSettings, components: int, ridge: float) -> VoiceReadout:
+def _fits(
+    recordings: Sequence[Recording], settings: VoiceSettings, components: int, ridges: Sequence[float]
+) -> Iterator[VoiceReadout]:
+    """One readout per penalty."""
     mean, std = _normalised(recordings)
     stretches = [Stretch((recording.features - mean) / std, recording.mouth) for recording in recordings]
-    readout = fit_readout(stretches, settings.width, components, ridge)
-    return VoiceReadout(settings.feature, JAW_MOUTH_NAMES, mean.astype(np.float32), std.astype(np.float32), readout)
+    moments = Moments.of(stretches, settings.width, components)
+    for ridge in ridges:
+        found = moments.readout(ridge)
+        yield VoiceReadout(settings.feature, JAW_MOUTH_NAMES, mean.astype(np.float32), std.astype(np.float32), found)
 
 
 def _jaw_correlation(readout: VoiceReadout, recordings: Sequence[Recording]) -> float:
@@ -76,20 +82,18 @@ def _jaw_correlation(readout: VoiceReadout, recordings: Sequence[Recording]) -> 
 
 
 def _tried(recordings: Sequence[Recording], settings: VoiceSettings) -> list[Choice]:
-    engines = sorted({recording.speaker.engine for recording in recordings})
-    kept = {e: [r for r in recordings if r.speaker.engine != e] for e in engines}
-    left_out = {e: [r for r in recordings if r.speaker.engine == e] for e in engines}
-    return [
-        Choice(
-            components,
-            ridge,
-            float(
-                np.mean([_jaw_correlation(_fitted(kept[e], settings, components, ridge), left_out[e]) for e in engines])
-            ),
-        )
-        for components in settings.components
-        for ridge in settings.ridges
-    ]
+    """How every choice does on the recordings of an engine that it did not hear, in the mean over the engines."""
+    tried = []
+    for components in settings.components:
+        found = []
+        for engine in sorted({recording.speaker.engine for recording in recordings}):
+            heard = [recording for recording in recordings if recording.speaker.engine != engine]
+            others = [recording for recording in recordings if recording.speaker.engine == engine]
+            fits = _fits(heard, settings, components, settings.ridges)
+            found.append([_jaw_correlation(readout, others) for readout in fits])
+        means = np.mean(found, axis=0)
+        tried += [Choice(components, ridge, float(r)) for ridge, r in zip(settings.ridges, means, strict=True)]
+    return tried
 
 
 def run_recipe(out: Path, settings: VoiceSettings, speakers: Sequence[Speaker] = SPEAKERS) -> Choice:
@@ -107,8 +111,9 @@ def run_recipe(out: Path, settings: VoiceSettings, speakers: Sequence[Speaker] =
         "choice": json.dumps(asdict(choice)),
     }
     out.mkdir(parents=True, exist_ok=True)
-    _fitted(recordings, settings, choice.components, choice.ridge).save(out / READOUT_NAME, about)
-    minutes = sum(len(recording.mouth) for recording in recordings) / 25 / 60
+    (readout,) = _fits(recordings, settings, choice.components, [choice.ridge])
+    readout.save(out / READOUT_NAME, about)
+    minutes = sum(len(recording.mouth) for recording in recordings) / FRAME_RATE / 60
     figures = {"minutes": minutes, "chosen": asdict(choice), "tried": [asdict(one) for one in tried]}
     write_text(out / "figures.json", json.dumps(figures, indent=1))
     return choice
