@@ -129,7 +129,7 @@ def test_of_what_is_close_to_the_best_the_strongest_penalty_is_chosen() -> None:
 
 def a_readout() -> VoiceReadout:
     random = np.random.default_rng(0)
-    weight = 0.02 * random.normal(size=(2, 5, 384))
+    weight = 0.02 * random.normal(size=(5, 384, 2)).transpose(2, 0, 1)  # as the fit leaves it: not in C's order
     names = ("jawOpen", "mouthPucker")
     mean, std = random.normal(size=384).astype(np.float32), random.uniform(0.5, 2, 384).astype(np.float32)
     return VoiceReadout(WHISPER, names, mean, std, Readout(weight, np.array([0.4, 0.1])))
@@ -163,5 +163,14 @@ def test_the_recipe_learns_what_another_engine_says(tmp_path: Path) -> None:
     settings = VoiceSettings(RecordingSettings(sentences=3, spoilt=0.0), components=(48,), ridges=(0.3, 3.0))
     choice = run_recipe(tmp_path, settings, speakers)
     assert choice.r > 0.5
-    assert VoiceReadout.load(tmp_path / READOUT_NAME).names == JAW_MOUTH_NAMES
+    readout = VoiceReadout.load(tmp_path / READOUT_NAME)
+    assert readout.names == JAW_MOUTH_NAMES
+    # The file speaks as well as what was written into it: the lips of a sentence move, those of silence do not.
+    (said,) = say(["bob may bring five apples home"], speakers[0])
+    frames = len(said.samples) // 640
+    _, moved = read_mouth(tmp_path / READOUT_NAME, said.samples, frames)
+    true = channel(mouth_curves(said.spans, frames, JAW_MOUTH_NAMES, 1.0), "jawOpen")
+    assert np.corrcoef(channel(moved, "jawOpen"), true)[0, 1] > 0.6
+    _, rested = read_mouth(tmp_path / READOUT_NAME, np.zeros(32_000, np.float32), 50)
+    assert channel(rested, "jawOpen").mean() < 0.5 * channel(moved, "jawOpen").mean()
     assert (tmp_path / "figures.json").is_file() and (tmp_path / READOUT_NAME).stat().st_size < 200_000

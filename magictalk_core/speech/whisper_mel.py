@@ -8,6 +8,7 @@ depend on what is said seconds later, so here it is `CEILING`, of speech at `lev
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -27,7 +28,7 @@ _RANGE = 8.0
 _LEAST_POWER = 1e-10
 _LINEAR_HZ, _LINEAR_MEL = 1000.0, 15.0
 """Slaney's scale: linear up to 1 kHz, which is 15 mel, and 27 mel for every factor 6.4 above."""
-_LOG_STEP = np.log(6.4) / 27.0
+_LOG_STEP = math.log(6.4) / 27.0
 
 Values = NDArray[np.float32]
 
@@ -35,7 +36,7 @@ Values = NDArray[np.float32]
 def _mel(hz: float) -> float:
     if hz < _LINEAR_HZ:
         return hz * _LINEAR_MEL / _LINEAR_HZ
-    return _LINEAR_MEL + float(np.log(hz / _LINEAR_HZ)) / _LOG_STEP
+    return _LINEAR_MEL + math.log(hz / _LINEAR_HZ) / _LOG_STEP
 
 
 def _hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,8 +38,10 @@ class VoiceReadout:
         """`about`: where it comes from."""
         arrays = {"weight": self.readout.weight, "bias": self.readout.bias, "mean": self.mean, "std": self.std}
         metadata = {"feature": self.feature, "names": json.dumps(self.names), **about}
+        # safetensors writes an array's memory as it lies, and that of a transposed one in another order than it says.
+        whole = {name: np.ascontiguousarray(value, np.float16) for name, value in arrays.items()}
         with atomic_path(path) as temporary:
-            save_file({name: value.astype(np.float16) for name, value in arrays.items()}, temporary, metadata=metadata)
+            save_file(whole, temporary, metadata=metadata)
 
     @classmethod
     def load(cls, path: Path) -> VoiceReadout:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.recipes.base_voice.articulation import mouth_curves
 from magictalk_core.recipes.base_voice.speaking import Speaker, Spoken, say
-from magictalk_core.recipes.deepspeech_small.augment import augmented
+from magictalk_core.recipes.deepspeech_small.augment import augmented, coloured_noise
 from magictalk_core.recipes.deepspeech_small.synthesis import resampled
 from magictalk_core.recipes.deepspeech_small.texts import lexicon, sentences
 from magictalk_core.speech.features import speech_features
@@ -30,6 +30,8 @@ _OTHERS = {
 _PACES = (0.85, 1.0, 1.2)
 _FASTEST, _SLOWEST = 1.15, 0.85
 """Of espeak-ng's speakers."""
+_DIGITAL_SILENCE = 0.3
+"""Share of the recordings without a voice that hold no noise either."""
 
 
 def _speakers() -> Iterator[Speaker]:
@@ -47,15 +49,16 @@ SPEAKERS = tuple(_speakers())
 
 @dataclass(frozen=True)
 class RecordingSettings:
-    """`sentences` for each speaker; `effort` of their mouths, at which jaws move as far
-    as those of people; `spoilt` of the recordings get room, noise, another
-    microphone; `stretch`: vocal tracts become up to so many octaves longer or shorter."""
+    """`sentences` for each speaker; `effort` of their mouths, at which jaws move as far as those of people; `spoilt`
+    of the recordings get room, noise, another microphone; `stretch`: vocal tracts become up to so many octaves longer
+    or shorter; `silence_s` is how long each speaker says nothing."""
 
     seed: int = 1
     sentences: int = 8
     effort: float = 0.67
     spoilt: float = 0.5
     stretch: float = 0.25
+    silence_s: float = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +86,20 @@ def _another_size(spoken: Spoken, octaves: float) -> Spoken:
     return replace(spoken, samples=samples, spans=tuple((p, a * scale, b * scale) for p, a, b in spoken.spans))
 
 
+def _without_voice(frames: int, rng: np.random.Generator) -> Samples:
+    """Nothing, or the noise of a room between -75 and -45 dBFS: lips rest."""
+    length = frames * SAMPLE_RATE // FRAME_RATE
+    if rng.random() < _DIGITAL_SILENCE:
+        return np.zeros(length, np.float32)
+    noise = coloured_noise(length, float(rng.uniform(0.0, 2.0)), rng)
+    level = 10 ** (float(rng.uniform(-75.0, -45.0)) / 20)
+    return np.asarray(noise * (level / np.sqrt(np.mean(noise**2))), np.float32)
+
+
 def record(
     settings: RecordingSettings, feature: str, mouth: Sequence[str], speakers: Sequence[Speaker] = SPEAKERS
 ) -> Iterator[Recording]:
-    """Every speaker's sentences, none twice, heard by speech feature `feature`, with the channels `mouth`."""
+    """Every speaker's sentences, none twice, and once nothing, with the channels `mouth`; `feature` is what hears."""
     texts = sentences(random.Random(settings.seed).getrandbits(48), lexicon(), held_out=False)
     for number, speaker in enumerate(speakers):
         rng = np.random.default_rng([settings.seed, number])
@@ -97,3 +110,6 @@ def record(
             frames = len(samples) * FRAME_RATE // SAMPLE_RATE
             heard = speech_features(samples, frames, feature)
             yield Recording(speaker, spoken.text, heard, mouth_curves(made.spans, frames, mouth, settings.effort))
+        frames = round(settings.silence_s * FRAME_RATE)
+        heard = speech_features(_without_voice(frames, rng), frames, feature)
+        yield Recording(speaker, "", heard, np.zeros((frames, len(mouth)), np.float32))

@@ -77,7 +77,8 @@ def _fits(
 
 def _jaw_correlation(readout: VoiceReadout, recordings: Sequence[Recording]) -> float:
     jaw = JAW_MOUTH_NAMES.index("jawOpen")
-    pairs = ((readout.mouth(recording.features)[:, jaw], recording.mouth[:, jaw]) for recording in recordings)
+    spoken = [recording for recording in recordings if recording.text]
+    pairs = ((readout.mouth(recording.features)[:, jaw], recording.mouth[:, jaw]) for recording in spoken)
     return float(np.mean([np.corrcoef(made, true)[0, 1] for made, true in pairs]))
 
 
