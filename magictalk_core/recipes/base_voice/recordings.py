@@ -91,9 +91,8 @@ def _without_voice(frames: int, rng: np.random.Generator) -> Samples:
     length = frames * SAMPLE_RATE // FRAME_RATE
     if rng.random() < _DIGITAL_SILENCE:
         return np.zeros(length, np.float32)
-    noise = coloured_noise(length, float(rng.uniform(0.0, 2.0)), rng)
     level = 10 ** (float(rng.uniform(-75.0, -45.0)) / 20)
-    return np.asarray(noise * (level / np.sqrt(np.mean(noise**2))), np.float32)
+    return coloured_noise(length, float(rng.uniform(0.0, 2.0)), rng) * np.float32(level)
 
 
 def record(
