@@ -199,7 +199,9 @@ def by_chance(made: list[Made], clips: list[RealClip]) -> list[dict[str, float]]
     found = []
     for index, clip in enumerate(clips):
         others = [scores(one, clip) for number, one in enumerate(made) if number != index]
-        found.append({name: float(np.nanmean([row[name] for row in others])) for name in others[0]})
+        columns = {name: np.array([row[name] for row in others]) for name in others[0]}
+        known = {name: values[np.isfinite(values)] for name, values in columns.items()}
+        found.append({name: float(values.mean()) if len(values) else float("nan") for name, values in known.items()})
     return found
 
 

@@ -41,7 +41,7 @@ def stacked_steps(steps: Steps, n_frames: int) -> Steps:
 def averaged_steps(steps: Steps, n_frames: int) -> Steps:
     """(n_frames, C) of (steps, C): frame i holds the mean of step 2 i and step 2 i + 1; ends as in `stacked_steps`."""
     pairs = _held(steps, STEPS_PER_FRAME * n_frames)
-    return pairs.reshape(n_frames, STEPS_PER_FRAME, steps.shape[1]).mean(axis=1, dtype=np.float32)
+    return np.asarray(pairs.reshape(n_frames, STEPS_PER_FRAME, steps.shape[1]).mean(axis=1), np.float32)
 
 
 def interpolated_steps(steps: Steps, n_frames: int, fps: float = FRAME_RATE) -> Steps:

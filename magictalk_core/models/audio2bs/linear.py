@@ -40,14 +40,14 @@ class Readout:
     def mouth(self, features: NDArray[np.floating]) -> Values:
         """(n, M) of (n, F), not yet limited to 0..1."""
         windows = frames_around(np.asarray(features, np.float64), self.weight.shape[1])
-        return windows.reshape(len(windows), -1) @ self.weight.reshape(len(self.weight), -1).T + self.bias
+        return np.asarray(windows.reshape(len(windows), -1) @ self.weight.reshape(len(self.weight), -1).T + self.bias)
 
 
 def frames_around(values: Values, width: int) -> Values:
     """(n, width, F): the `width` rows centred on each row of (n, F), the first and last repeated beyond the ends. An
     even width has one more row after than before, as `training_set.speech_context` has it."""
     places = np.arange(len(values))[:, None] + np.arange(width) - (width - 1) // 2
-    return values[np.clip(places, 0, len(values) - 1)]
+    return np.asarray(values[np.clip(places, 0, len(values) - 1)])
 
 
 def _components(stretches: Sequence[Stretch], count: int) -> tuple[Values, Values]:

@@ -36,7 +36,12 @@ class VoiceReadout:
 
     def save(self, path: Path, about: dict[str, str]) -> None:
         """`about`: where it comes from."""
-        arrays = {"weight": self.readout.weight, "bias": self.readout.bias, "mean": self.mean, "std": self.std}
+        arrays: dict[str, NDArray[np.floating]] = {
+            "weight": self.readout.weight,
+            "bias": self.readout.bias,
+            "mean": self.mean,
+            "std": self.std,
+        }
         metadata = {"feature": self.feature, "names": json.dumps(self.names), **about}
         # safetensors writes an array's memory as it lies, and that of a transposed one in another order than it says.
         whole = {name: np.ascontiguousarray(value, np.float16) for name, value in arrays.items()}

@@ -145,7 +145,7 @@ class _Espeak:
         data = text.encode() + b".\0"
         self._library.espeak_Synth(data, len(data), 0, 0, 0, 1, None, None)
         self._library.espeak_Synchronize()
-        samples = resampled(np.concatenate(self._parts).astype(np.float32) / 32768, self._rate)
+        samples = resampled(np.concatenate(self._parts).astype(np.float32) / np.float32(32768), self._rate)
         ends = [start for start, _ in self._phones[1:]] + [len(samples) / 16_000]
         spans = [
             span for (start, name), end in zip(self._phones, ends, strict=True) for span in arpabet(name, start, end)
@@ -171,7 +171,7 @@ def _run(command: list[str]) -> str:
 def _read(path: Path) -> Samples:
     with wave.open(str(path)) as reader:
         rate, data = reader.getframerate(), reader.readframes(reader.getnframes())
-    return resampled(np.frombuffer(data, "<i2").astype(np.float32) / 32768, rate)
+    return resampled(np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768), rate)
 
 
 def _spans(ends: list[tuple[str, float]]) -> tuple[Span, ...]:
