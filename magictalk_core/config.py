@@ -101,7 +101,12 @@ class SpeechConfig(StrictModel):
     """Speech features."""
 
     feature: Literal[
-        "logmel-29-1", "deepspeech-small-1", "deepspeech-0.9.3", "deepspeech-0.9.3-tflite", "deepspeech-0.1.0"
+        "logmel-29-1",
+        "deepspeech-small-1",
+        "deepspeech-0.9.3",
+        "deepspeech-0.9.3-tflite",
+        "deepspeech-0.1.0",
+        "whisper-tiny-en-l2",
     ] = Field("deepspeech-small-1", description="feature id; sets never mix")
 
 

@@ -10,13 +10,24 @@ import pytest
 
 from magictalk_core.errors import UserError
 from magictalk_core.models.families import FAMILIES
+from magictalk_core.presets.of_workspace import preset_differences
 from magictalk_core.presets.preset import Preset, algorithm_differences, load_preset, preset_names
 
 
-def test_the_sample_preset_names_every_switch_in_which_it_differs_from_the_paper() -> None:
-    text = resources.files("magictalk_core.presets").joinpath("sample.yaml").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("name", "other"), [("sample", "paper"), ("base", "sample")])
+def test_a_preset_names_every_switch_in_which_it_differs_from_another(name: str, other: str) -> None:
+    text = resources.files("magictalk_core.presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     named = re.findall(r"^#   ([\w.]+): ", text, flags=re.MULTILINE)
-    assert sorted(named) == sorted(algorithm_differences(load_preset("sample"), load_preset("paper")))
+    assert sorted(named) == sorted(algorithm_differences(load_preset(name), load_preset(other)))
+
+
+def test_the_base_preset_hears_real_voices_and_is_the_sample_preset_otherwise() -> None:
+    different = preset_differences(load_preset("sample"), load_preset("base"))
+    assert set(different) == {
+        "name",
+        "speech.feature",
+        *(f"audio2bs.network.{name}" for name in ("feature_frames", "base", "base_components")),
+    }
 
 
 def test_a_size_is_no_difference_in_algorithm() -> None:
@@ -54,5 +65,7 @@ def test_what_a_preset_must_not_say(tmp_path: Path, text: str, said: str) -> Non
 
 
 def test_an_unknown_preset_says_which_there_are() -> None:
-    with pytest.raises(UserError, match=r"no preset `huge`: expected one of paper, sample, or the path of a YAML file"):
+    with pytest.raises(
+        UserError, match=r"no preset `huge`: expected one of base, paper, sample, or the path of a YAML file"
+    ):
         load_preset("huge")

@@ -254,7 +254,8 @@ def test_missing_weights_name_the_file_its_checksum_its_source_and_the_command(c
 
 
 def test_a_missing_shipped_file_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weight_files, "SMALL_FILE", "not_there.safetensors")
+    _, recipe = weight_files.SHIPPED["deepspeech-small-1"]
+    monkeypatch.setitem(weight_files.SHIPPED, "deepspeech-small-1", ("not_there.safetensors", recipe))
     with pytest.raises(
         PermanentError, match=r"not_there.*install magictalk again.*magictalk_core\.recipes\.deepspeech_small"
     ):

@@ -87,6 +87,7 @@ _REFERENCE_TRACKERS = ("mediapipe", "litert-blendshapes")
 _SPEECH_EFFECTS = {
     "logmel-29-1": "knows no letters; less invariant to the voice",
     "deepspeech-small-1": "the same network, small, trained on synthetic voices: hears real ones less surely",
+    "whisper-tiny-en-l2": "Whisper's first two layers: hears real voices more surely, but is no DeepSpeech",
 }
 """Features that are no published DeepSpeech."""
 

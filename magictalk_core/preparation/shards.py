@@ -366,7 +366,7 @@ def speech_shard(
         metadata["weights"] = f"sha256:{weights}"
     done = 0
     changed = unchanged_shard(workspace.shard_table(corpus, "speech", shard), inputs_digest(tasks)) is None
-    if feature.classes and changed:
+    if feature.has_network and changed:
         cache, together = workspace.cache("speech"), feature.together
         done = make_pieces_in_batches(f"{corpus}/speech {shard}", tasks, cache, limits.workers, together, mapper)
     used = [] if weights is None else [Weights(name=feature.id, sha256=weights)]

@@ -49,7 +49,7 @@ def make_speech_pieces(calls: Sequence[Call]) -> None:
     from magictalk_core.speech.features import feature_spec, speech_clips
 
     spec = feature_spec(calls[0][3])
-    if spec.classes and not spec.together:
+    if spec.has_network and not spec.together:
         import torch
 
         # Children run side by side, one per processor.

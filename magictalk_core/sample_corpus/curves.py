@@ -6,7 +6,7 @@ Every curve can be evaluated at any times, so the 30 fps video and the 25 fps tr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from magictalk_core.vocabulary.arkit import MOTION_NAMES, POSE_NAMES
 
-__all__ = ["Utterance", "motion_curves"]
+__all__ = ["Utterance", "blended", "motion_curves"]
 
 Curve = NDArray[np.float64]
 
@@ -38,6 +38,8 @@ _ROUND = {
 _WIDE = {"iː": 0.55, "i": 0.5, "ɪ": 0.35, "eɪ": 0.45, "ɛ": 0.3, "æ": 0.3, "s": 0.3, "z": 0.3, "aɪ": 0.25, "j": 0.3}
 _REACH_S = 0.045
 """How far a phoneme's mouth shape reaches into its neighbours."""
+_REST = 0.04
+"""How strongly the rest pose pulls; a phoneme pulls with about 1."""
 
 
 @dataclass(frozen=True)
@@ -82,20 +84,33 @@ _MOUTH = ("jawOpen", "mouthFunnel", "mouthPucker", "mouthStretch", "mouthSmile",
           "mouthPress", "mouthRollLower", "mouthRollUpper")  # fmt: skip
 
 
-def _speech(utterance: Utterance, times: Curve) -> dict[str, Curve]:
-    """Dominance blending: each phoneme pulls with a weight that falls off outside its interval; the rest pose pulls a
-    little all the time, and alone in pauses."""
-    total = np.full(len(times), 0.04)
-    sums = {name: np.zeros(len(times)) for name in _MOUTH}
-    for symbol, start_ms, end_ms in utterance.phonemes:
-        start, end = start_ms / 1000, end_ms / 1000
+def blended(
+    spans: Iterable[tuple[str, float, float]],
+    times: Curve,
+    targets_of: Callable[[str], tuple[Mapping[str, float], float]],
+    reach_s: float = _REACH_S,
+) -> dict[str, Curve]:
+    """Channels of the mouth at `times` (seconds) of phonemes (symbol, start s, end s), each a curve as long as `times`.
+
+    Dominance blending (Cohen and Massaro 1993): each phoneme pulls towards its targets with its strength, less and less
+    outside of its interval; the rest pose, 0, pulls a little all the time, and alone in pauses. `targets_of` a symbol:
+    its channels and its strength.
+    """
+    total = np.full(len(times), _REST)
+    sums: dict[str, Curve] = {}
+    for symbol, start, end in spans:
         outside = np.maximum(np.maximum(start - times, times - end), 0.0)
-        target, strength = _mouth_targets(symbol)
-        weight = strength * np.exp(-((outside / _REACH_S) ** 2))
+        target, strength = targets_of(symbol)
+        weight = strength * np.exp(-((outside / reach_s) ** 2))
         total += weight
         for name, value in target.items():
-            sums[name] += weight * value
+            sums[name] = sums.get(name, np.zeros(len(times))) + weight * value
     return {name: value / total for name, value in sums.items()}
+
+
+def _speech(utterance: Utterance, times: Curve) -> dict[str, Curve]:
+    spans = ((symbol, start / 1000, end / 1000) for symbol, start, end in utterance.phonemes)
+    return {name: np.zeros(len(times)) for name in _MOUTH} | blended(spans, times, _mouth_targets)
 
 
 _EMOTION: dict[str, dict[str, float]] = {

@@ -5,6 +5,8 @@ the earlier step first. Log-probabilities, since the raw logits of a step may al
 meaning anything; with a floor, since far below it they hold noise; both steps, since at 25 frames per second an average
 would blur the bursts of plosives, and a model can still average for itself.
 
+Whisper's has 384: the mean of both steps of layer 2, which is no list of letters but what they are read from.
+
 Speech is brought to one level before it is heard (`level.py`): letters and bands of a voice 40 dB down are those of the
 same voice nearby. Published networks get ordinary levels as they are.
 """
@@ -24,7 +26,7 @@ from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.media.audio import fit_length
 from magictalk_core.media.container import MediaError
 from magictalk_core.media.decode import read_audio
-from magictalk_core.speech.alignment import STEPS_PER_FRAME, stacked_steps
+from magictalk_core.speech.alignment import STEPS_PER_FRAME, averaged_steps, stacked_steps
 from magictalk_core.speech.level import ORDINARY_DBFS, at_speech_level
 from magictalk_core.speech.logmel import BANDS, FLOOR, HOP, SPEECH_LEVEL, log_mel
 from magictalk_core.storage.schema import SPEECH
@@ -32,6 +34,7 @@ from magictalk_core.vocabulary.rates import SAMPLE_RATE
 
 __all__ = [
     "FEATURES",
+    "WHISPER",
     "FeatureSpec",
     "feature_spec",
     "feature_weights",
@@ -49,10 +52,11 @@ class FeatureSpec:
     """One feature: its id, values per 25 fps frame, version (bumped when a value changes), and what computes it.
 
     `compute` takes 16 kHz mono clips and their frame counts and returns (frames, size) for each. No value lies outside
-    `low` to `high`. `classes` is how many of the values belong to one step of a network that hears letters, 0 where no
-    network is needed. `together`: the network is so large that clips go through it side by side, which is many times
-    faster; a clip's last bits then depend on its neighbours. `ordinary`: dBFS of speech that stays at its level; None:
-    all of it is brought to one.
+    `low` to `high`. `classes` is how many of the values belong to one step of a network that hears letters, 0 where it
+    hears none. `has_network`: weights are needed. `together`: clips go through the network side by side, which is many
+    times faster where it is large or runs on a GPU; a clip's last bits then depend on its neighbours. `ordinary`: dBFS
+    of speech that stays at its level; None: all of it is brought to one. `uneven`: how much the values of silence
+    may change from frame to frame in the mean.
     """
 
     id: str
@@ -62,8 +66,10 @@ class FeatureSpec:
     low: float
     high: float
     classes: int = 0
+    has_network: bool = False
     together: bool = False
     ordinary: tuple[float, float] | None = None
+    uneven: float = 0.0
 
     def levelled(self, samples: Samples) -> Samples:
         """16 kHz mono samples at the level at which this feature hears them."""
@@ -89,16 +95,31 @@ def _deepspeech(feature_id: str, clips: Sequence[Samples], n_frames: Sequence[in
     return [stacked_steps(values, frames) for values, frames in zip(steps, n_frames, strict=True)]
 
 
+def _whisper(clips: Sequence[Samples], n_frames: Sequence[int]) -> list[Samples]:
+    from magictalk_core.speech.whisper import load_whisper, whisper_steps
+
+    spec = FEATURES[WHISPER]
+    # A sound of a single frame is too short for a window: it is heard with silence behind.
+    fitted = [fit_length(spec.levelled(samples), max(n, 1) * HOP) for samples, n in zip(clips, n_frames, strict=True)]
+    steps = whisper_steps(load_whisper(), fitted)
+    return [averaged_steps(values, frames) for values, frames in zip(steps, n_frames, strict=True)]
+
+
+WHISPER = "whisper-tiny-en-l2"
 _CLASSES = 29
 _LOG_FLOOR = -18.43
 _LOUDEST = 30.0
 """Natural log units above a clip's level that a log-mel band cannot reach with samples in [-1, 1]."""
+_FARTHEST = 20.0
+"""Largest magnitude of a Whisper value that is believed: measured -3 to 5 on speech, silence, noise and tones."""
+_DRIFT = 0.08
+"""Whisper knows where in a sound it is, so silence changes: by 0.03, speech by 0.16 and more."""
 
 
 def _network(feature_id: str, is_published: bool = True) -> FeatureSpec:
     compute, ordinary = partial(_deepspeech, feature_id), ORDINARY_DBFS if is_published else None
     size = STEPS_PER_FRAME * _CLASSES
-    return FeatureSpec(feature_id, size, "2", compute, _LOG_FLOOR, 0.0, _CLASSES, is_published, ordinary)
+    return FeatureSpec(feature_id, size, "2", compute, _LOG_FLOOR, 0.0, _CLASSES, True, is_published, ordinary)
 
 
 FEATURES: dict[str, FeatureSpec] = {
@@ -109,6 +130,7 @@ FEATURES: dict[str, FeatureSpec] = {
         _network("deepspeech-0.9.3"),
         _network("deepspeech-0.9.3-tflite"),
         _network("deepspeech-0.1.0"),
+        FeatureSpec(WHISPER, 384, "1", _whisper, -_FARTHEST, _FARTHEST, has_network=True, together=True, uneven=_DRIFT),
     )
 }
 
@@ -124,7 +146,7 @@ def feature_weights(feature_id: str) -> str | None:
 
     Raises `PermanentError` when the weights are not here: it names the file, its checksum, its source and what to type.
     """
-    if not feature_spec(feature_id).classes:
+    if not feature_spec(feature_id).has_network:
         return None
     from magictalk_core.speech.weight_files import weights_sha256
 

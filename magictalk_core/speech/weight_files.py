@@ -8,15 +8,19 @@ from pathlib import Path
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.weights.resolver import content_sha256, resolve
 
-__all__ = ["FILES", "SMALL_FILE", "weights_sha256", "weights_source"]
+__all__ = ["FILES", "SHIPPED", "weights_sha256", "weights_source"]
 
-SMALL_FILE = "deepspeech_small.safetensors"
+SHIPPED = {
+    "deepspeech-small-1": ("deepspeech_small.safetensors", "python -m magictalk_core.recipes.deepspeech_small"),
+    "whisper-tiny-en-l2": ("whisper_tiny_en_l2.safetensors", "python scripts/dev/build_whisper_feature.py tiny.en.pt"),
+}
+"""Files beside this one, and how each is made."""
 
 FILES = {
     "deepspeech-0.9.3": "deepspeech-0.9.3-models.pbmm",
     "deepspeech-0.9.3-tflite": "deepspeech-0.9.3-models.tflite",
     "deepspeech-0.1.0": "deepspeech-0.1.0-output_graph.pb",
-    "deepspeech-small-1": None,
+    **dict.fromkeys(SHIPPED, None),
 }
 """By feature id: the name in the weights manifest; None: shipped."""
 
@@ -28,11 +32,11 @@ def weights_source(feature_id: str) -> Path:
     name = FILES[feature_id]
     if name is not None:
         return resolve(name)
-    path = Path(str(resources.files("magictalk_core.speech").joinpath(SMALL_FILE)))
+    file, recipe = SHIPPED[feature_id]
+    path = Path(str(resources.files("magictalk_core.speech").joinpath(file)))
     if not path.is_file():
         raise PermanentError(
-            f"{path} is missing from this installation: install magictalk again, or make the file with "
-            "`python -m magictalk_core.recipes.deepspeech_small`"
+            f"{path} is missing from this installation: install magictalk again, or make the file with `{recipe}`"
         )
     return path
 

@@ -20,6 +20,15 @@ class Audio2BSNetworkConfig(StrictModel):
     hidden: int = Field(256, description="width of the LSTM")
     layers: int = Field(2, ge=1, description="layers of the LSTM")
     head: int = Field(128, description="width between LSTM and mouth weights")
+    base: Literal["none", "linear"] = algorithm_switch(
+        "none",
+        "linear: a ridge readout of the features around the frame gives the mouth, and the LSTM, from zero on, what is "
+        "missing; for features that hold phones already, and little data",
+    )
+    base_components: int = Field(96, ge=1, description="principal components of a frame's features that the base reads")
+    base_ridge: float = Field(
+        1.0, gt=0, description="weight of the base's squared weights, in units of the mean variance of the components"
+    )
 
 
 class Audio2BSTrainingConfig(TrainingConfig):

@@ -49,7 +49,13 @@ class Audio2BS(nn.Module):
 
     Each frame has its own window of T features, read by the LSTM from a zero state: a frame's mouth depends on its
     window alone, so clips of any length, batches and streams give the same values.
+
+    With a linear base the LSTM corrects it: their sum, limited to 0..1, instead of a sigmoid. The base reads the
+    feature that is centred on the frame, is put in by `stand_on`, and is not trained.
     """
+
+    base_weight: Tensor
+    base_bias: Tensor
 
     def __init__(self, config: Audio2BSNetworkConfig, channels: int, feature_size: int) -> None:
         super().__init__()
@@ -58,6 +64,10 @@ class Audio2BS(nn.Module):
         self.lstm = nn.LSTM(config.encoder, config.hidden, config.layers, batch_first=True)
         self.last = nn.Linear(config.head, channels)
         self.head = nn.Sequential(nn.Linear(config.hidden, config.head), nn.LeakyReLU(_SLOPE))
+        self.has_base = config.base == "linear"
+        if self.has_base:
+            self.register_buffer("base_weight", torch.zeros(channels, config.feature_frames * feature_size))
+            self.register_buffer("base_bias", torch.zeros(channels))
         self.apply(_keep_scale)
 
     def begin_at(self, mouth: Tensor) -> None:
@@ -67,6 +77,14 @@ class Audio2BS(nn.Module):
             self.last.bias.copy_(torch.logit(mouth, eps=1e-2))
             self.last.weight.mul_(0.1)
 
+    def stand_on(self, weight: Tensor, bias: Tensor) -> None:
+        """Make (M, k, F) and (M,) the base, to which the LSTM adds nothing as yet."""
+        with torch.no_grad():
+            self.base_weight.copy_(weight.flatten(1))
+            self.base_bias.copy_(bias)
+            self.last.weight.zero_()
+            self.last.bias.zero_()
+
     def forward(self, speech: Tensor) -> tuple[Tensor, Tensor]:
         """speech (B, N + T - 1, k, F) normalised -> mouth (B, N, M) in 0..1 and the LSTM's last states (B, N, H)."""
         batch, features = speech.shape[:2]
@@ -74,4 +92,10 @@ class Audio2BS(nn.Module):
         windows = encoded.unfold(1, self.window, 1).transpose(2, 3)
         outputs, _ = self.lstm(windows.flatten(0, 1))
         state = outputs[:, -1].unflatten(0, (batch, features - self.window + 1))
-        return torch.sigmoid(self.last(self.head(state))), state
+        found = self.last(self.head(state))
+        if not self.has_base:
+            return torch.sigmoid(found), state
+        centre = (self.window - 1) // 2
+        around = speech[:, centre : centre + state.shape[1]].flatten(2)
+        read = nn.functional.linear(around, self.base_weight, self.base_bias)
+        return (read + found).clamp(0.0, 1.0), state

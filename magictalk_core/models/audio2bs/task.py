@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from magictalk_core.models.audio2bs.config import Audio2BSNetworkConfig, Audio2BSSettings
+from magictalk_core.models.audio2bs.linear import Stretch, fit_readout
 from magictalk_core.models.audio2bs.network import Audio2BS
 from magictalk_core.models.shared.losses import motion_errors
 from magictalk_core.training.task import WHOLE_BATCH, BatchPart
@@ -53,16 +55,29 @@ class Audio2BSTask:
         self.mouth = self.frames.motion[:, self.mouth_columns]
         calm = _calm_emotions(self.frames)
         self.calm = np.isin(self.frames.emotions, sorted(calm or ())) | (calm is None)
-        train = self.frames.segments(Split.TRAIN, calm if self.training.clips == "neutral" else None)
-        starts = self.frames.training_windows(train, self.training.run, self.training.stride)
+        self.train = self.frames.segments(Split.TRAIN, calm if self.training.clips == "neutral" else None)
+        starts = self.frames.training_windows(self.train, self.training.run, self.training.stride)
         self.order = BatchOrder(starts, self.training.batch, self.training.seed)
         held_out = self.frames.segments(Split.VAL, calm)
         self.held_out = self.frames.windows(held_out, self.training.run, self.training.stride)
 
     def build_network(self) -> nn.Module:
         network = Audio2BS(self.config, self.mouth.shape[1], int(self.data.info["feature_size"]))
-        network.begin_at(self.frames.states.mean[self.mouth_columns])
+        if self.config.base == "none":
+            network.begin_at(self.frames.states.mean[self.mouth_columns])
+            return network
+        base = fit_readout(
+            self._stretches(), self.config.feature_frames, self.config.base_components, self.config.base_ridge
+        )
+        network.stand_on(torch.from_numpy(base.weight), torch.from_numpy(base.bias))
         return network
+
+    def _stretches(self) -> Iterator[Stretch]:
+        """What the base is fitted to: the training segments, as the network sees them."""
+        for start, length in zip(self.train["start"], self.train["length"], strict=True):
+            rows = slice(int(start), int(start) + int(length))
+            level_counts = bool(self.calm[self.frames.segment_of(np.array([start]))[0]])
+            yield Stretch(self.frames.speech[rows].numpy(), self.mouth[rows].numpy(), level_counts)
 
     def steps_per_epoch(self) -> int:
         return self.order.steps_per_epoch
