@@ -162,6 +162,27 @@ def _workspace_commands(files: list[str], outputs: list[str], listed: dict[str, 
         Command(["export", "ml-bom"], [family], dict(written)),
         Command(["export", "model-card"], [family], dict(written)),
         Command(["mlflow", "sync"], [], {"--home": listed["--home"]}),
+        *_comparing_commands(files, outputs, listed),
+    ]
+
+
+def _comparing_commands(files: list[str], outputs: list[str], listed: dict[str, Choose | None]) -> list[Command]:
+    """Systems of others, and the study with people."""
+    word, number = _one_of(*WORDS), _one_of(*NUMBERS)
+    system = _mostly(["sadtalker", "evp"], WORDS)
+    where = {"--checkout": word, "--python": word, "--videos": _one_of(*files, *WORDS), "--argument": word}
+    how = {"--fit": word, "--environment": word, "--size": word, "--timeout": number, "--memory": number}
+    asked = {"--clips": number, "--pairs-each": number, "--checks": number, "--seed": number, "--method": word}
+    home = {"--home": listed["--home"]}
+    return [
+        Command(["compare", "list"], [], dict(listed)),
+        Command(["compare", "add"], [system], where | how | home),
+        Command(["compare", "remove"], [system], dict(home)),
+        Command(["compare", "run"], [system], listed | {"--retry": None}),
+        Command(["compare", "failed"], [], dict(listed)),
+        Command(["study", "make"], [], listed | asked | {"--out": _mostly(outputs[:6], outputs)}),
+        Command(["study", "add"], [_one_of(*files, *WORDS)], dict(home)),
+        Command(["study", "figure"], [], dict(listed)),
     ]
 
 

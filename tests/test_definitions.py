@@ -33,7 +33,7 @@ def specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
 def test_import_is_light_and_reads_nothing() -> None:
     """Dagster imports this in every process; torch, mediapipe or mlflow there would cost seconds each time."""
     code = (
-        "import sys, time, json; t = time.perf_counter(); import pipelines.definitions; s = time.perf_counter() - t\n"
+        "import sys, time, json; t = time.process_time(); import pipelines.definitions; s = time.process_time() - t\n"
         "names = ('torch', 'mediapipe', 'mlflow', 'dvc', 'diffusers', 'ai_edge_litert')\n"
         "heavy = [m for m in names if m in sys.modules]\n"
         "print(json.dumps({'seconds': s, 'heavy': heavy}))"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,6 +101,7 @@ def test_a_read_only_store_is_one_line(small_disk: Path, tmp_path: Path) -> None
     _mounted(small_disk, "ro")
     with pytest.raises(MachineError, match="Read-only file system: make that folder writable"):
         _media(workspace, root, shard)
+    shutil.copy(root / "a.mp4", root / "b.mp4")
     with pytest.raises(MachineError, match="Read-only file system"):
         write_index(workspace, "c", load_preset("paper"))
     with (

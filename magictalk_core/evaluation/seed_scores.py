@@ -191,4 +191,5 @@ def seed_summary(table: pd.DataFrame) -> pd.DataFrame:
         used = str(group["stand_ins"].iloc[0])
         row = (method, metric, METRICS[str(metric)].unit, *values.shape, mean, low, high, between, used)
         rows.append(dict(zip(_COLUMNS, row, strict=True)))
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS))
+    return frame.astype(dict.fromkeys(("mean", "low", "high", "between_seeds"), "float64"))

@@ -50,7 +50,11 @@ def write_paper_page(workspace: Workspace, corpora: Sequence[str], preset: Prese
         kind = "tables" if name in PAPER_TABLES else "videos" if name == "grids" else "figures"
         needed(folder / (f"{name}.parquet" if kind == "tables" else "shown.json"), f"{kind}/{name}")
     inputs = [input_of(workspace.home, name, folder) for name, folder in folders.items()]
-    work = Work(workspace.home, "paper", path, PAPER_PAGE_VERSION, inputs, {"name": preset.name})
+    settings = {"name": preset.name, "corpora": list(corpora)}
+    work = Work(workspace.home, "paper", path, PAPER_PAGE_VERSION, inputs, settings)
+    made = work.made()
+    if made is not None:
+        return PaperPage(path, made.md5)
     sheets = [read_sheet(folders[name]) for name in PAPER_TABLES]
     view = {
         "preset": preset.name,
