@@ -28,8 +28,11 @@ def send_what_waits(models: Path, uri: str) -> list[Sent]:
     """For every run directory below `models` with records that wait, oldest first; the first that the store does not
     take ends it, and the others are left as they are. Raises `UserError` for a training that is going on."""
     found: list[Sent] = []
+    waiting = pending_runs(models)
+    if not waiting:
+        return found
     store = ExperimentStore(uri)
-    for folder in pending_runs(models):
+    for folder in waiting:
         with held_or_refused(folder / ".lock", f"the training {folder}"):
             found.append(_send(folder, store))
         if found[-1].problem:

@@ -27,7 +27,7 @@ from magictalk_core.storage.parquet import read_frame, read_table, write_table
 from magictalk_core.storage.schema import EXTERNAL_VIDEOS, SCORES
 from magictalk_core.vocabulary.external import ExternalState
 from magictalk_core.work.manifest import manifest_inputs
-from magictalk_core.work.provenance import Work, input_of, record_path
+from magictalk_core.work.provenance import Input, Work, input_of, record_path
 from magictalk_core.workspace import Workspace
 
 __all__ = ["EXTERNAL_VERSION", "ExternalVideos", "external_files", "make_external_videos"]
@@ -65,6 +65,8 @@ def make_external_videos(
     """
     systems = preset.evaluation.external
     _refuse_own_names(workspace, systems)
+    # Before anything is written: a corpus without its manifest ends here, and leaves no table without its record.
+    manifests = manifest_inputs(workspace, corpora)
     clips = read_test_clips(workspace, corpora, preset.evaluation.max_clips) if systems else []
     rows = _Rows(workspace, {(one.system, clip.clip_id) for one in systems for clip in clips})
     computed = 0
@@ -77,7 +79,7 @@ def make_external_videos(
         computed += _bring_up_to_date(workspace, source, clips, rows, retry)
     rows.write()
     _sweep(workspace, rows)
-    _record(workspace, corpora, systems, rows)
+    _record(workspace, manifests, systems, rows)
     states = [row["state"] for row in rows]
     made = states.count(ExternalState.MADE)
     path = workspace.external_videos
@@ -200,11 +202,11 @@ def _remove(video: Path) -> None:
     record_path(video).unlink(missing_ok=True)
 
 
-def _record(workspace: Workspace, corpora: Sequence[str], systems: Sequence[ExternalConfig], rows: _Rows) -> None:
+def _record(workspace: Workspace, manifests: Sequence[Input], systems: Sequence[ExternalConfig], rows: _Rows) -> None:
     home = workspace.home
     videos = [home / row["file"] for row in rows if row["file"] is not None]
     inputs = (
-        *manifest_inputs(workspace, corpora),
+        *manifests,
         *(input_of(home, "external_video", path, is_recorded=True) for path in videos),
     )
     settings: Mapping[str, Any] = {"external": [one.model_dump(mode="json") for one in systems]}
