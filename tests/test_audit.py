@@ -218,7 +218,7 @@ def test_a_spoiled_record_of_withdrawals_is_named(store: Workspace) -> None:
     assert found(store) == ()
     for path in (store.withdrawals, head_of(store)):
         whole = path.read_bytes()
-        for bit in range(0, 8 * len(whole), 5):
+        for bit in range(0, 8 * len(whole), 41):
             flip(path, bit)
             finding = only(store)
             assert (finding.path, finding.kind) == ("withdrawals.jsonl", Kind.DAMAGED), f"{path.name} bit {bit}"
