@@ -11,11 +11,23 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from assets.keys import corpus_key
-from magictalk_core.storage.schema import CLIPS, EXTERNAL_VIDEOS, FRAMES, MEDIA, MOTION, SPEECH, TableSpec
+from magictalk_core.storage.schema import (
+    CLAIMS,
+    CLIPS,
+    EXTERNAL_VIDEOS,
+    FRAMES,
+    MEDIA,
+    MOTION,
+    SCORES,
+    SET_SCORES,
+    SPEECH,
+    TableSpec,
+)
 
 __all__ = [
     "column_lineage",
     "of_arkit_dataset",
+    "of_claims",
     "of_clips",
     "of_external_videos",
     "of_index",
@@ -80,3 +92,8 @@ def of_external_videos(corpora: Sequence[str]) -> dg.TableColumnLineage:
 def of_scores(spec: TableSpec, motions: Sequence[str]) -> dg.TableColumnLineage:
     keys = [dg.AssetKey(name) for name in motions]
     return column_lineage(spec, {key: MOTION for key in keys}, [(key, "clip_id") for key in keys])
+
+
+def of_claims() -> dg.TableColumnLineage:
+    scores, sets = dg.AssetKey("scores"), dg.AssetKey("set_scores")
+    return column_lineage(CLAIMS, {scores: SCORES, sets: SET_SCORES}, [(scores, "value"), (sets, "value")])

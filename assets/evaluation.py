@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.columns import of_motion, of_scores
+from assets.columns import of_claims, of_motion, of_scores
 from assets.links import file_link, file_url
 from assets.machines import CPU_WORK, GENERATION
 from assets.metadata import Timer, materialization
@@ -268,7 +268,9 @@ def build_evaluation_assets(corpora: Sequence[str]) -> list[dg.AssetsDefinition]
         won = result.outcomes.get("wins", 0)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(result.md5),
-            metadata=materialization(result.path, result.md5, timer, spec=CLAIMS, rows=result.rows, table=page),
+            metadata=materialization(
+                result.path, result.md5, timer, spec=CLAIMS, rows=result.rows, columns=of_claims(), table=page
+            ),
             check_results=[
                 dg.AssetCheckResult(
                     passed=won == result.rows,

@@ -22,7 +22,7 @@ from pipelines.retention import forget_superseded_runs
 
 TABLES = {f"{CORPUS}/{name}" for name in ("index", "clips", *SHARD_STAGES)}
 TABLES |= {"arkit_dataset", "generated", "refined", "scores", "set_scores", "picture_motion", "picture_scores"}
-TABLES |= {"external_videos"}
+TABLES |= {"external_videos", "tables/claims"}
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_where_its_code_stands(
