@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from magictalk_core.vocabulary.arkit import MOTION_NAMES, POSE_NAMES
 
-__all__ = ["Utterance", "blended", "motion_curves"]
+__all__ = ["Utterance", "blended", "motion_curves", "viseme"]
 
 Curve = NDArray[np.float64]
 
@@ -61,9 +61,13 @@ class Utterance:
         return cls(key, **{**{k: v for k, v in values.items() if k != "phonemes"}, "phonemes": phonemes})
 
 
-def _mouth_targets(symbol: str) -> tuple[dict[str, float], float]:
-    """Channel values of a phoneme, and how strongly it insists on them."""
-    jaw, wide, rounded = _JAW.get(symbol, 0.15), _WIDE.get(symbol, 0.0), _ROUND.get(symbol, 0.0)
+def viseme(
+    jaw: float, wide: float, rounded: float, bilabial: bool = False, labiodental: bool = False
+) -> tuple[dict[str, float], float]:
+    """Channel values of a phoneme by how far it opens, spreads and rounds the mouth, 0 to 1, and how strongly it pulls
+    to them: lips that must touch most, rounded ones more than others."""
+    if bilabial:
+        return {"mouthPress": 0.45, "mouthRollLower": 0.3, "mouthRollUpper": 0.2}, 5.0
     target = {
         "jawOpen": jaw,
         "mouthFunnel": 0.75 * rounded,
@@ -73,11 +77,14 @@ def _mouth_targets(symbol: str) -> tuple[dict[str, float], float]:
         "mouthLowerDown": 0.35 * jaw + 0.25 * wide,
         "mouthUpperUp": 0.25 * jaw + 0.15 * wide,
     }
-    if symbol in _BILABIAL:
-        return {"mouthPress": 0.45, "mouthRollLower": 0.3, "mouthRollUpper": 0.2}, 5.0
-    if symbol in _LABIODENTAL:
+    if labiodental:
         return target | {"mouthRollLower": 0.55, "mouthUpperUp": 0.25, "mouthLowerDown": 0.0}, 3.0
-    return target, 1.6 if symbol in _ROUND else 1.0
+    return target, 1.6 if rounded else 1.0
+
+
+def _mouth_targets(symbol: str) -> tuple[dict[str, float], float]:
+    jaw, wide, rounded = _JAW.get(symbol, 0.15), _WIDE.get(symbol, 0.0), _ROUND.get(symbol, 0.0)
+    return viseme(jaw, wide, rounded, symbol in _BILABIAL, symbol in _LABIODENTAL)
 
 
 _MOUTH = ("jawOpen", "mouthFunnel", "mouthPucker", "mouthStretch", "mouthSmile", "mouthLowerDown", "mouthUpperUp",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.sample_corpus.curves import blended
+from magictalk_core.sample_corpus.curves import blended, viseme
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["JAW", "Span", "mouth_curves"]
@@ -43,22 +43,8 @@ _OPENING = {"jawOpen": 1.35, "mouthLowerDown": 1.0, "mouthUpperUp": 1.0, "mouthS
 
 
 def _targets(phone: str) -> tuple[dict[str, float], float]:
-    """Channel values of a phone, and how strongly it insists on them."""
-    if phone in _BILABIAL:
-        return {"mouthPress": 0.45, "mouthRollLower": 0.3, "mouthRollUpper": 0.2}, 5.0
     jaw, wide, rounded = JAW[phone], _WIDE.get(phone, 0.0), _ROUND.get(phone, 0.0)
-    target = {
-        "jawOpen": jaw,
-        "mouthFunnel": 0.75 * rounded,
-        "mouthPucker": 0.6 * rounded,
-        "mouthStretch": 0.5 * wide,
-        "mouthSmile": 0.18 * wide,
-        "mouthLowerDown": 0.35 * jaw + 0.25 * wide,
-        "mouthUpperUp": 0.25 * jaw + 0.15 * wide,
-    }
-    if phone in _LABIODENTAL:
-        return target | {"mouthRollLower": 0.55, "mouthUpperUp": 0.25, "mouthLowerDown": 0.0}, 3.0
-    return target, 1.6 if rounded else 1.0
+    return viseme(jaw, wide, rounded, phone in _BILABIAL, phone in _LABIODENTAL)
 
 
 def _shapes(spans: Sequence[Span]) -> Iterator[Span]:
