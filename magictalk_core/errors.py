@@ -26,4 +26,11 @@ class UserError(PermanentError):
 
 
 class MissingWeights(UserError):
-    """A third-party weight file is not here and has to be brought: the message says which, from where and how."""
+    """A third-party weight file is not here and has to be brought: the message says which, from where and how.
+
+    `file`: its name in the list of weights, where it stands there.
+    """
+
+    def __init__(self, message: str, file: str | None = None) -> None:
+        super().__init__(message)
+        self.file = file

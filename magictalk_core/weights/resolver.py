@@ -151,7 +151,8 @@ def resolve(name: str) -> Path:
         return fetch(name)
     raise MissingWeights(
         f"weights `{name}` ({_expectation(file)}) are not in {' or '.join(map(str, _folders()))}; they come from "
-        f"{file.source}: type `magictalk weights fetch {name}`, or put the file there"
+        f"{file.source}: type `magictalk weights fetch {name}`, or put the file there",
+        name,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +29,6 @@ __all__ = [
 
 _BROUGHT = ("alexnet-owt-7be5be79.pth", "vgg16-397923af.pth", "syncnet_v2.model")
 """Weights that no package registry carries: a table is made again when one of them comes."""
-_FILE = re.compile(r"weights `([^`]+)`")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,17 +56,15 @@ def _judge(weights: str, load: Callable[[], Any]) -> Judge:
     try:
         return Judge(weights, load())
     except MissingWeights as error:
-        return Judge(weights, None, _what_to_fetch(str(error)))
+        return Judge(weights, None, _what_to_fetch(error))
 
 
-def _what_to_fetch(message: str) -> str:
+def _what_to_fetch(error: MissingWeights) -> str:
     """The file and the command, without the folders of this machine."""
-    named = _FILE.search(message)
-    if named is None:
-        return " ".join(message.split())
-    return (
-        f"needs `{named[1]}`: type `magictalk weights fetch {named[1]}`, or bring the file (`magictalk weights list`)"
-    )
+    if error.file is None:
+        return " ".join(str(error).split())
+    command = f"magictalk weights fetch {error.file}"
+    return f"needs `{error.file}`: type `{command}`, or bring the file (`magictalk weights list`)"
 
 
 @cache
