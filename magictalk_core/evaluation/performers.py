@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -29,26 +30,38 @@ class Performer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ModelPerformer:
-    """A trained EmoDiff or its student."""
+    """A trained EmoDiff or its student. It remembers what it performed: whoever refines its motion asks the same."""
 
     model: EmoDiffModel
+    _made: dict[str, list[Motion]] = field(default_factory=dict, init=False, repr=False)
 
     def perform(self, clip_ids: Sequence[str], requests: Sequence[MotionRequest]) -> list[Motion]:
-        return list(self.model.generate_many(requests))
+        asked = _digest(requests)
+        if asked not in self._made:
+            self._made[asked] = list(self.model.generate_many(requests))
+        return self._made[asked]
+
+
+def _digest(requests: Sequence[MotionRequest]) -> str:
+    found = hashlib.md5(usedforsecurity=False)
+    for request in requests:
+        for values in (request.speech, request.style, request.initial):
+            found.update(b"none" if values is None else repr(values.shape).encode() + values.tobytes())
+        found.update(str(request.seed).encode())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class RefinedPerformer:
     """The method of the paper: EmoDiff, and the lips refined."""
 
-    model: EmoDiffModel
+    emodiff: ModelPerformer
     refiner: LipRefiner
 
     def perform(self, clip_ids: Sequence[str], requests: Sequence[MotionRequest]) -> list[Motion]:
-        channels, feature = self.model.channels, self.model.feature_id
-        made = self.model.generate_many(requests)
+        model, made = self.emodiff.model, self.emodiff.perform(clip_ids, requests)
         return [
-            self.refiner.refine(motion, channels, request.speech, feature, request.style)
+            self.refiner.refine(motion, model.channels, request.speech, model.feature_id, request.style)
             for motion, request in zip(made, requests, strict=True)
         ]
 

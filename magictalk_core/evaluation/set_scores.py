@@ -205,8 +205,8 @@ def _measured(
     motions: Mapping[str, Mapping[str, Motion]],
 ) -> tuple[Rows, Rows]:
     data, loudness = TrainingSet.open(workspace.training_set), LoudnessReader(workspace)
-    performers: dict[str, Performer] = {name: ModelPerformer(model) for name, model in models.items()}
-    performers[MAGICTALK] = RefinedPerformer(models[EMODIFF], refiner)
+    trained = {name: ModelPerformer(model) for name, model in models.items()}
+    performers: dict[str, Performer] = {**trained, MAGICTALK: RefinedPerformer(trained[EMODIFF], refiner)}
     performers |= baseline_performers(Baselines.fit(data, loudness), loudness, judge.trials.channels)
     rows, trials = performer_rows(judge, performers)
     rows += reference_rows(judge, data, models[EMODIFF].window)
