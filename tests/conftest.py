@@ -17,6 +17,20 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 # Before torch is loaded, and for every child: the tests' networks are tiny, and threads that wait for each other cost
 # more than they bring (four times the processor time of `set_scores` on two busy cores). Trainings have their own.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+FIRST = ("test_chain.py", "test_real_clips.py", "test_shards.py", "test_snapshots.py")
+"""What takes longest begins first. Other files that need the finished chain come last: they would wait for it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        if item.path.name in FIRST:
+            return FIRST.index(item.path.name)
+        return len(FIRST) + (item.path.name in last)
+
+    last = {item.path.name for item in items if "tiny_chain" in getattr(item, "fixturenames", ())}
+    items.sort(key=place)
 
 
 @pytest.fixture

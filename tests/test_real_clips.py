@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from chain_fixtures import tiny_preset
 
 from benchmarks.sync_pairs import judge_pair
 from magictalk_core.config import MediaConfig, QualityConfig
@@ -82,13 +83,8 @@ def finished(shared: Path, clips: Path, chosen: list[str], tmp_path_factory: pyt
         writer = csv.writer(file)
         writer.writerow(["path", "speaker", "emotion", "split"])
         writer.writerows([name, speaker(name), emotion(name), split(name)] for name in names)
-    values = load_preset("sample").model_dump(mode="json")
-    values["name"] = "tiny"
-    values["emodiff"]["network"] |= {"hidden": 32, "blocks": 1, "heads": 2}
-    values["emodiff"]["sampling"] |= {"evaluations": 4}
-    for family in ("emodiff", "sync_expert", "audio2bs", "lip_residue"):
-        values[family]["training"] |= {"epochs": 1, "threads": 1}
-    values["evaluation"] |= {"max_videos": 2, "video_size": 128}
+    values = tiny_preset()
+    values["faces"] |= {"tracker": "auto"}
     (folder / "tiny.yaml").write_text(yaml.safe_dump(values))
     workspace = Workspace(folder / "home")
     add_corpus(workspace, new_entry(name="real", kind="folder", root=folder / "clips", labels=folder / "labels.csv"))

@@ -87,7 +87,7 @@ def test_a_missing_synthesizer_names_its_package(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UserError, match="apt-get install espeak-ng flite"):
         synthesis.check_engines(("espeak-ng", "flite"))
     with pytest.raises(UserError, match="apt-get install espeak-ng"):
-        run.run_recipe(tmp_path, run.SAMPLE)
+        run.run_recipe(tmp_path, run.SAMPLE, threads=1)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -234,11 +234,11 @@ def test_export_is_half_precision_and_says_where_it_came_from(tmp_path: Path) ->
 def test_whole_recipe_at_sample_size(tmp_path: Path) -> None:
     if "espeak-ng" not in synthesis.engines_present():
         pytest.skip("espeak-ng is not installed: apt-get install espeak-ng")
-    figures = run.run_recipe(tmp_path, run.SAMPLE)
+    figures = run.run_recipe(tmp_path, run.SAMPLE, threads=1)
     assert set(figures) >= {"test_cer", "retrieval_small", "retrieval_logmel", "bytes"}
     assert (tmp_path / run.WEIGHTS_NAME).is_file()
     shard = next((tmp_path / "shards").glob("train-*.npz"))
     before, stamp = load_file(tmp_path / run.WEIGHTS_NAME), shard.stat().st_mtime_ns
-    run.run_recipe(tmp_path, run.SAMPLE)
+    run.run_recipe(tmp_path, run.SAMPLE, threads=1)
     after = load_file(tmp_path / run.WEIGHTS_NAME)
     assert shard.stat().st_mtime_ns == stamp and all(torch.equal(before[key], after[key]) for key in before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from magictalk_core.report.model import CorpusFunnel, Funnel, JawTrace
 from magictalk_core.report.svg import PAGE, PAPER, Palette, quiet_axes, save_figure
+
+if TYPE_CHECKING:
+    # Not at run time: every training plots its curves, and the model of the report loads all of evaluation.
+    from magictalk_core.report.model import CorpusFunnel, Funnel, JawTrace
 
 __all__ = ["curve_figure", "funnel_figure", "jaw_figure", "loss_metrics", "write_curve_plot", "write_funnel_plot"]
 

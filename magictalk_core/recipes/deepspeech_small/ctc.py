@@ -25,6 +25,7 @@ from magictalk_core.recipes.deepspeech_small.data import Utterance, read_shard
 from magictalk_core.recipes.deepspeech_small.evaluate import error_rate, greedy_text
 from magictalk_core.speech.deepspeech import ALPHABET, BLANK, DeepSpeech, DeepSpeechConfig
 from magictalk_core.speech.mfcc import CEPSTRA, CONTEXT
+from magictalk_core.training.arithmetic import torch_threads
 
 __all__ = ["CHECKPOINT", "TrainingNetwork", "TrainingSettings", "batch_of", "encoded", "train"]
 
@@ -125,7 +126,6 @@ class _Trainer:
 
     def __init__(self, shards: Path, out: Path, settings: TrainingSettings, test: list[Utterance]) -> None:
         torch.manual_seed(settings.seed)
-        torch.set_num_threads(settings.threads)
         self.shards, self.out, self.settings, self.test = shards, out, settings, test
         self.network = TrainingNetwork(settings.hidden)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=settings.peak_rate, weight_decay=0.01)
@@ -249,7 +249,7 @@ def train(shards: Path, out: Path, settings: TrainingSettings, test: list[Uttera
         raise UserError("give the training either a number of steps or a number of minutes")
     out.mkdir(parents=True, exist_ok=True)
     trainer = _Trainer(shards, out, settings, test)
-    with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+    with torch_threads(settings.threads), (out / "log.jsonl").open("a", encoding="utf-8") as log:
         for line in trainer.run():
             log.write(json.dumps(line) + "\n")
             log.flush()
