@@ -5,14 +5,17 @@ Bound in `pipelines.resources`; `pipelines.ray_cluster` has the last two for man
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterPipesExecutionError
 from pydantic import Field
 
+from assets.training_hosts import run_training
 from magictalk_core.presets.of_workspace import preset_of
 from magictalk_core.presets.preset import Preset
 from magictalk_core.work.isolation import map_isolated
@@ -69,14 +72,21 @@ class ClipWorkers(dg.ConfigurableResource):
 
 
 class TrainingLauncher(dg.ConfigurableResource):
-    """Starts a training beside the step's process, through Pipes: plain, or under torchrun for several processes."""
+    """Starts a training beside the step's process, through Pipes: in a fork of a host, or under torchrun."""
 
     python: str = Field(sys.executable, description="the interpreter that trains")
 
     def train(self, context: dg.AssetExecutionContext, arguments: Sequence[str], processes: int) -> Any:
         """Run `magictalk_core.commands.train` with `arguments` to its end; returns what it reported."""
-        command = [self.python, *training_module(processes), *arguments]
-        return dg.PipesSubprocessClient().run(context=context, command=command).get_materialize_result()
+        if processes > 1:
+            command = [self.python, *training_module(processes), *arguments]
+            return dg.PipesSubprocessClient().run(context=context, command=command).get_materialize_result()
+        files = dg.PipesTempFileContextInjector(), dg.PipesTempFileMessageReader()
+        with dg.open_pipes_session(context, *files) as session:
+            code = run_training(self.python, arguments, os.environ | session.get_bootstrap_env_vars())
+            if code != 0:
+                raise DagsterPipesExecutionError(f"External execution process failed with code {code}")
+        return dg.PipesClientCompletedInvocation(session).get_materialize_result()
 
 
 def training_module(processes: int) -> list[str]:

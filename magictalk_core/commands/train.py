@@ -22,6 +22,8 @@ from magictalk_core.models.families import FAMILIES, family_named
 from magictalk_core.presets.preset import load_preset
 from magictalk_core.work.circumstances import in_dagster_run
 
+__all__ = ["FAILED", "end_with_parent", "main"]
+
 logger = logging.getLogger("magictalk.training")
 
 FAILED = "training failed"
@@ -78,7 +80,7 @@ class _Progress:
             logger.info("training: step %d of %d, loss %.4f, %.0f s left", step, steps, loss, left)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask Linux to stop this process when the one that started it dies: an orphan would train on, unseen and locked."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG
@@ -107,7 +109,7 @@ def _run(options: argparse.Namespace) -> None:
     began = time.monotonic()
     with _pipes() as pipes:
         if pipes is not None:
-            _end_with_parent()
+            end_with_parent()
         preset = load_preset(options.config)
         first = os.environ.get("RANK", "0") == "0"
         progress = _Progress() if first else lambda step, steps, loss, left: None
