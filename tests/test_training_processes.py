@@ -54,7 +54,8 @@ class _Unplugged(MemoryTracker):
             raise ConnectionError
 
 
-@pytest.mark.parametrize("family", ["emodiff", pytest.param("emodiff_student", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["emodiff", "emodiff_student"])
 def test_two_processes_train_what_one_trains(family: str, data: Path, tmp_path: Path) -> None:
     # Seven windows a step: the two processes have parts of different size.
     config = with_training(batch=7, checkpoint_every=5)
