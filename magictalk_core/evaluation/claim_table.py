@@ -54,8 +54,8 @@ class ClaimTable:
     path: Path
     md5: str
     rows: int
-    outcomes: Mapping[str, int]
-    """How many claims came out in which way."""
+    outcomes: Mapping[str, tuple[str, ...]]
+    """Outcome -> the claims that came out so, in words, in the order of the list."""
 
 
 def write_claims(workspace: Workspace, corpora: Sequence[str]) -> ClaimTable:
@@ -93,7 +93,7 @@ def write_claims(workspace: Workspace, corpora: Sequence[str]) -> ClaimTable:
         used = sorted({one for text in behind.values() if text != "none" for one in text.split("; ")})
         work.record(clips=set(table["clip_id"]), stand_ins=tuple(used), beside=[words])
     found = read_frame(CLAIMS, path)
-    outcomes = {str(name): int(count) for name, count in found["outcome"].value_counts().items()}
+    outcomes = {outcome: tuple(own["claim"].astype(str)) for outcome, own in found.groupby("outcome", observed=True)}
     return ClaimTable(path, file_md5(path), len(found), outcomes)
 
 
