@@ -87,7 +87,7 @@ def _claims_hold(outcomes: Mapping[str, Sequence[str]]) -> dg.AssetCheckResult:
         passed=won == claims > 0,
         check_name="claims_hold",
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={outcome: "; ".join(own) for outcome, own in outcomes.items()},
+        metadata={outcome: "; ".join(own) for outcome, own in outcomes.items() if own},
         description=f"{won} of {claims} claims beat the best baseline for sure; lost: {lost}",
     )
 
