@@ -16,7 +16,7 @@ from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer
 from assets.resources import Settings, Store
 from assets.retries import retried_when_transient
-from magictalk_core.evaluation.pictures.families import COMPLEXITY_FAMILIES, PICTURE_FAMILIES
+from magictalk_core.evaluation.pictures.families import COMPLEXITY_FAMILIES, PICTURE_FAMILIES, PICTURE_JUDGES
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.schema import MOTION, PICTURE_SCORES, TableSpec
 from magictalk_core.workspace import Workspace
@@ -122,7 +122,7 @@ PAPER_ASSETS = (
     ),
     PaperAsset(
         "picture_scores",
-        ("picture_motion", "rig", "external_videos"),
+        ("picture_motion", "rig", "external_videos", *map(in_use, PICTURE_JUDGES)),
         frozenset({"parquet"}),
         "One row per clip, method, renderer, head pose and metric of pictures.",
         _picture_scores,

@@ -23,7 +23,7 @@ import yaml
 from assets.evaluation import EMODIFF_FAMILIES, LIP_FAMILIES, SYNC_JUDGES
 from assets.one_writer import writing
 from assets.release import NEEDS as RELEASE_NEEDS
-from magictalk_core.evaluation.pictures.families import COMPLEXITY_FAMILIES, PICTURE_FAMILIES
+from magictalk_core.evaluation.pictures.families import COMPLEXITY_FAMILIES, PICTURE_FAMILIES, PICTURE_JUDGES
 from magictalk_core.lineage.dvc_data import record_stages
 from magictalk_core.lineage.git_history import GitHistory
 from magictalk_core.lineage.snapshots import commit_workspace
@@ -236,7 +236,7 @@ def _asset_stages() -> dict[str, _Stage]:
         ),
         "picture_scores": _Stage(
             "picture_scores",
-            ["manifests", "training_set", "picture_motion", "external"],
+            ["manifests", "training_set", "picture_motion", "external", *_in_use(*PICTURE_JUDGES)],
             ["picture_scores"],
             ["pictures", "evaluation.max_clips"],
         ),

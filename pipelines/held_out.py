@@ -1,9 +1,9 @@
-"""What a run says, and leaves out, where nothing is held out: before the trainings, not after them."""
+"""What a run says, and leaves out, where nothing is held out or labelled: before the trainings, not after them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 
 import dagster as dg
 
@@ -12,7 +12,7 @@ from assets.paper import PAPER_KEYS
 from magictalk_core.errors import PermanentError
 from magictalk_core.vocabulary.clips import Split
 
-__all__ = ["without_what_needs_test_clips"]
+__all__ = ["without_what_needs_labels", "without_what_needs_test_clips"]
 
 _NEED_THEM = NEED_TEST_CLIPS | PAPER_KEYS
 
@@ -49,3 +49,25 @@ def without_what_needs_test_clips(
             _REMEDY,
         )
     return {key for key in wanted if key.to_user_string() not in _NEED_THEM}
+
+
+def without_what_needs_labels(
+    wanted: Set[dg.AssetKey], selection: str | None, emotions_of_clips: Callable[[], Set[str] | None]
+) -> set[dg.AssetKey]:
+    """`wanted` without the judge of emotions where the accepted training clips show fewer than two emotions.
+
+    `emotions_of_clips` gives None where nobody knows yet. Who asks for the judge by name is told by its training.
+    """
+    judge = dg.AssetKey(["models", "emotion_fan"])
+    asked = {part.strip("+") for part in (selection or "").replace(",", " ").split()}
+    if judge not in wanted or judge.to_user_string() in asked:
+        return set(wanted)
+    emotions = emotions_of_clips()
+    if emotions is None or len(emotions) > 1:
+        return set(wanted)
+    logger.warning(
+        "the training clips have %s: no judge of emotions is trained, and pictures are not asked what they show; give "
+        "labels with `magictalk corpus add ... --labels FILE --replace`",
+        f"one emotion alone, {min(emotions)}" if emotions else "no label of emotion",
+    )
+    return set(wanted) - {judge}

@@ -20,16 +20,17 @@ from assets.keys import BY_HAND, SHARD_STAGES
 from assets.records import DATA_VERSION_TAG
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
-from magictalk_core.preparation.listing import accepted_by_split, read_index, shards_of
+from magictalk_core.preparation.listing import accepted_by_split, emotions_to_learn, read_index, shards_of
 from magictalk_core.presets.of_workspace import preset_of, set_preset
 from magictalk_core.presets.preset import load_preset
 from magictalk_core.storage.locks import held_or_refused
+from magictalk_core.training_set.assemble import training_corpora
 from magictalk_core.workspace import Workspace
 from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import record_results
 from pipelines.executors import executor_choice
 from pipelines.failures import failure_of
-from pipelines.held_out import without_what_needs_test_clips
+from pipelines.held_out import without_what_needs_labels, without_what_needs_test_clips
 from pipelines.home import prepare_home
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import INDEX, RECORD_STAGES
@@ -260,8 +261,14 @@ def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.As
     runner.materialize(data, shard_stages)
     accepted = accepted_by_split(runner.workspace, corpora)
     rest = without_what_needs_test_clips(wanted - done, selection, accepted)
+    rest = without_what_needs_labels(rest, selection, lambda: _emotions(runner.workspace, corpora))
     runner.materialize(rest - _LOOKING)
     runner.materialize(rest & _LOOKING)
+
+
+def _emotions(workspace: Workspace, corpora: Sequence[str]) -> frozenset[str] | None:
+    """That the accepted training clips are labelled with."""
+    return emotions_to_learn(workspace, training_corpora(workspace, corpora, preset_of(workspace).training_set))
 
 
 def _on_the_cluster(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 
+from assets.evaluation import _claim_check, _claims_hold
 from magictalk_core.evaluation.baselines import BASELINES
 from magictalk_core.evaluation.claim_table import claims_markdown, frechet_verdicts, looks_at_held_out
 from magictalk_core.evaluation.claims import (
@@ -172,3 +174,20 @@ def test_trainings_and_clips_are_drawn_each_for_itself() -> None:
     assert low >= values.mean(axis=1).min() - 0.1 and high <= values.mean(axis=1).max() + 0.1
     assert crossed_interval(values[:1], "x", 500) is None and crossed_interval(values[:, :1], "x", 500) is None
     assert crossed_interval(np.full((2, 3), 0.5), "x", 50) == (0.5, 0.5)
+
+
+def test_the_check_fails_for_a_claim_that_is_lost_or_open_and_names_the_lost() -> None:
+    won = _claims_hold({"wins": ("the jaw follows", "the lips meet")})
+    assert won.passed and won.severity is dg.AssetCheckSeverity.WARN
+    lost = _claims_hold({"wins": ("the jaw follows",), "loses": ("the eyes blink", "the brows move")})
+    assert not lost.passed and str(lost.description).endswith("lost: the eyes blink; the brows move")
+    assert not _claims_hold({"wins": ("the jaw follows",), "open": ("the lips meet",)}).passed
+    assert not _claims_hold({}).passed, "nothing was compared"
+
+
+@pytest.mark.parametrize(("mine", "passed"), [(0.9, True), (0.72, False), (0.5, False)])
+def test_a_table_whose_claim_is_not_won_fails_its_check_in_words(mine: float, passed: bool) -> None:
+    table = scores("jaw_open_correlation", magictalk=noise(mine), kernel_ridge=noise(0.72, 5), loudness=noise(0.5))
+    found = _claim_check("mouth_follows_speech", clip_verdicts(table))
+    assert found.passed is passed and "kernel_ridge" in str(found.description)
+    assert not _claim_check("mouth_follows_speech", []).passed

@@ -150,7 +150,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
             "release/emodiff",
             "release/lip_residue",
         ],
-        "picture_scores": ["external_videos", "picture_motion", "rig"],
+        "picture_scores": ["external_videos", "models/emotion_fan", "picture_motion", "rig"],
         "tables/table1": ["picture_scores", "scores"],
         "tables/table2": ["picture_scores"],
         "tables/table3": ["release/audio2bs", "release/emodiff", "release/lip_residue"],

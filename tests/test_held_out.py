@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
 from assets.evaluation import NEED_TEST_CLIPS, build_evaluation_assets
 from assets.paper import PAPER_KEYS, build_paper_assets
 from magictalk_core.errors import PermanentError
+from magictalk_core.preparation.listing import emotions_to_learn
+from magictalk_core.storage.parquet import write_table
+from magictalk_core.storage.schema import CLIPS
 from magictalk_core.vocabulary.clips import Split
-from pipelines.held_out import without_what_needs_test_clips
+from magictalk_core.workspace import Workspace
+from pipelines.held_out import without_what_needs_labels, without_what_needs_test_clips
+from tests.test_corpora_gates import clip
 
 EVERYTHING = {"training_set", "models/emodiff", "rig", "report", *NEED_TEST_CLIPS, *PAPER_KEYS}
 ALL_SPLITS = {Split.TRAIN: 5, Split.VAL: 1, Split.TEST: 1}
@@ -47,3 +54,31 @@ def test_without_a_test_clip_models_and_report_are_made_and_it_is_said(
 def test_what_is_asked_for_by_name_is_refused_before_any_training() -> None:
     with pytest.raises(PermanentError, match="generated: no accepted clip in the test split"):
         left(ALL_SPLITS | {Split.TEST: 0}, "+generated")
+
+
+@pytest.mark.parametrize(
+    ("emotions", "said"), [(frozenset(), "no label"), (frozenset({"sad"}), "one emotion alone, sad")]
+)
+def test_without_two_emotions_no_judge_of_emotions_is_trained_and_it_is_said(
+    caplog: pytest.LogCaptureFixture, emotions: frozenset[str], said: str
+) -> None:
+    judge, rest = dg.AssetKey(["models", "emotion_fan"]), {dg.AssetKey("picture_scores"), dg.AssetKey("paper")}
+    assert without_what_needs_labels(rest | {judge}, "+paper", lambda: emotions) == rest
+    assert said in caplog.text and "--labels" in caplog.text
+    assert without_what_needs_labels(rest | {judge}, "models/emotion_fan", lambda: emotions) == rest | {judge}
+    for known in (frozenset({"sad", "happy"}), None):
+        assert without_what_needs_labels(rest | {judge}, None, lambda known=known: known) == rest | {judge}
+
+
+def test_emotions_are_those_of_accepted_training_clips(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    assert emotions_to_learn(workspace, ["c"]) is None
+    rows = [
+        clip("a", split="train", emotion="happy"),
+        clip("b", split="train", emotion=None),
+        clip("d", split="train", emotion="bored"),
+        clip("e", split="train", emotion="sad", status="rejected", reason="no_face"),
+        clip("f", split="test", emotion="angry"),
+    ]
+    write_table(CLIPS, rows, workspace.clips_table("c"))
+    assert emotions_to_learn(workspace, ["c", "later"]) == {"happy"}

@@ -51,7 +51,38 @@ def test_every_method_is_drawn_by_both_renderers_with_both_head_poses(tiny_chain
     assert table["value"].notna().eq(table["reason"].isna()).all()
     portrait = table[(table["renderer"] == "portrait") & (table["method"] == "magictalk")]
     assert portrait["stand_ins"].str.contains("portrait=mesh-texture-warp").all()
-    assert table.loc[table["renderer"] == "recorded", "stand_ins"].eq("none").all()
+    recorded = table[table["renderer"] == "recorded"]
+    judge = recorded["metric"] == "emotion_fan_accuracy"
+    assert recorded.loc[~judge, "stand_ins"].eq("none").all()
+    assert recorded.loc[judge, "stand_ins"].eq("emotion=emotion_fan").all()
+
+
+def test_the_own_judge_of_emotions_looks_at_every_face_and_fid_at_all_clips_together(tiny_chain: Workspace) -> None:
+    table = pd.read_parquet(tiny_chain.picture_scores / "picture_scores.parquet")
+    fan = table[table["metric"] == "emotion_fan_accuracy"]
+    assert set(fan["renderer"]) == {"recorded", "portrait"}
+    assert fan["weights"].eq("own model `emotion_fan`").all() and set(fan["value"].dropna()) <= {0.0, 1.0}
+    assert (
+        fan["value"].notna().any() and fan.loc[fan["value"].isna(), "reason"].str.contains("the judge knows no").all()
+    )
+    sets = table[table["metric"] == "fid"]
+    assert (
+        set(sets["clip_id"]) == {f"{CORPUS}/*"}
+        and not (table["clip_id"] == f"{CORPUS}/*")[table["metric"] != "fid"].any()
+    )
+    videos = table[["method", "renderer", "pose"]].drop_duplicates()
+    assert len(sets) == len(videos) and sets["reason"].str.contains("pt_inception").all()
+
+
+def test_another_judge_of_emotions_makes_the_scores_anew(
+    tiny_chain: Workspace, preset: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests: list[str] = []
+    monkeypatch.setattr(Work, "is_made", lambda work: not digests.append(work.digest))
+    score_pictures(tiny_chain, [CORPUS], preset)
+    monkeypatch.setattr("magictalk_core.evaluation.pictures.table.runs_in_use", lambda out: None)
+    score_pictures(tiny_chain, [CORPUS], preset)
+    assert digests[0] != digests[1]
 
 
 @pytest.mark.parametrize("name", PAPER_TABLES)

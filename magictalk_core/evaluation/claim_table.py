@@ -54,8 +54,8 @@ class ClaimTable:
     path: Path
     md5: str
     rows: int
-    outcomes: Mapping[str, int]
-    """How many claims came out in which way."""
+    outcomes: Mapping[str, tuple[str, ...]]
+    """Outcome -> the claims that came out so, in words, by name."""
 
 
 def write_claims(workspace: Workspace, corpora: Sequence[str]) -> ClaimTable:
@@ -93,7 +93,8 @@ def write_claims(workspace: Workspace, corpora: Sequence[str]) -> ClaimTable:
         used = sorted({one for text in behind.values() if text != "none" for one in text.split("; ")})
         work.record(clips=set(table["clip_id"]), stand_ins=tuple(used), beside=[words])
     found = read_frame(CLAIMS, path)
-    outcomes = {str(name): int(count) for name, count in found["outcome"].value_counts().items()}
+    pairs = list(zip(found["outcome"].astype(str), found["claim"].astype(str), strict=True))
+    outcomes = {name: tuple(claim for outcome, claim in pairs if outcome == name) for name in Outcome}
     return ClaimTable(path, file_md5(path), len(found), outcomes)
 
 

@@ -24,6 +24,7 @@ from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
 __all__ = [
+    "EMOTION_FAN",
     "NONE",
     "PORTRAIT",
     "PartsUsed",
@@ -109,6 +110,13 @@ _EMOTION = StandIn(
     "Emotion-FAN",
     "judges coefficients, not pictures, and was trained on this training set",
 )
+EMOTION_FAN = StandIn(
+    "emotion",
+    "emotion_fan",
+    "Emotion-FAN of EAT's authors",
+    "the same network, trained on this training set's speakers: another judge than the paper's",
+)
+"""Behind what the project's own Emotion-FAN reads from pictures."""
 PORTRAIT = StandIn(
     "portrait",
     "mesh-texture-warp",
@@ -176,7 +184,7 @@ def named_stand_ins(rows: Iterable[Mapping[Any, Any]]) -> tuple[str, ...]:
 def described(texts: Iterable[str]) -> tuple[StandIn, ...]:
     """The stand-ins that cells of a column `stand_ins` name, each once, in the order of their parts."""
     named = {one for text in texts if text != NONE for one in text.split("; ")}
-    known: list[StandIn | None] = [_SYNC, _JUDGES, _EMOTION, PORTRAIT]
+    known: list[StandIn | None] = [_SYNC, _JUDGES, _EMOTION, EMOTION_FAN, PORTRAIT]
     for part, describe in (("tracker", _tracker), ("speech", _speech), ("rig", _rig)):
         known += [describe(one.removeprefix(f"{part}=")) for one in sorted(named) if one.startswith(f"{part}=")]
     found = [stand_in for stand_in in known if stand_in is not None and str(stand_in) in named]

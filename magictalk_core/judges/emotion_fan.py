@@ -25,7 +25,10 @@ from magictalk_core.judges.published import as_batches, load_strictly, ready, st
 from magictalk_core.metrics.pictures import picture_batch
 from magictalk_core.training.model_folder import ModelFolder
 
-__all__ = ["FACE_SCALE", "PUBLIC_LABELS", "EmotionFan", "FanNetwork", "FanShape"]
+__all__ = ["FACE_SCALE", "OWN_EMOTION_FAN", "PUBLIC_LABELS", "EmotionFan", "FanNetwork", "FanShape"]
+
+OWN_EMOTION_FAN = "own model `emotion_fan`"
+"""Whose weights those of a model folder are, in words."""
 
 FACE_SCALE = 1.0
 """Sides of a crop over the longer side of the detected face."""
@@ -120,12 +123,19 @@ class FanNetwork(nn.Module):
 
 class EmotionFan:
     """A trained Emotion-FAN in use. Not for several threads. `labels` are MEAD's names, in the order of the classes;
-    `origin` says whose weights these are."""
+    `learned` those of them that a training clip showed; `origin` says whose weights these are."""
 
     def __init__(
-        self, network: FanNetwork, labels: tuple[str, ...], side: int, origin: str, finder: FaceFinder
+        self,
+        network: FanNetwork,
+        labels: tuple[str, ...],
+        side: int,
+        origin: str,
+        finder: FaceFinder,
+        learned: frozenset[str] | None = None,
     ) -> None:
         self.network, self.labels, self.side, self.origin = network, labels, side, origin
+        self.learned = frozenset(labels) if learned is None else learned
         self._finder = finder
 
     @classmethod
@@ -152,7 +162,9 @@ class EmotionFan:
         shape = FanShape(facts["width"], facts["blocks"], len(labels))
         network = FanNetwork(shape)
         load_strictly(network, folder.weights(), str(path))
-        return cls(ready(network, device), labels, int(facts["side"]), "own model `emotion_fan`", FaceFinder.load())
+        learned = frozenset(name for name, clips in folder.config["training_clips"].items() if clips)
+        side = int(facts["side"])
+        return cls(ready(network, device), labels, side, OWN_EMOTION_FAN, FaceFinder.load(), learned)
 
     def emotion(self, frames: NDArray[Any]) -> NDArray[np.float64]:
         """(8,) probabilities of one clip from its frames (n, H, W, 3) uint8 RGB, in the order of `labels`; all NaN

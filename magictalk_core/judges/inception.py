@@ -20,9 +20,10 @@ from magictalk_core.judges.published import as_batches, load_strictly, ready, st
 from magictalk_core.metrics.pictures import picture_batch
 from magictalk_core.weights.resolver import resolve
 
-__all__ = ["FEATURES", "Inception", "InceptionNetwork"]
+__all__ = ["FEATURES", "INCEPTION_WEIGHTS", "Inception", "InceptionNetwork"]
 
 FEATURES = 2048
+INCEPTION_WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
 _SIDE = 299
 
 Size = int | tuple[int, int]
@@ -179,7 +180,7 @@ class Inception:
     @classmethod
     def load(cls, device: str = "cpu") -> Inception:
         """With pytorch-fid's file; raises `MissingWeights` where it is not here."""
-        return cls.from_file(resolve("pt_inception-2015-12-05-6726825d.pth"), device)
+        return cls.from_file(resolve(INCEPTION_WEIGHTS), device)
 
     @classmethod
     def from_file(cls, path: Path, device: str = "cpu") -> Inception:

@@ -35,6 +35,7 @@ from magictalk_core.storage.parquet import read_frame, read_table, table_metadat
 from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.storage.schema import CLIPS, FRAMES, MEDIA, SOURCE, SPEECH
 from magictalk_core.vocabulary.clips import Reason, Split, Status
+from magictalk_core.vocabulary.emotions import EMOTIONS
 from magictalk_core.work.clip_steps import failed_clips
 from magictalk_core.work.isolation import default_workers
 from magictalk_core.work.manifest import Manifest, build_manifest, read_manifest
@@ -45,6 +46,7 @@ __all__ = [
     "WrittenTable",
     "accepted_by_split",
     "corpus_overview",
+    "emotions_to_learn",
     "frame_count_mismatches",
     "observe_source",
     "read_index",
@@ -224,6 +226,18 @@ def accepted_by_split(workspace: Workspace, corpora: Sequence[str]) -> dict[Spli
         rows = read_frame(CLIPS, table, columns=["status", "split"])
         counts.update(rows["split"][rows["status"] == Status.OK].tolist())
     return {split: counts[split] for split in Split}
+
+
+def emotions_to_learn(workspace: Workspace, corpora: Sequence[str]) -> frozenset[str] | None:
+    """MEAD's emotions among the accepted training clips; None where there is no finished clip table yet."""
+    tables = [path for path in map(workspace.clips_table, corpora) if path.is_file()]
+    if not tables:
+        return None
+    found: set[str] = set()
+    for table in tables:
+        rows = read_frame(CLIPS, table, columns=["status", "split", "emotion"])
+        found.update(rows["emotion"][(rows["status"] == Status.OK) & (rows["split"] == Split.TRAIN)].dropna())
+    return frozenset(found & set(EMOTIONS))
 
 
 def corpus_overview(workspace: Workspace) -> list[dict[str, Any]]:

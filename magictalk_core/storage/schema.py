@@ -394,10 +394,14 @@ CLAIMS = TableSpec(
 
 PICTURE_SCORES = TableSpec(
     "picture_scores",
-    1,
+    2,
     "one row per clip, method, renderer, head pose and metric of pictures",
     (
-        _CLIP_ID,
+        _label(
+            "clip_id",
+            "stable id `<corpus>/<source>/<clip>`; `<corpus>/*` for what all its clips are needed for, FID",
+            nullable=False,
+        ),
         _label("method", "whose motion; `ground_truth`: the recording or its own curves", nullable=False),
         _label(
             "renderer", "recorded, portrait, rig, or external for finished videos of another system", nullable=False

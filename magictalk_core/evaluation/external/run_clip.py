@@ -93,7 +93,10 @@ def _run_steps(config: ExternalConfig, steps: Sequence[Step], folder: Path, log:
         end = _run_step(config, step, folder, limits, log)
         if end.kind != "ended":
             which = f"command {number} of {len(steps)}: " if len(steps) > 1 else ""
-            return Refused(_ENDS[end.kind], f"{which}{end.detail}")
+            said = end.detail
+            if end.kind == "timeout" and number > 1:  # what was left of the limit says nothing to whoever set it
+                said = f"no end within {config.timeout_s:g} s, all commands together"
+            return Refused(_ENDS[end.kind], f"{which}{said}")
         limits = ProgramLimits(max(0.0, limits.timeout_s - end.seconds), limits.memory_gb)
         said = end.detail
     return said

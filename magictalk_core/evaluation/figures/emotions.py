@@ -10,7 +10,7 @@ import pandas as pd
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.figures.scene import Motion, Scene
-from magictalk_core.evaluation.figures.stills import chosen_frames
+from magictalk_core.evaluation.figures.stills import chosen_frames, times_of
 from magictalk_core.evaluation.figures.tiles import Picture, StillRow, still_grid
 from magictalk_core.evaluation.generate import EMODIFF, to_motion
 from magictalk_core.evaluation.pictures.crops import crops_of
@@ -78,8 +78,7 @@ def figure9(scene: Scene) -> Picture:
     for emotion, motion in scene.motions.items():
         frames = scene.drawn(Renderer.PORTRAIT, motion)
         rows.append(StillRow(emotion, [crops_of(frames[i : i + 1], boxes[i : i + 1], _STILL)[0] for i in at]))
-    heads = [f"frame {i}" for i in at]
-    return still_grid(f"Figure 9: the speech of {scene.clip.clip_id} in every style", heads, rows, _STILL)
+    return still_grid(f"Figure 9: the speech of {scene.clip.clip_id} in every style", times_of(at), rows, _STILL)
 
 
 def emotion_panels(scene: Scene, columns: int = 4) -> list[list[Panel]]:

@@ -23,7 +23,7 @@ from magictalk_core.rig.rig import Rig
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["chosen_frames", "difference_picture", "figure4", "figure6", "in_order"]
+__all__ = ["chosen_frames", "difference_picture", "figure4", "figure6", "in_order", "times_of"]
 
 _COLUMNS = 6
 _STILL = 192
@@ -55,7 +55,7 @@ def figure4(scene: Scene, others: Mapping[str, Path]) -> Picture:
     ]
     for title, video in others.items():
         rows.append(StillRow(title, cut(read_video(video, scene.frames), 0.0)))
-    return still_grid(f"Figure 4: {scene.clip.clip_id}", _times(at), rows, _STILL)
+    return still_grid(f"Figure 4: {scene.clip.clip_id}", times_of(at), rows, _STILL)
 
 
 def in_order(motions: Mapping[str, Motion]) -> list[tuple[str, Motion]]:
@@ -64,7 +64,8 @@ def in_order(motions: Mapping[str, Motion]) -> list[tuple[str, Motion]]:
     return sorted(motions.items(), key=lambda pair: (places.get(pair[0], len(places)), pair[0]))
 
 
-def _times(at: Sequence[int]) -> list[str]:
+def times_of(at: Sequence[int]) -> list[str]:
+    """Headings of the columns: when each frame is seen."""
     return [f"{i / FRAME_RATE:.2f} s" for i in at]
 
 
@@ -86,7 +87,7 @@ def figure6(scene: Scene) -> Picture:
         ),
     ]
     emotion = scene.clip.emotion or "no emotion label"
-    return still_grid(f"Figure 6: {scene.clip.clip_id}, {emotion}", _times(at), rows, _STILL)
+    return still_grid(f"Figure 6: {scene.clip.clip_id}, {emotion}", times_of(at), rows, _STILL)
 
 
 def difference_picture(rig: Rig, one: NDArray[np.floating], other: NDArray[np.floating]) -> Picture:

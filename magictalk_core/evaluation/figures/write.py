@@ -41,7 +41,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["FIGURES", "FIGURES_VERSION", "Figure", "write_grids"]
 
-FIGURES_VERSION = "1"
+FIGURES_VERSION = "2"
 _PANEL = 224
 _LIST = "shown.json"
 
@@ -103,7 +103,7 @@ def write_figure4(workspace: Workspace, corpora: Sequence[str], preset: Preset) 
 
 def write_figure6(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> Figure:
     """With and without style on the rig: an angry clip as in the paper where there is one, else the most emotional."""
-    clips = [_for_style(workspace, list(driving_clips(workspace, corpora, preset)))]
+    clips = [_clip_of(workspace, list(driving_clips(workspace, corpora, preset)), _EMOTIONAL)]
 
     def draw(folder: Path, work: Work) -> Mapping[str, Any]:
         return _each(
@@ -115,10 +115,16 @@ def write_figure6(workspace: Workspace, corpora: Sequence[str], preset: Preset) 
     )
 
 
-def _for_style(workspace: Workspace, clips: Sequence[str]) -> str:
+_Wish = Callable[[str | None], bool]
+_EMOTIONAL: tuple[_Wish, ...] = (lambda emotion: emotion == "angry", lambda emotion: emotion not in (None, NEUTRAL))
+_AT_REST: tuple[_Wish, ...] = (lambda emotion: emotion == NEUTRAL,)
+
+
+def _clip_of(workspace: Workspace, clips: Sequence[str], wishes: Sequence[_Wish]) -> str:
+    """The first clip with an emotion of the first wish that any of them fulfils; the first of all where none does."""
     readers = {clip.split("/")[0]: CorpusReader(workspace, clip.split("/")[0]) for clip in clips}
     emotions = {clip: readers[clip.split("/")[0]].row(clip)["emotion"] for clip in clips}
-    for wanted in (lambda emotion: emotion == "angry", lambda emotion: emotion not in (None, NEUTRAL)):
+    for wanted in wishes:
         for clip, emotion in emotions.items():
             if wanted(emotion):
                 return clip
@@ -126,8 +132,8 @@ def _for_style(workspace: Workspace, clips: Sequence[str]) -> str:
 
 
 def write_figure9(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> Figure:
-    """One face and one voice in every style: a picture of stills and a video with sound."""
-    clip = next(iter(driving_clips(workspace, corpora, preset)))
+    """One face and one voice in every style, from a neutral face where there is one: stills, and a video with sound."""
+    clip = _clip_of(workspace, list(driving_clips(workspace, corpora, preset)), _AT_REST)
     folders = {family: current_model(workspace.models(family)) for family in COMPLEXITY_FAMILIES}
     folders["audio2bs"] = audio2bs_of(folders["lip_residue"], workspace.models("audio2bs"))
     inputs = [*_inputs(workspace, corpora)[1:], *(model_input(workspace, folder) for folder in folders.values())]

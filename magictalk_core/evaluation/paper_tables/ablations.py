@@ -20,7 +20,7 @@ _EMOTION = (
     Column("style_accuracy", "emotion in motion", "↑"),
     Column("face_api_emotion_accuracy", "emotion in pictures, face-api", "↑"),
     Column("fer_emotion_accuracy", "emotion in pictures, fer", "↑"),
-    Column("emotion_fan_accuracy", "Emotion-FAN", "↑"),
+    Column("emotion_fan_accuracy", "Emotion-FAN, own training; printed: the paper's", "↑"),
 )
 _LSE_C = Column("lse_c", "LSE-C", "↑")
 _SEAMS = (Column("seam_ratio", "seam ratio (1: none)", "", 2), Column("long_seam_ratio", "seams in a minute", "", 2))

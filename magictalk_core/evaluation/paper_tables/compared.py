@@ -36,7 +36,8 @@ __all__ = ["table1", "table2", "table4"]
 _LPIPS, _LMD = Column("lpips_alex", "LPIPS", "↓"), Column("lmd_px", "LMD", "↓")
 _LSE = (Column("lse_d", "LSE-D", "↓"), Column("lse_c", "LSE-C", "↑"))
 _LIKE = (Column("psnr", "PSNR", "↑", 1), Column("ssim", "SSIM", "↑"))
-_TABLE1 = (_LPIPS, Column("cpbd", "CPBD", "↑"), _LMD, *_LSE, *OWN_SYNC, *_LIKE, Column("csim", "CSIM", "↑"))
+_FID = Column("fid", "FID", "↓", 1)
+_TABLE1 = (_LPIPS, Column("cpbd", "CPBD", "↑"), _LMD, *_LSE, *OWN_SYNC, *_LIKE, _FID, Column("csim", "CSIM", "↑"))
 
 READ_SHARE, LEAST_READ = 2 / 3, 2 / 7
 LEAST_BLINKS, BLINK_FACTOR = 5.0, 3.0

@@ -16,7 +16,11 @@ from magictalk_core.faces.detection import FaceDetector
 from magictalk_core.media.decode import read_frames
 from magictalk_core.preparation.reader import CorpusReader
 
-__all__ = ["NoFace", "PictureClip", "open_clip", "read_video"]
+__all__ = ["OF_THE_RECORDING", "OF_THE_RIG", "NoFace", "PictureClip", "open_clip", "read_video"]
+
+OF_THE_RECORDING = "face track of the recording"
+OF_THE_RIG = "whole frame, against the rig moved by the recording's curves"
+"""What part of a frame is cut out, and against what it is held."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +44,9 @@ class PictureClip:
     """Whether somebody recorded what the methods are to show; not when another clip's speech drives it."""
     is_person: bool = True
     """Whether somebody is seen whose identity and expression can be read: not on the rig."""
-    shows: str = "face track of the recording"
+    emotion_fan: Path | None = None
+    """The model folder of the project's own Emotion-FAN, where it was trained."""
+    shows: str = OF_THE_RECORDING
     """What part of a frame is cut out, and against what it is held."""
 
     @cached_property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.evaluation.pictures.networks import (
     Judge,
+    emotion_fan,
     face_api_expression,
     fer_expression,
     identity,
@@ -118,19 +121,40 @@ def expressions(made: Made) -> list[PictureValue]:
     """Whether each judge reads the emotion of the style from the whole clip: 1 or 0."""
     face_api, fer = face_api_expression(), fer_expression()
     return [
+        _fan_expression(made),
         _expression(made, "face_api_emotion_accuracy", face_api, with_points=True),
         _expression(made, "fer_emotion_accuracy", fer, with_points=False),
     ]
 
 
+def _fan_expression(made: Made) -> PictureValue:
+    judge = emotion_fan(made.clip.emotion_fan)
+
+    def shown() -> str | None:
+        found: str | None = judge.use().shown(made.crops[:: made.every])
+        return found
+
+    return _accuracy(made, "emotion_fan_accuracy", judge, judge.network.learned if judge.network else (), shown)
+
+
 def _expression(made: Made, name: str, judge: Judge, with_points: bool) -> PictureValue:
+    def shown() -> str | None:
+        network, frames = judge.use(), made.crops[:: made.every]
+        points = (made.points[:: made.every],) if with_points else ()
+        return shown_emotion(network.probabilities(frames, *points), network.labels)
+
+    return _accuracy(made, name, judge, judge.network.labels if judge.network else (), shown)
+
+
+def _accuracy(
+    made: Made, name: str, judge: Judge, known: Collection[str], shown: Callable[[], str | None]
+) -> PictureValue:
+    """1 where the judge, which knows the emotions `known`, is `shown` the wanted one in the whole clip, else 0."""
     if judge.network is None:
         return made.missing(name, judge)
-    wanted, network = made.clip.emotion, judge.use()
-    if wanted is None or wanted not in network.labels:
+    wanted = made.clip.emotion
+    if wanted is None or wanted not in known:
         why = "the clip has no emotion label" if wanted is None else f"the judge knows no {wanted}"
         return made.value(name, None, why, weights=judge.weights)
-    frames = made.crops[:: made.every]
-    shown = network.probabilities(frames, made.points[:: made.every]) if with_points else network.probabilities(frames)
-    found = shown_emotion(shown, network.labels)
+    found = shown()
     return made.value(name, None if found is None else float(found == wanted), _NO_FACE, weights=judge.weights)

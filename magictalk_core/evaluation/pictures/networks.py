@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from magictalk_core.errors import MissingWeights
+from magictalk_core.judges.emotion_fan import OWN_EMOTION_FAN, EmotionFan
 from magictalk_core.judges.expression import FaceApiExpression, FerExpression
 from magictalk_core.judges.face_landmarks68 import Landmarks68
 from magictalk_core.judges.identity import FaceRecognition
+from magictalk_core.judges.inception import INCEPTION_WEIGHTS, Inception
 from magictalk_core.judges.lpips import Lpips
 from magictalk_core.judges.syncnet import SyncNet
 from magictalk_core.weights.resolver import find
 
 __all__ = [
     "Judge",
+    "emotion_fan",
     "face_api_expression",
     "fer_expression",
     "identity",
+    "inception",
     "landmarks",
     "lpips_alex",
     "lpips_vgg",
@@ -27,7 +32,7 @@ __all__ = [
     "weights_here",
 ]
 
-_BROUGHT = ("alexnet-owt-7be5be79.pth", "vgg16-397923af.pth", "syncnet_v2.model")
+_BROUGHT = ("alexnet-owt-7be5be79.pth", "vgg16-397923af.pth", "syncnet_v2.model", INCEPTION_WEIGHTS)
 """Weights that no package registry carries: a table is made again when one of them comes."""
 
 
@@ -83,8 +88,23 @@ def fer_expression() -> Judge:
 
 
 @cache
+def emotion_fan(folder: Path | None) -> Judge:
+    """The project's own, from the model folder that is in use; None where nobody trained it."""
+    if folder is None:
+        return Judge(
+            OWN_EMOTION_FAN, None, "needs the model `emotion_fan`: type `magictalk run --select models/emotion_fan`"
+        )
+    return Judge(OWN_EMOTION_FAN, EmotionFan.load(folder))
+
+
+@cache
 def identity() -> Judge:
     return _judge("face-api face_recognition", FaceRecognition.load)
+
+
+@cache
+def inception() -> Judge:
+    return _judge("Inception-v3 of pytorch-fid", Inception.load)
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from magictalk_core.evaluation.pictures.render import Renderer
-from magictalk_core.evaluation.stand_ins import NONE, PORTRAIT, PartsUsed, StandIn, stand_ins_of
+from magictalk_core.evaluation.stand_ins import EMOTION_FAN, NONE, PORTRAIT, PartsUsed, StandIn, stand_ins_of
 from magictalk_core.evaluation.table import GROUND_TRUTH
 
 __all__ = ["RERENDERED", "picture_stand_ins"]
@@ -24,4 +24,6 @@ def picture_stand_ins(parts: PartsUsed, row: Mapping[str, Any]) -> str:
         found += stand_ins_of(parts, motion, "lmd_rig" if renderer == Renderer.RIG else "")
     if renderer == Renderer.PORTRAIT:
         found.append(PORTRAIT)
+    if row["metric"] == "emotion_fan_accuracy":
+        found.append(EMOTION_FAN)
     return "; ".join(map(str, found)) or NONE

@@ -24,7 +24,8 @@ NO_TRUTH = "driven by another clip's speech: nobody recorded what this face woul
 JUDGED = (
     *("psnr", "ssim", "lpips_alex", "lpips_vgg", "cpbd", "cpbd_512"),
     *("lmd_px", "lmd_raw_px", "lmd_mouth_px", "lmd_iod_percent", "lse_d", "lse_c", "lse_offset"),
-    *("picture_blinks_per_minute", "csim", "same_person", "face_api_emotion_accuracy", "fer_emotion_accuracy"),
+    *("picture_blinks_per_minute", "csim", "same_person"),
+    *("emotion_fan_accuracy", "face_api_emotion_accuracy", "fer_emotion_accuracy"),
 )
 UNITS = {name: PICTURE_METRICS[name].unit for name in JUDGED}
 """Every metric that a video of a clip is asked for, and its unit."""
