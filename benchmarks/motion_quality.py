@@ -39,7 +39,7 @@ from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import load_preset
-from magictalk_core.speech.activity import voice_gate
+from magictalk_core.speech.activity import voice_activity
 from magictalk_core.speech.features import speech_features
 from magictalk_core.speech.loudness import frame_loudness
 from magictalk_core.training.run import current_model
@@ -114,7 +114,7 @@ class Asked:
         for number, samples in enumerate(sounds):
             frames = max(1, round(len(samples) / SAMPLE_RATE * FRAME_RATE))
             speech = speech_features(samples, frames, self.model.feature_id)
-            requests.append(MotionRequest(speech, self.style, None, number, voice_gate(samples, frames)))
+            requests.append(MotionRequest(speech, self.style, None, number, voice_activity(samples, frames)))
         return [to_motion(made, self.model.channels) for made in self.model.generate_many(requests)]
 
 

@@ -102,7 +102,7 @@ class _Methods:
 
     def apply(self, motion: Motion, request: MotionRequest) -> dict[str, Motion]:
         channels, feature = self.emodiff.channels, self.emodiff.feature_id
-        voice = self.emodiff.gate(request.voice)
+        voice = self.emodiff.voice_of(request.voice)
         refined = self.refiner.refine(motion, channels, request.speech, feature, request.style, voice)
         neutral = motion.copy()
         columns = [channels.index(name) for name in self.refiner.mouth]

@@ -62,7 +62,7 @@ class RefinedPerformer:
         model, made = self.emodiff.model, self.emodiff.perform(clip_ids, requests)
         return [
             self.refiner.refine(
-                motion, model.channels, request.speech, model.feature_id, request.style, model.gate(request.voice)
+                motion, model.channels, request.speech, model.feature_id, request.style, model.voice_of(request.voice)
             )
             for motion, request in zip(made, requests, strict=True)
         ]

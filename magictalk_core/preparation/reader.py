@@ -17,7 +17,7 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.media.decode import read_audio
 from magictalk_core.preparation.shard_rows import ShardTables, motion_rows, speech_rows
 from magictalk_core.preparation.withdrawn import current_clips
-from magictalk_core.speech.activity import voice_gate
+from magictalk_core.speech.activity import voice_activity
 from magictalk_core.storage.parquet import read_table
 from magictalk_core.storage.schema import MEDIA
 from magictalk_core.vocabulary.clips import Split, Status
@@ -104,9 +104,9 @@ class CorpusReader:
         return ClipData(clip_id, motion[:n], speech[:n], feature_id, tracker)
 
     def voice(self, clip_id: str, n_frames: int) -> NDArray[np.float32]:
-        """(n_frames,) the gate of `speech.activity`; nobody speaks in a clip without sound."""
+        """(n_frames,) the voice by `speech.activity`; nobody speaks in a clip without sound."""
         _, sound = self.media(clip_id)
-        return voice_gate(np.zeros(0, np.float32) if sound is None else read_audio(sound, SAMPLE_RATE), n_frames)
+        return voice_activity(np.zeros(0, np.float32) if sound is None else read_audio(sound, SAMPLE_RATE), n_frames)
 
     def clips_of(self, clip_ids: Iterable[str]) -> Iterator[ClipData]:
         """Many clips, shard by shard: a corpus that is larger than memory is decoded once too."""

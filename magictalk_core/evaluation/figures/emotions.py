@@ -66,7 +66,7 @@ def in_every_style(
     made = [to_motion(motion, model.channels) for motion in model.generate_many(requests)]
     return {
         emotion: lips.refine(
-            motion, MOTION_NAMES, heard.speech[: len(motion)], heard.feature_id, own, model.gate(voice)
+            motion, MOTION_NAMES, heard.speech[: len(motion)], heard.feature_id, own, model.voice_of(voice)
         )
         for (emotion, own), motion in zip(frames.items(), made, strict=True)
     }

@@ -182,7 +182,7 @@ def _make(
 
     def refined() -> list[Motion]:
         lips = LipRefiner.load(folders["audio2bs"], folders["lip_residue"])
-        rests = model().gate
+        rests = model().voice_of
         return [
             lips.refine(motion, MOTION_NAMES, one.speech[: len(motion)], one.feature_id, one.style, rests(one.voice))
             for motion, one in zip(plain(), asked, strict=True)

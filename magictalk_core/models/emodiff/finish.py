@@ -76,7 +76,7 @@ class MotionFinish:
     def push(self, motion: Motion, voice: Motion | None = None) -> Motion:
         """(n, D) of the next frames (n, D) as the network drew them; coefficients in [0, 1].
 
-        `voice` (n,) is the gate of `speech.activity`; without it nobody knows when to rest.
+        `voice` (n,) is the activity of `speech.activity`; without it nobody knows when to rest.
         """
         made = motion.astype(np.float64)
         made[:, self._pose] -= self._level

@@ -35,8 +35,8 @@ Motion = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class MotionRequest:
-    """One clip to generate: speech (L, F) features, style (k, D) frames, initial (D,) or None, seed, and the gate
-    (L,) of `speech.activity` or None, with which a mouth knows when to rest."""
+    """One clip to generate: speech (L, F) features, style (k, D) frames, initial (D,) or None, seed, and the
+    (L,) `speech.activity` of the voice or None, with which a mouth knows when to rest."""
 
     speech: Motion
     style: Motion
@@ -57,6 +57,10 @@ class _Clip:
         if not len(request.style) or request.style.shape[1] != len(model.channels):
             raise PermanentError(
                 f"expected style frames (k, {len(model.channels)}) with k at least 1, found {request.style.shape}"
+            )
+        if request.voice is not None and len(request.voice) != len(request.speech):
+            raise PermanentError(
+                f"{len(request.speech)} frames of speech, but the activity of a voice of {len(request.voice)}"
             )
         self.length, step = len(request.speech), model.window - 1
         self.windows = max(1, -(-(self.length - 1) // step))
@@ -173,8 +177,8 @@ class EmoDiffModel:
         """Whether a style's face at rest is what motion begins in and returns to: without a style nobody knows it."""
         return self.sampling.rest and self.config.style != "none"
 
-    def gate(self, voice: Motion | None) -> Motion | None:
-        """The gate with which whoever replaces the mouth lets it rest: none where this model's own does not."""
+    def voice_of(self, voice: Motion | None) -> Motion | None:
+        """The activity with which whoever replaces the mouth lets it rest: none where this model's own does not."""
         return voice if self.rests else None
 
     def finish(self, style: Motion, first: Motion, seed: int) -> MotionFinish:
@@ -202,8 +206,8 @@ class EmoDiffModel:
 
         style (k, D) frames of a reference clip, three of which are drawn anew for every window. initial (D,) the state
         to start from; None draws one of the style frames, or takes the style's rest where `sampling.rest` asks for it.
-        voice (L,) the gate of `speech.activity`. Source: Algorithm 1. Raises `PermanentError` for shapes that do not
-        fit the model.
+        voice (L,) the `speech.activity` of the voice. Source: Algorithm 1. Raises `PermanentError` for shapes that do
+        not fit the model.
         """
         request = MotionRequest(speech, style, initial, seed, voice)
         return self.generate_many([request], on_window, autoregressive)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ __all__ = ["at_rest", "rest_state"]
 _QUIET_SHARE = 0.2
 """Of the style's frames those with the least open jaw show the mouth at rest: speech pauses and closes that often."""
 
-Motion = NDArray[np.float32]
+Motion = NDArray[Any]
 
 
 def rest_state(style: Motion, channels: Sequence[str]) -> Motion:
@@ -33,8 +34,8 @@ def rest_state(style: Motion, channels: Sequence[str]) -> Motion:
 
 
 def at_rest(motion: Motion, channels: Sequence[str], style: Motion, voice: NDArray[np.float32]) -> Motion:
-    """A copy of `motion` (L, D) whose jaw and mouth are those of `rest_state` where the gate `voice` (L,) is 0, their
-    own where it is 1, and on the way in between. `style` (k, D) frames; columns named by `channels`."""
+    """A copy of `motion` (L, D) whose jaw and mouth are those of `rest_state` where the activity `voice` (L,) is 0,
+    their own where it is 1, and on the way in between. `style` (k, D) frames; columns named by `channels`."""
     mouth = [i for i, name in enumerate(channels) if name in JAW_MOUTH_NAMES]
     rested, rest = motion.copy(), rest_state(style, channels)[mouth]
     rested[:, mouth] = rest + voice[:, None] * (motion[:, mouth] - rest)

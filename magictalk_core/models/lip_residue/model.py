@@ -136,8 +136,8 @@ class LipRefiner:
         """A copy of `motion` (L, D) with another mouth; every other column, the head pose too, keeps its bits.
 
         speech (L, F) of the features `feature_id`, style (k, D) frames of a reference clip; the columns of motion and
-        style are named by `channels`. With `voice` (L,), the gate of `speech.activity`, the mouth rests while nobody
-        speaks. Raises `PermanentError` for features that the models were not trained on, another
+        style are named by `channels`. With `voice` (L,), the activity of `speech.activity`, the mouth rests while
+        nobody speaks. Raises `PermanentError` for features that the models were not trained on, another
         number of frames, missing channels, and mouth channels that these models do not make.
         """
         if feature_id != self.feature_id:
