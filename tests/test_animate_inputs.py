@@ -241,6 +241,11 @@ def test_silence_is_said(line: Callable[..., list[str]], tmp_path: Path) -> None
     assert done.exit_code == 0 and "b.wav: nothing but silence: the mouth will hardly move" in done.stderr
 
 
+def test_a_sound_without_a_voice_is_said(line: Callable[..., list[str]]) -> None:
+    done = runner.invoke(app, line())
+    assert done.exit_code == 0 and "a.wav: nobody seems to speak in it" in done.stderr
+
+
 def test_a_sound_cut_in_the_middle_is_as_long_as_what_is_there(line: Callable[..., list[str]], tmp_path: Path) -> None:
     path = _sound(tmp_path / "b.wav", 0.8)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -28,6 +28,7 @@ from magictalk_core.evaluation.sync_scores import (
 from magictalk_core.metrics import sync_pairs
 from magictalk_core.metrics.sync_pairs import pair_accuracies, pair_auc
 from magictalk_core.models.audio2bs.task import Audio2BSTask
+from magictalk_core.models.emodiff.rest import rest_state
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.lip_residue.network import ResidueGenerator
@@ -254,6 +255,19 @@ def test_refinement_replaces_the_mouth_and_not_one_bit_more(data: TrainingSet, r
     names = [data.channels[i] for i in order]
     again = refiner.refine(states[:, order], names, features, refiner.feature_id, style[:, order])
     np.testing.assert_allclose(again, made[:, order], atol=1e-6)
+
+
+def test_a_refined_mouth_rests_where_nobody_speaks(data: TrainingSet, refiner: LipRefiner) -> None:
+    states, features = first_clip(data)
+    style, voice = states[:20], np.ones(len(states), np.float32)
+    voice[10:30] = 0
+    given = states, data.channels, features, refiner.feature_id, style
+    spoken, rested = refiner.refine(*given), refiner.refine(*given, voice)
+    assert rested[voice == 1].tobytes() == spoken[voice == 1].tobytes()
+    mouth = [data.channels.index(name) for name in refiner.mouth]
+    rest = np.repeat(rest_state(style, data.channels)[None, mouth], 20, axis=0)
+    np.testing.assert_allclose(rested[voice == 0][:, mouth], rest, atol=1e-6)
+    assert rested[0, data.channels.index("jawOpen")] > rest[0, list(refiner.mouth).index("jawOpen")]
 
 
 def test_around_its_style_a_mouth_has_the_level_of_the_style(data: TrainingSet, refiner: LipRefiner) -> None:

@@ -33,7 +33,8 @@ from magictalk_core.metrics.coefficients import (
 )
 from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.metrics.landmarks import FACE_POINTS, landmark_distances
-from magictalk_core.metrics.seams import joint_frames, seam_ratio
+from magictalk_core.metrics.mouth_rest import mouth_rest, settled_frames
+from magictalk_core.metrics.seams import first_step_ratio, joint_frames, pooled_seam_ratio, seam_ratio
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.render import CAMERA_DISTANCE_CM, CENTRE_Y_CM, FRAME_HEIGHT_CM
 from magictalk_core.storage.parquet import read_frame, write_table
@@ -228,6 +229,37 @@ def test_seams_do_not_exist_in_short_or_still_clips() -> None:
     assert seam_ratio(ramp(100) * 0, 32) is None
     with pytest.raises(PermanentError, match="at least 3"):
         seam_ratio(ramp(100), 2)
+
+
+def test_the_joints_of_the_head_are_counted_apart() -> None:
+    nodding = ramp(100)
+    pitch = MOTION_NAMES.index("head_pitch_deg")
+    nodding[:, pitch] = np.arange(100)
+    nodding[31:, pitch] += 9
+    assert pooled_seam_ratio([nodding], 32) == pytest.approx(1)
+    assert pooled_seam_ratio([nodding[:60]], 32, ["head_pitch_deg"]) == pytest.approx((10 + 1) / 2)
+
+
+def test_a_pop_at_the_beginning_is_seen() -> None:
+    popping = ramp(100)
+    popping[1:, JAW] += 0.04
+    assert first_step_ratio([ramp(100)]) == pytest.approx(1)
+    assert first_step_ratio([popping, popping, ramp(100)]) == pytest.approx(0.05 / 0.01)
+    assert first_step_ratio([ramp(100) * 0]) is None and first_step_ratio([ramp(5)]) is None
+
+
+def test_a_mouth_at_rest_is_looked_at_where_it_had_time() -> None:
+    speaks = np.zeros(60, bool)
+    speaks[20:30] = True
+    settled = settled_frames(speaks)
+    assert settled.sum() == 60 - 10 - 2 * 8 and settled[[0, 11, 38, 59]].all() and not settled[[12, 37]].any()
+    moving = ramp(60) * 0
+    moving[12:38, JAW] = 0.5
+    moving[59, JAW] = 0.34
+    rest = mouth_rest(moving, speaks)
+    assert rest is not None and rest.frames == 34 and rest.largest == pytest.approx(0.34)
+    assert rest.mean == pytest.approx(0.01) and rest.closed_share == pytest.approx(33 / 34)
+    assert mouth_rest(moving, np.ones(60, bool)) is None
 
 
 def test_seams_survive_a_frame_without_a_face() -> None:

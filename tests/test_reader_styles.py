@@ -47,6 +47,13 @@ def test_unlabelled_clips_of_lone_speakers_are_not_their_own_style(tmp_path: Pat
     assert pick_style_clip(reader, "c/a/full") == "c/c/full"
 
 
+def test_another_person_of_the_test_gives_nobody_a_style(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match="is the only accepted clip of its speaker in corpus `c`"):
+        pick_style_clip(reader_of(tmp_path, [("a", "one", "sad", "test"), ("b", "two", "sad", "test")]), "c/a/full")
+    own = [("a", "one", "sad", "test"), ("b", "two", "sad", "test"), ("d", "one", "happy", "test")]
+    assert pick_style_clip(reader_of(tmp_path, own), "c/a/full") == "c/d/full"
+
+
 def test_a_corpus_of_one_clip_has_no_style(tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match="is the only accepted clip of corpus `c`"):
+    with pytest.raises(PermanentError, match="which has no accepted clip to train on"):
         pick_style_clip(reader_of(tmp_path, [("a", "one", "sad", "test")]), "c/a/full")

@@ -89,7 +89,7 @@ def test_a_frozen_face_shows_its_emotion_by_level_and_none_by_movement(data: Tra
     for clip_id, (_, part) in segments.items():
         clip = ClipData(clip_id, np.zeros((40, 58), np.float32), np.asarray(data.features[part]), "f", "t")
         for emotion, style in {e: np.asarray(data.states[p]) for e, p in segments.values()}.items():
-            styled.append(StyledSpeech(clip, emotion, style, style, face))
+            styled.append(StyledSpeech(clip, np.ones(40, np.float32), emotion, style, style, face))
     asked, _ = judge(data, 3, styled)
     silence = np.zeros(40)
     baselines = Baselines.fit(data, lambda clip: silence)

@@ -27,6 +27,7 @@ from magictalk_core.portrait.label import provenance_metadata, stamp
 from magictalk_core.portrait.provenance import must_be_able_to_sign, sign_video
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.features import speech_features
+from magictalk_core.speech.presence import has_speech
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.training.run import model_input
@@ -96,6 +97,8 @@ def animate_file(
         warnings.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
     if is_silent(samples):
         warnings.append(f"{audio}: nothing but silence: the mouth will hardly move")
+    elif not has_speech(samples):
+        warnings.append(f"{audio}: nobody seems to speak in it: music and noise move the mouth too, but say nothing")
     for warning in warnings:
         _logger.warning("%s", warning)
     frames = max(1, round(len(samples) / SAMPLE_RATE * FRAME_RATE))

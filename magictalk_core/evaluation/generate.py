@@ -45,7 +45,7 @@ __all__ = [
     "test_clips",
 ]
 
-GENERATED_VERSION = "4"
+GENERATED_VERSION = "5"
 _KEPT = 4
 """Tables of single models that stay in the cache: challenger, champion, and what was asked before."""
 EMODIFF = "emodiff"
@@ -220,4 +220,4 @@ def _request(reader: CorpusReader, clip_id: str, style_id: str, model: EmoDiffMo
             "train again, or set speech.feature in the preset"
         )
     style = measured_frames(reader.motion(style_id)[0], model.channels)
-    return MotionRequest(clip.speech, style, None, seed)
+    return MotionRequest(clip.speech, style, None, seed, reader.voice(clip_id, len(clip.speech)))

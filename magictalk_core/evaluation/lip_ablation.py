@@ -102,7 +102,8 @@ class _Methods:
 
     def apply(self, motion: Motion, request: MotionRequest) -> dict[str, Motion]:
         channels, feature = self.emodiff.channels, self.emodiff.feature_id
-        refined = self.refiner.refine(motion, channels, request.speech, feature, request.style)
+        voice = self.emodiff.voice_of(request.voice)
+        refined = self.refiner.refine(motion, channels, request.speech, feature, request.style, voice)
         neutral = motion.copy()
         columns = [channels.index(name) for name in self.refiner.mouth]
         neutral[:, columns] = self.refiner.mouth_of(request.speech, request.style, channels).neutral

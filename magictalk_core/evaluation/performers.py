@@ -45,7 +45,7 @@ class ModelPerformer:
 def _digest(requests: Sequence[MotionRequest]) -> str:
     found = hashlib.md5(usedforsecurity=False)
     for request in requests:
-        for values in (request.speech, request.style, request.initial):
+        for values in (request.speech, request.style, request.initial, request.voice):
             found.update(b"none" if values is None else repr(values.shape).encode() + values.tobytes())
         found.update(str(request.seed).encode())
     return found.hexdigest()
@@ -61,7 +61,9 @@ class RefinedPerformer:
     def perform(self, clip_ids: Sequence[str], requests: Sequence[MotionRequest]) -> list[Motion]:
         model, made = self.emodiff.model, self.emodiff.perform(clip_ids, requests)
         return [
-            self.refiner.refine(motion, model.channels, request.speech, model.feature_id, request.style)
+            self.refiner.refine(
+                motion, model.channels, request.speech, model.feature_id, request.style, model.voice_of(request.voice)
+            )
             for motion, request in zip(made, requests, strict=True)
         ]
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from magictalk_core.evaluation.generate import EMODIFF, STYLES, GeneratedMotion, motion_rows
 from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_of
+from magictalk_core.models.emodiff.config import SamplingConfig
 from magictalk_core.models.lip_residue.model import LipRefiner, audio2bs_of
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.storage.hashes import file_md5
@@ -24,7 +25,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["MAGICTALK", "REFINED_VERSION", "refine_test_motion"]
 
-REFINED_VERSION = "2"
+REFINED_VERSION = "3"
 MAGICTALK = "magictalk"
 """EmoDiff and lip refinement: the method of the paper."""
 
@@ -47,15 +48,16 @@ def refine_test_motion(workspace: Workspace, corpora: Sequence[str]) -> Generate
         styles = json.loads((generated / STYLES).read_text(encoding="utf-8"))
         motion = read_frame(MOTION, generated / "motion.parquet", filters=[("method", "==", EMODIFF)])
         readers = {corpus: CorpusReader(workspace, corpus) for corpus in corpora}
-        tables = []
+        # Refined from the motion of a model that was asked in some way: the mouth rests as it does, the stamp goes on.
+        asked = table_metadata(generated / "motion.parquet")["sampling"]
+        sampling, tables = SamplingConfig.model_validate_json(asked), []
         for clip_id, table in motion.groupby("clip_id", sort=True, observed=True):
             reader = readers[str(clip_id).split("/")[0]]
             clip, style = reader.clip(str(clip_id)), reader.motion(styles[str(clip_id)])[0]
             made = table.sort_values("frame_index")[list(MOTION_NAMES)].to_numpy(np.float32)
-            refined = refiner.refine(made, MOTION_NAMES, clip.speech[: len(made)], clip.feature_id, style)
+            voice = reader.voice(str(clip_id), len(made)) if sampling.rest else None
+            refined = refiner.refine(made, MOTION_NAMES, clip.speech[: len(made)], clip.feature_id, style, voice)
             tables.append(motion_rows(str(clip_id), MAGICTALK, refined))
-        # Refined from the motion of a model that was asked in some way: the stamp goes on.
-        asked = table_metadata(generated / "motion.parquet")["sampling"]
         write_table(MOTION, pd.concat(tables, ignore_index=True), path, {"sampling": asked})
         used = [str(one) for one in stand_ins_of(PartsUsed.of(workspace, corpora), MAGICTALK, "")]
         work.record(clips=[*styles, *styles.values()], stand_ins=used)

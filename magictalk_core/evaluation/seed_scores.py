@@ -168,8 +168,8 @@ def _motions(
     for (corpus, clip_id), made in zip(clips, model.generate_many(requests), strict=True):
         reader, motion = readers[corpus], to_motion(made, model.channels)
         style = reader.motion(pick_style_clip(reader, clip_id))[0]
-        clip = reader.clip(clip_id)
-        refined = refiner.refine(motion, MOTION_NAMES, clip.speech[: len(motion)], clip.feature_id, style)
+        clip, voice = reader.clip(clip_id), model.voice_of(reader.voice(clip_id, len(motion)))
+        refined = refiner.refine(motion, MOTION_NAMES, clip.speech[: len(motion)], clip.feature_id, style, voice)
         found[clip_id] = {EMODIFF: motion, MAGICTALK: refined}
     return found
 

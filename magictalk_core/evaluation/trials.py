@@ -7,7 +7,7 @@ frames alone: the initial state of Algorithm 1 would else tell it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -31,9 +31,10 @@ Motion = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class StyledSpeech:
-    """Speech of a clip and a style by the same speaker: whose emotion the motion should show."""
+    """Speech of a clip, when it is heard, and a style by the same speaker: whose emotion the motion should show."""
 
     clip: ClipData
+    voice: Motion
     emotion: str
     style: Motion
     neutral: Motion
@@ -57,16 +58,16 @@ class Trials:
     clip_ids: tuple[str, ...]
 
     def style_requests(self) -> list[MotionRequest]:
-        return [MotionRequest(s.clip.speech, s.style, s.neutral[0], 0) for s in self.styled]
+        return [MotionRequest(s.clip.speech, s.style, s.neutral[0], 0, s.voice) for s in self.styled]
 
     def seed_requests(self) -> list[list[MotionRequest]]:
         """For every test clip the same request with several seeds."""
-        return [[MotionRequest(r.speech, r.style, r.initial, seed) for seed in range(SEEDS)] for r in self.own]
+        return [[replace(request, seed=seed) for seed in range(SEEDS)] for request in self.own]
 
     def intensity_requests(self) -> list[tuple[StyledSpeech, list[MotionRequest]]]:
         """For every emotional style its mixtures with the speaker's neutral frames; the same seed for all."""
         return [
-            (s, [MotionRequest(s.clip.speech, _mixed(s, i), s.neutral[0], 0) for i in INTENSITIES])
+            (s, [MotionRequest(s.clip.speech, _mixed(s, i), s.neutral[0], 0, s.voice) for i in INTENSITIES])
             for s in self.styled
             if s.emotion != NEUTRAL
         ]
@@ -76,8 +77,9 @@ class Trials:
         if not self.own:
             return None
         speech = np.concatenate([request.speech for request in self.own])
-        minute = np.concatenate([speech] * -(-LONG_FRAMES // len(speech)))[:LONG_FRAMES]
-        return MotionRequest(minute, self.own[0].style, None, 0)
+        minute = np.arange(LONG_FRAMES) % len(speech)
+        voices = [request.voice for request in self.own if request.voice is not None]
+        return MotionRequest(speech[minute], self.own[0].style, None, 0, np.concatenate(voices)[minute])
 
 
 def _mixed(styled: StyledSpeech, intensity: float) -> Motion:
@@ -103,13 +105,14 @@ def collect_trials(workspace: Workspace, clips: Sequence[tuple[str, str]], model
         speaker = str(reader.row(clip_id)["speaker"])
         real.append(_measured(clip.motion, places))
         style = reader.motion(pick_style_clip(reader, clip_id))[0]
-        own.append(MotionRequest(clip.speech, _measured(style, places), None, 0))
+        voice = reader.voice(clip_id, len(clip.speech))
+        own.append(MotionRequest(clip.speech, _measured(style, places), None, 0, voice))
         if (corpus, speaker) not in faces:
             faces[corpus, speaker] = _by_emotion(reader, speaker, places)
         emotions = faces[corpus, speaker]
         if NEUTRAL in emotions:
             face = np.concatenate(list(emotions.values())).mean(axis=0)[list(coefficients)]
-            styled += [StyledSpeech(clip, e, frames, emotions[NEUTRAL], face) for e, frames in emotions.items()]
+            styled += [StyledSpeech(clip, voice, e, frames, emotions[NEUTRAL], face) for e, frames in emotions.items()]
     return Trials(
         model.channels, coefficients, tuple(styled), tuple(own), tuple(real), tuple(clip for _, clip in clips)
     )

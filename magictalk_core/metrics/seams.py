@@ -17,9 +17,10 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.metrics.motion import as_motion, columns
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
-__all__ = ["joint_frames", "pooled_seam_ratio", "seam_ratio"]
+__all__ = ["first_step_ratio", "joint_frames", "pooled_seam_ratio", "seam_ratio"]
 
 _MIN_STEP = 1e-9
+_FIRST_STEPS = 3
 
 
 def joint_frames(n_frames: int, window: int) -> NDArray[np.int64]:
@@ -39,9 +40,12 @@ def seam_ratio(motion: NDArray[Any], window: int) -> float | None:
     return pooled_seam_ratio([motion], window)
 
 
-def pooled_seam_ratio(motions: Sequence[NDArray[Any]], window: int) -> float | None:
-    """The same over the joints of several motions (frames, 58) together: of real clips what no seam looks like."""
-    steps = [_steps(motion, window) for motion in motions]
+def pooled_seam_ratio(motions: Sequence[NDArray[Any]], window: int, names: Sequence[str] = ARKIT_NAMES) -> float | None:
+    """The same over the joints of several motions (frames, 58) together: of real clips what no seam looks like.
+
+    `names`: the channels whose steps are taken, all of one unit.
+    """
+    steps = [_steps(motion, window, names) for motion in motions]
     at_joints = np.concatenate([joints for joints, _ in steps]) if steps else np.zeros(0)
     within = np.concatenate([inside for _, inside in steps]) if steps else np.zeros(0)
     if len(at_joints) == 0 or len(within) == 0 or np.median(within) < _MIN_STEP:
@@ -49,15 +53,42 @@ def pooled_seam_ratio(motions: Sequence[NDArray[Any]], window: int) -> float | N
     return float(np.median(at_joints) / np.median(within))
 
 
-def _steps(motion: NDArray[Any], window: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def first_step_ratio(motions: Sequence[NDArray[Any]], names: Sequence[str] = ARKIT_NAMES) -> float | None:
+    """Median over motions (frames, 58) of the largest of the first three steps, over the median of the largest of any
+    three steps in a row: about 1 when nothing pops at the beginning.
+
+    Steps are Euclidean norms over the channels `names` that a motion measures at all. None where nothing moves.
+    """
+    first, others = [], []
+    for motion in motions:
+        norms = _norms(as_motion(motion)[:, columns(names)])
+        if len(norms) < 2 * _FIRST_STEPS or not np.isfinite(norms[:_FIRST_STEPS]).all():
+            continue
+        largest = np.lib.stride_tricks.sliding_window_view(norms, _FIRST_STEPS).max(axis=1)
+        first.append(largest[0])
+        others.append(largest[_FIRST_STEPS:])
+    usual = np.concatenate(others) if others else np.zeros(0)
+    usual = usual[np.isfinite(usual)]
+    if not len(usual) or np.median(usual) < _MIN_STEP:
+        return None
+    return float(np.median(first) / np.median(usual))
+
+
+def _norms(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(frames - 1,) step from every frame to the next over the columns that hold a value."""
+    measured = values[:, np.isfinite(values).any(axis=0)]
+    return np.asarray(np.linalg.norm(np.diff(measured, axis=0), axis=1))
+
+
+def _steps(motion: NDArray[Any], window: int, names: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(at the joints, inside the windows)."""
     nothing = np.zeros(0)
-    values = as_motion(motion)[:, columns(ARKIT_NAMES)]
+    values = as_motion(motion)[:, columns(names)]
     values = values[:, np.isfinite(values).any(axis=0)]
     joints = joint_frames(len(values), window)
     if len(joints) == 0 or values.shape[1] == 0:
         return nothing, nothing
-    norms = np.linalg.norm(np.diff(values, axis=0), axis=1)
+    norms = _norms(values)
     steps = (norms[:-1] + norms[1:]) / 2  # steps[i] belongs to frame i + 1
     inside = np.ones(len(steps), dtype=bool)
     for offset in (-1, 0, 1):  # the neighbours of a joint see its jump with one of their two differences

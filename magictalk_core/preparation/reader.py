@@ -14,11 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.media.decode import read_audio
 from magictalk_core.preparation.shard_rows import ShardTables, motion_rows, speech_rows
 from magictalk_core.preparation.withdrawn import current_clips
+from magictalk_core.speech.activity import voice_activity
 from magictalk_core.storage.parquet import read_table
 from magictalk_core.storage.schema import MEDIA
 from magictalk_core.vocabulary.clips import Split, Status
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 from magictalk_core.workspace import Workspace
 
 __all__ = ["ClipData", "CorpusReader", "pick_style_clip", "usable_clips"]
@@ -100,6 +103,11 @@ class CorpusReader:
         n = min(len(motion), len(speech))
         return ClipData(clip_id, motion[:n], speech[:n], feature_id, tracker)
 
+    def voice(self, clip_id: str, n_frames: int) -> NDArray[np.float32]:
+        """(n_frames,) the voice by `speech.activity`; nobody speaks in a clip without sound."""
+        _, sound = self.media(clip_id)
+        return voice_activity(np.zeros(0, np.float32) if sound is None else read_audio(sound, SAMPLE_RATE), n_frames)
+
     def clips_of(self, clip_ids: Iterable[str]) -> Iterator[ClipData]:
         """Many clips, shard by shard: a corpus that is larger than memory is decoded once too."""
         for clip_id in sorted(clip_ids, key=lambda clip: (self._shard(clip), clip)):
@@ -120,21 +128,20 @@ def usable_clips(reader: CorpusReader, split: Split | None = None) -> pd.DataFra
 def pick_style_clip(reader: CorpusReader, clip_id: str) -> str:
     """The clip that gives the emotional style of `clip_id`; never the clip itself, which would tell the answer.
 
-    First choice is another clip of the same speaker and emotion, then of the same emotion by anybody, then another clip
-    of the same speaker, and last any other clip; of other people those to train on come first. Among equals the choice
-    is fixed by a hash of both ids. Raises `PermanentError` where the corpus has no other accepted clip.
+    First choice is another clip of the same speaker and emotion, then of the same emotion by somebody to train on, then
+    another clip of the same speaker, and last any clip to train on: what a person of the test looks like is never told
+    by another one. Among equals the choice is fixed by a hash of both ids. Raises `PermanentError` where there is none.
     """
     clips, row = usable_clips(reader), reader.row(clip_id)
     others = clips[clips["clip_id"] != clip_id]
     same_speaker = others["speaker"] == row["speaker"]
     same_emotion = others["emotion"] == row["emotion"]
     known = others["split"] == Split.TRAIN
-    anybody = pd.Series(True, index=others.index)
-    for chosen in (same_speaker & same_emotion, known & same_emotion, same_emotion, same_speaker, known, anybody):
+    for chosen in (same_speaker & same_emotion, known & same_emotion, same_speaker, known):
         pool = others.loc[chosen, "clip_id"]
         if len(pool):
             return str(min(pool, key=lambda other: hashlib.md5(f"{clip_id}|{other}".encode()).hexdigest()))
     raise PermanentError(
-        f"{clip_id} is the only accepted clip of corpus `{reader.corpus}`: a style that is not its own performance "
-        "needs another one; add clips"
+        f"{clip_id} is the only accepted clip of its speaker in corpus `{reader.corpus}`, which has no accepted clip "
+        "to train on: a style is never another test person's; add clips, or set split=train for some in the labels CSV"
     )

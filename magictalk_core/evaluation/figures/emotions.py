@@ -57,15 +57,17 @@ def in_every_style(
     heard = reader.clip(clip_id)
     frames = {emotion: reader.motion(style)[0] for emotion, style in styles.items()}
     places = [MOTION_NAMES.index(name) for name in model.channels]
-    requests = []
+    requests, voice = [], reader.voice(clip_id, len(heard.speech))
     for own in frames.values():
         style = own[:, places]
         requests.append(
-            MotionRequest(heard.speech, style[np.isfinite(style).all(axis=1)], None, preset.evaluation.seed)
+            MotionRequest(heard.speech, style[np.isfinite(style).all(axis=1)], None, preset.evaluation.seed, voice)
         )
     made = [to_motion(motion, model.channels) for motion in model.generate_many(requests)]
     return {
-        emotion: lips.refine(motion, MOTION_NAMES, heard.speech[: len(motion)], heard.feature_id, own)
+        emotion: lips.refine(
+            motion, MOTION_NAMES, heard.speech[: len(motion)], heard.feature_id, own, model.voice_of(voice)
+        )
         for (emotion, own), motion in zip(frames.items(), made, strict=True)
     }
 

@@ -63,6 +63,7 @@ class _Asked:
     driver: str
     style_id: str
     speech: Motion
+    voice: Motion
     feature_id: str
     style: Motion
 
@@ -151,12 +152,13 @@ def _ask(workspace: Workspace, clip_id: str, driver: str, preset: Preset) -> _As
     style_id = pick_style_clip(reader, clip_id)
     speaker = CorpusReader(workspace, driver.split("/")[0])
     heard = speaker.clip(driver)
-    return _Asked(clip_id, driver, style_id, heard.speech, heard.feature_id, reader.motion(style_id)[0])
+    voice = speaker.voice(driver, len(heard.speech))
+    return _Asked(clip_id, driver, style_id, heard.speech, voice, heard.feature_id, reader.motion(style_id)[0])
 
 
 def _request(asked: _Asked, model: EmoDiffModel, seed: int) -> MotionRequest:
     style = asked.style[:, [MOTION_NAMES.index(name) for name in model.channels]]
-    return MotionRequest(asked.speech, style[np.isfinite(style).all(axis=1)], None, seed)
+    return MotionRequest(asked.speech, style[np.isfinite(style).all(axis=1)], None, seed, asked.voice)
 
 
 def _make(
@@ -180,8 +182,9 @@ def _make(
 
     def refined() -> list[Motion]:
         lips = LipRefiner.load(folders["audio2bs"], folders["lip_residue"])
+        rests = model().voice_of
         return [
-            lips.refine(motion, MOTION_NAMES, one.speech[: len(motion)], one.feature_id, one.style)
+            lips.refine(motion, MOTION_NAMES, one.speech[: len(motion)], one.feature_id, one.style, rests(one.voice))
             for motion, one in zip(plain(), asked, strict=True)
         ]
 

@@ -80,6 +80,21 @@ class SamplingConfig(StrictModel):
         "distilled model alone",
     )
     evaluations: int = Field(500, ge=1, description="network evaluations per window")
+    join_frames: int = algorithm_switch(
+        0, "frames over which the jump where a window begins fades away; 0: windows stay as they are drawn", ge=0, le=15
+    )
+    relative_pose: bool = algorithm_switch(
+        False, "the head turns about where the portrait holds it, not about the mean of the style clip"
+    )
+    head_hz: float = algorithm_switch(
+        0.0, "what the head does faster than this is smoothed away, causally; 0: nothing is", ge=0, le=12
+    )
+    rest: bool = algorithm_switch(
+        False, "begin in the style's face at rest, and return to its mouth while nobody speaks; else in any style frame"
+    )
+    blinks: Literal["model", "drawn"] = algorithm_switch(
+        "model", "drawn: a renewal process with the rate and shape of the training speakers' blinks"
+    )
 
 
 class EmoDiffSettings(FamilySettings):

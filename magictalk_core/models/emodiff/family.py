@@ -28,7 +28,7 @@ def _build(settings: EmoDiffSettings, data: TrainingSet, models: Models) -> Trai
 
 EMODIFF = ModelFamily(
     name="emodiff",
-    version="5",
+    version="6",
     description="EmoDiff, the diffusion model of section 3.2: motion from speech and style.",
     section="emodiff",
     build=_build,
@@ -36,7 +36,7 @@ EMODIFF = ModelFamily(
 
 EMODIFF_NO_STYLE = ModelFamily(
     name="emodiff_no_style",
-    version="2",
+    version="3",
     description="The ablation of EmoDiff without style embedding: the same network, never shown a style frame.",
     section="emodiff",
     build=_build,

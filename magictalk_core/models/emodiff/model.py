@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.models.emodiff.blinks import BlinkStatistics
 from magictalk_core.models.emodiff.conditions import STYLE_FRAMES, condition_matrix, draw_style
 from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig, SamplingConfig
 from magictalk_core.models.emodiff.diffusion import Predict, draw_noise, guided, sample
+from magictalk_core.models.emodiff.finish import MotionFinish
 from magictalk_core.models.emodiff.legs import sample_legs
 from magictalk_core.models.emodiff.network import Denoiser
+from magictalk_core.models.emodiff.rest import rest_state
 from magictalk_core.training.model_folder import ModelFolder
 from magictalk_core.training_set.normalizer import Normalizer
 from magictalk_core.training_set.speech_context import speech_around
-from magictalk_core.vocabulary.arkit import POSE_NAMES
 
 __all__ = ["SAMPLING_FILE", "EmoDiffModel", "MotionRequest", "guided_by", "unguided"]
 
@@ -32,12 +35,14 @@ Motion = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class MotionRequest:
-    """One clip to generate: speech (L, F) features, style (k, D) frames, initial (D,) or None, seed."""
+    """One clip to generate: speech (L, F) features, style (k, D) frames, initial (D,) or None, seed, and the
+    (L,) `speech.activity` of the voice or None, with which a mouth knows when to rest."""
 
     speech: Motion
     style: Motion
     initial: Motion | None = None
     seed: int = 0
+    voice: Motion | None = None
 
 
 class _Clip:
@@ -53,16 +58,41 @@ class _Clip:
             raise PermanentError(
                 f"expected style frames (k, {len(model.channels)}) with k at least 1, found {request.style.shape}"
             )
+        if request.voice is not None and len(request.voice) != len(request.speech):
+            raise PermanentError(
+                f"{len(request.speech)} frames of speech, but the activity of a voice of {len(request.voice)}"
+            )
         self.length, step = len(request.speech), model.window - 1
         self.windows = max(1, -(-(self.length - 1) // step))
         self.speech = model.features.normal(torch.tensor(request.speech))
         self.style = model.states.normal(torch.tensor(request.style))
         self.generator = torch.Generator().manual_seed(request.seed)
         self.level = self.style.mean(dim=0) if model.config.is_relative else torch.zeros(len(model.channels))
-        self.state = draw_style(self.style, 1, self.generator)[0]
-        if request.initial is not None:
-            self.state = model.states.normal(torch.tensor(request.initial))
+        self.request = request
+        self.state = self.first = self._first_state(model)
+        self.step = torch.zeros(len(model.channels))
         self.motion = torch.zeros(self.windows * step + 1, len(model.channels))
+
+    def joined(self, window: Tensor, frames: int) -> Tensor:
+        """`window` (N, D) with the jump that leads into it spread over its first frames.
+
+        It begins where the last one ended, goes on as that one moved, and what it would have been instead fades in:
+        inertialization (Bollo, GDC 2018) with a raised cosine. Nothing but the frames before is looked at.
+        """
+        fade = 0.5 + 0.5 * torch.cos(torch.linspace(0, math.pi, frames + 2))[1:-1, None]
+        joined = window.clone()
+        joined[1 : frames + 1] += fade / fade[0] * (self.state + self.step - window[1])
+        joined[0] = self.state
+        return joined
+
+    def _first_state(self, model: EmoDiffModel) -> Tensor:
+        """Normalised; whichever it is, as many random numbers are drawn for it."""
+        drawn = draw_style(self.style, 1, self.generator)[0]
+        if self.request.initial is not None:
+            return model.states.normal(torch.tensor(self.request.initial))
+        if model.rests:
+            return model.states.normal(torch.from_numpy(rest_state(self.request.style, model.channels)))
+        return drawn
 
     def window_speech(self, start: int, window: int, context: int) -> Tensor:
         """(1, window, F'); beyond the end the last feature is repeated."""
@@ -81,6 +111,13 @@ def unguided(network: nn.Module, condition: Tensor, speech: Tensor) -> Predict:
         return noise
 
     return predict
+
+
+def asked_of(own: SamplingConfig, sampling: SamplingConfig) -> SamplingConfig:
+    """`sampling`, of a student with its `own` sampler: asked with another number of evaluations it lands elsewhere."""
+    if own.sampler != "student":
+        return sampling
+    return sampling.model_copy(update={name: getattr(own, name) for name in ("sampler", "evaluations", "guidance")})
 
 
 def guided_by(network: nn.Module, guidance: float, condition: Tensor, speech: Tensor) -> Predict:
@@ -113,12 +150,14 @@ class EmoDiffModel:
     window: int
     states: Normalizer
     features: Normalizer
+    blinks: BlinkStatistics | None = None
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu", sampling: SamplingConfig | None = None) -> EmoDiffModel:
         """Load a model folder as training leaves it (safetensors and JSON). `device` is torch's name, `cpu` or `cuda`.
 
-        Without `sampling` the model is asked as its own `sampling.json` says. Noise is drawn on the CPU either way, so
+        Without `sampling` the model is asked as its own `sampling.json` says; of a student, sampler, evaluations and
+        guidance always are its own. Noise is drawn on the CPU either way, so
         that a seed means the same motion up to rounding. Raises `PermanentError` when there is no EmoDiff at `path`.
         """
         folder = ModelFolder.open(path, ("emodiff", "emodiff_no_style", "emodiff_student"))
@@ -128,9 +167,25 @@ class EmoDiffModel:
         network.load_state_dict(folder.weights())
         network.eval().requires_grad_(False).to(device)
         own = SamplingConfig.model_validate_json((path / SAMPLING_FILE).read_text(encoding="utf-8"))
-        chosen = own if sampling is None or own.sampler == "student" else sampling
+        chosen = own if sampling is None else asked_of(own, sampling)
+        blinks = BlinkStatistics.load(path) if chosen.blinks == "drawn" else None
         sizes = folder.feature_id, folder.feature_size, window
-        return cls(network, config, chosen, folder.channels, *sizes, folder.states, folder.features)
+        return cls(network, config, chosen, folder.channels, *sizes, folder.states, folder.features, blinks)
+
+    @property
+    def rests(self) -> bool:
+        """Whether a style's face at rest is what motion begins in and returns to: without a style nobody knows it."""
+        return self.sampling.rest and self.config.style != "none"
+
+    def voice_of(self, voice: Motion | None) -> Motion | None:
+        """The activity with which whoever replaces the mouth lets it rest: none where this model's own does not."""
+        return voice if self.rests else None
+
+    def finish(self, style: Motion, first: Motion, seed: int) -> MotionFinish:
+        """What follows the network in the performance of `seed` in the style of frames (k, D), begun in `first` (D,),
+        natural units; give it the motion in order, in pieces of any length."""
+        sampling = self.sampling.model_copy(update={"rest": self.rests})
+        return MotionFinish(sampling, self.channels, style, first, self.blinks, seed)
 
     @property
     def mean_state(self) -> Motion:
@@ -145,14 +200,17 @@ class EmoDiffModel:
         seed: int = 0,
         on_window: Callable[[int, int], None] | None = None,
         autoregressive: bool = True,
+        voice: Motion | None = None,
     ) -> Motion:
         """Motion (L, D) in natural units for speech features (L, F); coefficients in [0, 1].
 
         style (k, D) frames of a reference clip, three of which are drawn anew for every window. initial (D,) the state
-        to start from; None draws one of the style frames. Source: Algorithm 1. Raises `PermanentError` for shapes that
-        do not fit the model.
+        to start from; None draws one of the style frames, or takes the style's rest where `sampling.rest` asks for it.
+        voice (L,) the `speech.activity` of the voice. Source: Algorithm 1. Raises `PermanentError` for shapes that do
+        not fit the model.
         """
-        return self.generate_many([MotionRequest(speech, style, initial, seed)], on_window, autoregressive)[0]
+        request = MotionRequest(speech, style, initial, seed, voice)
+        return self.generate_many([request], on_window, autoregressive)[0]
 
     def generate_many(
         self,
@@ -172,12 +230,15 @@ class EmoDiffModel:
             live = [clip for clip in clips if number < clip.windows]
             start = number * (self.window - 1)
             motion = self._windows(live, start)
-            for clip, values in zip(live, motion, strict=True):
+            for clip, drawn in zip(live, motion, strict=True):
+                fade = min(self.sampling.join_frames, self.window - 2)
+                values = clip.joined(drawn, fade) if fade and autoregressive else drawn
                 clip.motion[start : start + self.window] = values
                 clip.state = values[-1] if autoregressive else draw_style(clip.style, 1, clip.generator)[0]
+                clip.step = values[-1] - values[-2]
             if on_window:
                 on_window(number + 1, most)
-        return [self._natural(clip.motion[: clip.length]) for clip in clips]
+        return [self._finished(clip) for clip in clips]
 
     def _windows(self, clips: Sequence[_Clip], start: int) -> Tensor:
         styles = torch.stack([draw_style(clip.style, STYLE_FRAMES, clip.generator) for clip in clips])
@@ -197,8 +258,7 @@ class EmoDiffModel:
             generators = [clip.generator for clip in clips]
             return level[:, None] + sample(ask, noise, self.config, self.sampling, generators, held)
 
-    def _natural(self, motion: Tensor) -> Motion:
-        values = self.states.natural(motion).numpy().astype(np.float32)
-        coefficients = [i for i, name in enumerate(self.channels) if name not in POSE_NAMES]
-        values[:, coefficients] = values[:, coefficients].clip(0.0, 1.0)
-        return values
+    def _finished(self, clip: _Clip) -> Motion:
+        made = self.states.natural(clip.motion[: clip.length]).numpy()
+        first = self.states.natural(clip.first).numpy()
+        return self.finish(clip.request.style, first, clip.request.seed).push(made, clip.request.voice)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from magictalk_core.models.emodiff.blinks import BlinkStatistics
 from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig, SamplingConfig
 from magictalk_core.models.emodiff.model import SAMPLING_FILE, EmoDiffModel
 from magictalk_core.models.emodiff.network import Denoiser
@@ -34,7 +35,8 @@ def _model_of(
     network.eval().requires_grad_(False)
     sizes = data.info["feature_id"], int(data.info["feature_size"]), int(data.info["window"])
     states, features = (Normalizer.of(data.normalizer[name]) for name in ("states", "features"))
-    return EmoDiffModel(network, config, sampling, data.channels, *sizes, states, features)
+    blinks = BlinkStatistics.fit(data)
+    return EmoDiffModel(network, config, sampling, data.channels, *sizes, states, features, blinks)
 
 
 def sample_of(
@@ -60,7 +62,9 @@ def sample_of(
 def describe_emodiff(
     config: EmoDiffNetworkConfig, sampling: SamplingConfig, data: TrainingSet, folder: Path
 ) -> dict[str, Any]:
-    """The facts of a model folder: the network's settings; beside them styles, and how the preset asks its models."""
+    """The facts of a model folder: the network's settings; beside them styles, blinks, how the preset asks its
+    models."""
     StyleBank.from_training_set(data).save(folder)
+    BlinkStatistics.fit(data).save(folder)
     (folder / SAMPLING_FILE).write_text(sampling.model_dump_json(indent=1), encoding="utf-8")
     return {"network": config.model_dump(mode="json")}

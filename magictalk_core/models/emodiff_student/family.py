@@ -23,7 +23,7 @@ def _build(settings: StudentSettings, data: TrainingSet, models: Models) -> Trai
 
 EMODIFF_STUDENT = ModelFamily(
     name="emodiff_student",
-    version="2",
+    version="3",
     description="EmoDiff distilled into a network that takes a few evaluations per window.",
     section="emodiff_student",
     build=_build,

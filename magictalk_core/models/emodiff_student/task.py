@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.models.emodiff.config import SamplingConfig
 from magictalk_core.models.emodiff.diffusion import NoiseSchedule
 from magictalk_core.models.emodiff.model import EmoDiffModel, guided_by
 from magictalk_core.models.emodiff.task import DenoisingWindows
@@ -42,7 +41,8 @@ class StudentTask:
             )
         self.training, self.data, self.teacher = settings.training, data, teacher
         self.config = teacher.config
-        self.sampling = SamplingConfig(sampler="student", evaluations=self.training.evaluations)
+        own = {"sampler": "student", "evaluations": self.training.evaluations, "guidance": self.training.guidance}
+        self.sampling = teacher.sampling.model_copy(update=own)
         self.schedule = NoiseSchedule(self.config)
         self.windows = DenoisingWindows(data, self.config, self.training)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.models.audio2bs.model import Audio2BSModel
+from magictalk_core.models.emodiff.rest import at_rest
 from magictalk_core.models.lip_residue.config import LipResidueNetworkConfig
 from magictalk_core.models.lip_residue.network import ResidueGenerator, style_clip
 from magictalk_core.storage.hashes import file_md5
@@ -123,11 +124,20 @@ class LipRefiner:
         columns = columns_of(self.coefficients, self.folder.channels, str(self.folder.path))
         return self.folder.states.columns(columns).normal(frames)
 
-    def refine(self, motion: Motion, channels: Sequence[str], speech: Motion, feature_id: str, style: Motion) -> Motion:
+    def refine(
+        self,
+        motion: Motion,
+        channels: Sequence[str],
+        speech: Motion,
+        feature_id: str,
+        style: Motion,
+        voice: Motion | None = None,
+    ) -> Motion:
         """A copy of `motion` (L, D) with another mouth; every other column, the head pose too, keeps its bits.
 
         speech (L, F) of the features `feature_id`, style (k, D) frames of a reference clip; the columns of motion and
-        style are named by `channels`. Raises `PermanentError` for features that the models were not trained on, another
+        style are named by `channels`. With `voice` (L,), the activity of `speech.activity`, the mouth rests while
+        nobody speaks. Raises `PermanentError` for features that the models were not trained on, another
         number of frames, missing channels, and mouth channels that these models do not make.
         """
         if feature_id != self.feature_id:
@@ -141,7 +151,9 @@ class LipRefiner:
         self._must_own_the_mouth(motion, channels)
         refined = motion.copy()
         refined[:, columns] = self.mouth_of(speech, style, channels).mouth
-        return refined
+        if voice is None:
+            return refined
+        return at_rest(refined, channels, style[np.isfinite(style[:, columns]).all(axis=1)], voice[: len(motion)])
 
     def _must_own_the_mouth(self, motion: Motion, channels: Sequence[str]) -> None:
         """A lip of one model beside a lip of another is no mouth; a blind channel's column of NaN is nothing."""
