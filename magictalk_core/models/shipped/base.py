@@ -3,7 +3,7 @@
 ::
 
     magictalk-base/README.md        card: what they were made from, figures, limits, licence
-    magictalk-base/measured.json    version, and what was measured on voices that were left out
+    magictalk-base/measured.json    version, md5 of every file, and what was measured on voices that were left out
     magictalk-base/<family>/        as training leaves it (`training/model_folder.py`), weights in half precision
 """
 
@@ -19,7 +19,7 @@ from magictalk_core.models.lip_residue.worth import LipWorth
 __all__ = ["BASE", "BASE_FAMILIES", "MEASURED", "base_folder", "base_name", "base_worth"]
 
 BASE = "magictalk-base"
-BASE_FAMILIES = ("emodiff", "emodiff_student", "audio2bs", "lip_residue")
+BASE_FAMILIES = ("emodiff", "audio2bs", "lip_residue")
 MEASURED = "measured.json"
 
 

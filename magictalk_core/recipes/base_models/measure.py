@@ -14,17 +14,17 @@ from scipy.stats import spearmanr
 from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.metrics.closures import BILABIAL, LABIODENTAL, Phoneme, closures_at, phoneme_places
 from magictalk_core.metrics.emotion import EmotionClassifier
-from magictalk_core.metrics.lips import lips_of
+from magictalk_core.metrics.lips import Lips, lips_of
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.lip_residue.model import LipRefiner
-from magictalk_core.models.lip_residue.worth import measure_lips
+from magictalk_core.models.lip_residue.worth import LipWorth
 from magictalk_core.recipes.base_models.expressions import MANNERS, STRENGTHS
 from magictalk_core.recipes.base_models.takes import Take
 from magictalk_core.rig.builtin import builtin_rig
-from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.arkit import MOTION_NAMES, POSE_NAMES, STATE_NAMES
 from magictalk_core.vocabulary.emotions import NEUTRAL
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["Measured", "measure"]
 
@@ -33,7 +33,8 @@ Motion = NDArray[np.float32]
 _JAW = STATE_NAMES.index("jawOpen")
 _FACE = [column for column, name in enumerate(STATE_NAMES) if name not in POSE_NAMES]
 _INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_MOST = 24
+_MOODS = tuple(name for name in MANNERS if name != NEUTRAL)
+_MOST = 6
 """Held-out recordings that are performed in every style."""
 
 
@@ -63,22 +64,44 @@ class Measured:
     intensity: float
 
 
-class _Method:
-    """EmoDiff with refined lips, or alone."""
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Speech (n, F) and the style frames (k, D) that it is said in."""
 
-    def __init__(self, emodiff: EmoDiffModel, refiner: LipRefiner | None) -> None:
-        self.emodiff, self.refiner = emodiff, refiner
+    speech: list[Motion]
+    styles: list[Motion]
 
-    def __call__(self, speech: Sequence[Motion], styles: Sequence[Motion]) -> list[Motion]:
-        pairs = list(zip(speech, styles, strict=True))
-        made = self.emodiff.generate_many([MotionRequest(heard, style, seed=0) for heard, style in pairs])
-        if self.refiner is None:
-            return made
-        names, feature = self.emodiff.channels, self.emodiff.feature_id
-        return [
-            self.refiner.refine(motion, names, heard, feature, style)
-            for motion, (heard, style) in zip(made, pairs, strict=True)
-        ]
+    def performed(self, emodiff: EmoDiffModel) -> list[Motion]:
+        pairs = zip(self.speech, self.styles, strict=True)
+        return emodiff.generate_many([MotionRequest(heard, style, seed=0) for heard, style in pairs])
+
+    def refined(self, made: Sequence[Motion], refiner: LipRefiner) -> list[Motion]:
+        rows = zip(made, self.speech, self.styles, strict=True)
+        return [refiner.refine(m, STATE_NAMES, heard, refiner.feature_id, style) for m, heard, style in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class _Trials:
+    """What is asked of every method: held-out recordings calmly, `moods` in every style, one in every intensity."""
+
+    calm: list[Take]
+    moods: list[str]
+    parts: tuple[_Asked, _Asked, _Asked]
+
+    @classmethod
+    def of(cls, held_out: Sequence[Take], styles: StyleBank) -> _Trials:
+        calm = [take for take in held_out if take.emotion == NEUTRAL]
+        heard = [take.recording.features for take in calm]
+        spoken = [take.recording.features for take in calm if take.recording.text]
+        few = [spoken[i] for i in np.unique(np.linspace(0, len(spoken) - 1, _MOST).round().astype(int))]
+        moods = [emotion for emotion in MANNERS for _ in few]
+        levels = [styles.at_intensity(emotion, asked) for emotion in _MOODS for asked in _INTENSITIES]
+        parts = (
+            _Asked(heard, [styles.frames(NEUTRAL)] * len(calm)),
+            _Asked(few * len(MANNERS), [styles.frames(emotion) for emotion in moods]),
+            _Asked([spoken[0]] * len(levels), levels),
+        )
+        return cls(calm, moods, parts)
 
 
 def _whole(motion: Motion) -> NDArray[np.float64]:
@@ -88,8 +111,8 @@ def _whole(motion: Motion) -> NDArray[np.float64]:
     return whole
 
 
-def _gap(motion: Motion) -> NDArray[np.float64]:
-    return lips_of(_whole(motion), builtin_rig()).gap
+def _lips(motion: Motion) -> Lips:
+    return lips_of(_whole(motion), builtin_rig())
 
 
 def _r(a: NDArray[Any], b: NDArray[Any]) -> float:
@@ -100,13 +123,16 @@ def _mouths(takes: Sequence[Take], made: Sequence[Motion]) -> dict[str, float]:
     spoken = [(take, motion) for take, motion in zip(takes, made, strict=True) if take.recording.text]
     rows: dict[str, list[float]] = {"jaw_r": [], "lips_r": [], "jaw_std": [], "bilabial_auc": [], "labiodental_auc": []}
     for take, motion in spoken:
-        true, gap = take.motion, _gap(motion)
+        true, lips = take.motion, _lips(motion)
         rows["jaw_r"].append(_r(motion[:, _JAW], true[:, _JAW]))
-        rows["lips_r"].append(_r(gap, _gap(true)))
+        rows["lips_r"].append(_r(lips.gap, _lips(true).gap))
         rows["jaw_std"].append(float(motion[:, _JAW].std() / true[:, _JAW].std()))
         phones = [Phoneme(*span) for span in take.recording.spans]
-        for name, kind in (("bilabial_auc", BILABIAL), ("labiodental_auc", LABIODENTAL)):
-            auc = closures_at(gap, phoneme_places(phones, kind, len(gap), BILABIAL | LABIODENTAL), None).auc
+        for name, kind, near in (
+            ("bilabial_auc", BILABIAL, lips.gap),
+            ("labiodental_auc", LABIODENTAL, lips.drop),
+        ):
+            auc = closures_at(near, phoneme_places(phones, kind, len(near), BILABIAL | LABIODENTAL), None).auc
             rows[name] += [] if auc is None else [auc]
     silent = [motion for take, motion in zip(takes, made, strict=True) if not take.recording.text]
     rows["rest"] = [float(motion[:, _JAW].mean()) for motion in silent] or [0.0]
@@ -138,54 +164,39 @@ class _Eyes:
         return self.level.accuracy(faces, emotions), self.movement.accuracy(free, emotions)
 
 
-def _intensity(method: _Method, speech: Sequence[Motion], styles: StyleBank) -> float:
+def _intensity(made: Sequence[Motion]) -> float:
     found = []
-    for emotion in (name for name in MANNERS if name != NEUTRAL):
-        asked = [styles.at_intensity(emotion, intensity) for intensity in _INTENSITIES]
-        faces = [
-            np.mean([m[:, _FACE].mean(0) for m in method(speech, [style] * len(speech))], axis=0) for style in asked
-        ]
+    for number in range(len(_MOODS)):
+        mine = made[number * len(_INTENSITIES) : (number + 1) * len(_INTENSITIES)]
+        faces = [motion[:, _FACE].mean(axis=0) for motion in mine]
         far = [float(np.abs(face - faces[0]).sum()) for face in faces]
         found.append(float(spearmanr(_INTENSITIES, far).statistic))
     return min(found)
 
 
-def _measured(method: _Method, styles: StyleBank, held_out: Sequence[Take], eyes: _Eyes) -> Measured:
-    calm = [take for take in held_out if take.emotion == NEUTRAL]
-    speech = [take.recording.features for take in calm]
-    made = method(speech, [styles.frames(NEUTRAL)] * len(calm))
-    blinks = [find_blinks(_whole(motion)) for motion in made]
-    minute = float(sum(len(one.peaks) for one in blinks) / (sum(len(motion) for motion in made) / 1500))
-    spoken = [take.recording.features for take in calm if take.recording.text][:_MOST]
-    moods = [emotion for emotion in MANNERS for _ in spoken]
-    shown = method(spoken * len(MANNERS), [styles.frames(emotion) for emotion in moods])
-    level, movement = eyes.shares(shown, moods)
-    full = [take for take in held_out if take.strength > STRENGTHS[2] or take.emotion == NEUTRAL]
-    true = eyes.shares([take.motion for take in full], [take.emotion for take in full])
-    intensity = _intensity(method, spoken[:2], styles)
-    return Measured(
-        **_mouths(calm, made),
-        blinks=minute,
-        level=level,
-        movement=movement,
-        true_level=true[0],
-        true_movement=true[1],
-        intensity=intensity,
-    )
+def _measured(trials: _Trials, made: Sequence[list[Motion]], eyes: _Eyes, true: tuple[float, float]) -> Measured:
+    calm, moody, levels = made
+    blinks = [find_blinks(_whole(motion)) for motion in calm]
+    minutes = sum(len(motion) for motion in calm) / FRAME_RATE / 60
+    level, movement = eyes.shares(moody, trials.moods)
+    seen = {"level": level, "movement": movement, "true_level": true[0], "true_movement": true[1]}
+    blinked = sum(len(one.peaks) for one in blinks) / minutes
+    return Measured(**_mouths(trials.calm, calm), **seen, blinks=blinked, intensity=_intensity(levels))
 
 
-def measure(folder: Path, data: TrainingSet, taught: Sequence[Take], held_out: Sequence[Take]) -> dict[str, Any]:
-    """Of the packed models in `folder`: `lips` (whether refinement is used) and `methods`, name to `Measured`."""
+def measure(folder: Path, taught: Sequence[Take], held_out: Sequence[Take]) -> dict[str, Any]:
+    """Of the packed models in `folder`: `lips` (whether refinement is used) and `methods`, name to `Measured`.
+
+    `taught` and `held_out`: the takes that models learned from, and those of voices that they never heard.
+    """
     emodiff, styles = EmoDiffModel.load(folder / "emodiff"), StyleBank.load(folder / "emodiff")
     refiner = LipRefiner.load(folder / "audio2bs", folder / "lip_residue")
-    worth, eyes = measure_lips(emodiff, refiner, data), _Eyes.of(taught)
-    student = EmoDiffModel.load(folder / "emodiff_student")
-    methods = {
-        "emodiff": _Method(emodiff, None),
-        "magictalk": _Method(emodiff, refiner),
-        "magictalk of the student": _Method(student, refiner),
-    }
-    return {
-        "lips": None if worth is None else worth.model_dump(),
-        "methods": {name: vars(_measured(method, styles, held_out, eyes)) for name, method in methods.items()},
-    }
+    trials, eyes = _Trials.of(held_out, styles), _Eyes.of(taught)
+    full = [take for take in held_out if take.strength > STRENGTHS[2] or take.emotion == NEUTRAL]
+    true = eyes.shares([take.motion for take in full], [take.emotion for take in full])
+    alone = [part.performed(emodiff) for part in trials.parts]
+    lips = [part.refined(made, refiner) for part, made in zip(trials.parts, alone, strict=True)]
+    methods = {name: _measured(trials, made, eyes, true) for name, made in (("emodiff", alone), ("magictalk", lips))}
+    spoken = sum(bool(take.recording.text) for take in trials.calm)
+    worth = LipWorth(emodiff=methods["emodiff"].jaw_r, refined=methods["magictalk"].jaw_r, clips=spoken)
+    return {"lips": worth.model_dump(), "methods": {name: vars(found) for name, found in methods.items()}}

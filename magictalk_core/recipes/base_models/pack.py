@@ -20,7 +20,6 @@ __all__ = ["pack_models"]
 _WEIGHTS = "model.safetensors"
 _DIGITS = 7
 """Significant ones of single precision."""
-_STYLED = ("emodiff", "emodiff_student")
 
 
 def pack_models(models: Mapping[str, Path], styles: StyleBank, out: Path) -> None:
@@ -33,7 +32,7 @@ def pack_models(models: Mapping[str, Path], styles: StyleBank, out: Path) -> Non
         (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
         (folder / "channels.json").write_bytes((source / "channels.json").read_bytes())
         _round(source / "normalizer.json", folder / "normalizer.json")
-        if family in _STYLED:
+        if family == "emodiff":
             (folder / SAMPLING_FILE).write_bytes((source / SAMPLING_FILE).read_bytes())
             styles.save(folder)
     _pair_again(out)

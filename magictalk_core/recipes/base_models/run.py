@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from magictalk_core.models.families import FAMILIES
+from magictalk_core.models.families import family_named
 from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, MEASURED
 from magictalk_core.recipes.base_models.measure import measure
 from magictalk_core.recipes.base_models.pack import pack_models
@@ -20,9 +20,9 @@ from magictalk_core.recipes.base_models.styles import style_bank
 from magictalk_core.recipes.base_models.takes import takes_of, write_training_set
 from magictalk_core.recipes.base_voice.recordings import Recording, record
 from magictalk_core.storage.atomic import atomic_directory, write_text
+from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
-from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
@@ -34,7 +34,6 @@ BASE_VERSION = "1"
 logger = logging.getLogger("magictalk.recipes")
 
 _STYLE_RECORDINGS = 4
-_NEEDS = {"emodiff_student": ("emodiff",), "lip_residue": ("audio2bs",)}
 
 
 def _speak(settings: BaseSettings, out: Path) -> list[Recording]:
@@ -52,8 +51,10 @@ def _speak(settings: BaseSettings, out: Path) -> list[Recording]:
 def _train(settings: BaseSettings, out: Path) -> dict[str, Path]:
     """The model folder of every family; what is finished is not trained again."""
     preset, data = recipe_preset(settings.changes), out / "training_set"
-    # The residue needs no sync expert: its mouth is judged by the curves alone.
-    families = (replace(FAMILIES[name], needs=_NEEDS.get(name, ())) for name in BASE_FAMILIES)
+    # The residue needs no sync expert: its mouth is compared with the rules' own alone.
+    families = (
+        replace(f, needs=tuple(n for n in f.needs if n in BASE_FAMILIES)) for f in map(family_named, BASE_FAMILIES)
+    )
     trained = {f.name: train(f, preset, data, out / "models" / f.name, MemoryTracker()) for f in families}
     return {name: model.path for name, model in trained.items()}
 
@@ -71,11 +72,13 @@ def run_recipe(out: Path, settings: BaseSettings) -> dict[str, Any]:
     spoken = [take.recording for take in taught if take.recording.text and take.number == 0 and take.strength == 0]
     with atomic_directory(out / BASE) as folder:
         pack_models(models, style_bank(spoken[:_STYLE_RECORDINGS]), folder)
-        found = measure(folder, TrainingSet.open(out / "training_set"), taught, held_out)
+        found = measure(folder, taught, held_out)
         minutes = sum(len(recording.mouth) for recording in recordings) / FRAME_RATE / 60
-        measured = {"version": BASE_VERSION, "minutes": round(minutes, 1), **found}
-        (folder / MEASURED).write_text(json.dumps(measured, indent=1), encoding="utf-8")
+        measured: dict[str, Any] = {"version": BASE_VERSION, "minutes": round(minutes, 1), **found}
         (folder / "README.md").write_text(_card(measured), encoding="utf-8")
+        files = {p.relative_to(folder).as_posix(): file_md5(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+        measured["files"] = files
+        (folder / MEASURED).write_text(json.dumps(measured, indent=1), encoding="utf-8")
     return measured
 
 

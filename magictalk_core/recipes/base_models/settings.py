@@ -22,11 +22,17 @@ _DIFFERS: dict[str, Any] = {
         "network": {"speech_context": 1},
         "training": {"epochs": 4, "condition_noise": 0.3, "level_noise": 0.3, "threads": 1},
     },
-    "emodiff_student": {"training": {"epochs": 1, "batch": 64, "threads": 1}},
-    "audio2bs": {"training": {"epochs": 2, "clips": "neutral", "threads": 1}},
+    "audio2bs": {"training": {"epochs": 0, "clips": "neutral", "threads": 1}},
     "lip_residue": {
         "network": {"reads": "mouth", "relative_to_style": False},
-        "training": {"epochs": 2, "sync_weight": 0.0, "speech_noise": 0.0, "style_noise": 0.2, "threads": 1},
+        "training": {
+            "epochs": 1,
+            "stride": 6,
+            "sync_weight": 0.0,
+            "speech_noise": 0.0,
+            "style_noise": 0.2,
+            "threads": 1,
+        },
     },
 }
 """A style of the recipe is the same for all who speak, so levels are learned and not copied from the style clip: the
