@@ -84,7 +84,7 @@ def test_the_card_says_what_they_are_made_from() -> None:
 
 def test_a_missing_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "BASE", "magictalk-none")
-    with pytest.raises(PermanentError, match="magictalk-none is missing from this installation"):
+    with pytest.raises(PermanentError, match="magictalk-none/emodiff is missing from this installation"):
         base_folder("emodiff")
 
 

@@ -17,10 +17,8 @@ from magictalk_core.commands.file_record import file_input, file_work
 from magictalk_core.commands.opened_models import open_models
 from magictalk_core.commands.untrusted import is_silent, picture_of, sound_of
 from magictalk_core.errors import UserError
-from magictalk_core.evaluation.generate import EMODIFF, to_motion
-from magictalk_core.evaluation.refine import MAGICTALK
-from magictalk_core.evaluation.stand_ins import PORTRAIT
 from magictalk_core.media.encode import write_video
+from magictalk_core.models.methods import EMODIFF, MAGICTALK, to_motion
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.face import PortraitFace, find_face
 from magictalk_core.portrait.label import provenance_metadata, stamp
@@ -32,6 +30,7 @@ from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.training.run import model_input
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
+from magictalk_core.vocabulary.stand_ins import PORTRAIT
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
