@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from magictalk_core.commands.lip_choice import lip_worth
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
@@ -76,7 +77,11 @@ def open_models(workspace: Workspace, model: Path | None = None, lips: bool = Tr
         path = current_model(workspace.models("emodiff")) if model is None else model
         emodiff, styles = EmoDiffModel.load(path), StyleBank.load(path)
     stamp = f"emodiff {file_md5(path / WEIGHTS)[:12]}"
-    return Performers(str(path), stamp, path, emodiff, styles, _own_refiner(workspace) if lips else None)
+    refiner = _own_refiner(workspace) if lips else None
+    worth = None if refiner is None else lip_worth(workspace, emodiff, path, refiner)
+    if worth is not None and not worth.is_worth:
+        return Performers(str(path), stamp, path, emodiff, styles, None, (_remark(worth),))
+    return Performers(str(path), stamp, path, emodiff, styles, refiner)
 
 
 def _shipped(lips: bool) -> Performers:
