@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import yaml
 
 from magictalk_core.models.families import family_named
 from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, MEASURED
+from magictalk_core.recipes.base_models.card import card
 from magictalk_core.recipes.base_models.measure import measure
 from magictalk_core.recipes.base_models.pack import pack_models
 from magictalk_core.recipes.base_models.settings import BaseSettings, recipe_preset
@@ -75,19 +75,8 @@ def run_recipe(out: Path, settings: BaseSettings) -> dict[str, Any]:
         found = measure(folder, taught, held_out)
         minutes = sum(len(recording.mouth) for recording in recordings) / FRAME_RATE / 60
         measured: dict[str, Any] = {"version": BASE_VERSION, "minutes": round(minutes, 1), **found}
-        (folder / "README.md").write_text(_card(measured), encoding="utf-8")
+        (folder / "README.md").write_text(card(measured), encoding="utf-8")
         files = {p.relative_to(folder).as_posix(): file_md5(p) for p in sorted(folder.rglob("*")) if p.is_file()}
         measured["files"] = files
         (folder / MEASURED).write_text(json.dumps(measured, indent=1), encoding="utf-8")
     return measured
-
-
-def _card(measured: dict[str, Any]) -> str:
-    text = resources.files(__package__).joinpath("card.md").read_text(encoding="utf-8")
-    names = list(next(iter(measured["methods"].values())))
-    rows = ["| | " + " | ".join(measured["methods"]) + " |", "|---" * (1 + len(measured["methods"])) + "|"]
-    for name in names:
-        values = [f"{method[name]:.3f}" for method in measured["methods"].values()]
-        rows.append(f"| {name} | " + " | ".join(values) + " |")
-    minutes = f"{measured['minutes']:.0f}"
-    return text.replace("{figures}", "\n".join(rows)).replace("{minutes}", minutes).replace("{version}", BASE_VERSION)

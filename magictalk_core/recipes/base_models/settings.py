@@ -26,8 +26,8 @@ _DIFFERS: dict[str, Any] = {
     "lip_residue": {
         "network": {"reads": "mouth", "relative_to_style": False},
         "training": {
-            "epochs": 4,
-            "stride": 10,
+            "epochs": 2,
+            "stride": 6,
             "sync_weight": 0.0,
             "speech_noise": 0.0,
             "style_noise": 0.2,
