@@ -44,6 +44,7 @@ __all__ = [
     "motion_rows",
     "sampling_stamp",
     "test_clips",
+    "to_motion",
 ]
 
 GENERATED_VERSION = "4"

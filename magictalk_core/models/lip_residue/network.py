@@ -51,8 +51,8 @@ class ResidueGenerator(nn.Module):
         self.reads_mouth = config.reads == "mouth"
         self.emotion = EmotionEncoder(coefficients, config.style_size)
         joined = (mouth if self.reads_mouth else state) + config.style_size
-        # Neutral wants no residue, which drives rectified units to nothing; read from the mouth alone they stay there, and
-        # styles that differ from neutral in brows and eyes alone get no residue either.
+        # Neutral wants no residue, which drives rectified units to nothing; reading the mouth alone they stay so, and
+        # styles that differ from neutral in brows and eyes alone get none either.
         unit = nn.GELU if self.reads_mouth else nn.ReLU
         self.hidden = nn.Sequential(nn.Linear(joined, 256), unit(), nn.Linear(256, config.head), unit())
         self.last = nn.Linear(config.head, mouth)

@@ -26,7 +26,8 @@ def style_bank(recordings: Sequence[Recording]) -> StyleBank:
     All styles are the same seconds of speech with the same blinks, so they differ in the mood alone, and mixed frames
     are those of a weaker mood. Heads are held as the emotion holds them, whichever way they were turned.
     """
-    clips, emotions = {}, {}
+    clips: dict[str, NDArray[np.float32]] = {}
+    emotions: dict[str, list[str]] = {}
     for emotion, manner in MANNERS.items():
         levels = {1: 0.0} if emotion == NEUTRAL else STRENGTHS
         clips |= {f"{emotion}_{level}": _frames(recordings, manner, strength) for level, strength in levels.items()}
