@@ -26,11 +26,12 @@ import torch
 from numpy.typing import NDArray
 from real_clips import LAGS, RealClip, load_clip
 
-from magictalk_core.commands.opened_models import open_emodiff, open_refiner
+from magictalk_core.commands.opened_models import Performers, open_models
 from magictalk_core.errors import UserError
 from magictalk_core.evaluation.generate import to_motion
 from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.models.audio2bs.model import Audio2BSModel
+from magictalk_core.models.shipped.base import BASE
 from magictalk_core.recipes.base_voice.articulation import mouth_curves
 from magictalk_core.recipes.base_voice.readout import read_mouth
 from magictalk_core.recipes.base_voice.speaking import arpabet
@@ -130,25 +131,29 @@ def audio2bs(path: Path) -> Method:
     return made
 
 
-def of_workspace(home: Path) -> Iterator[tuple[str, Method]]:
-    workspace = Workspace(home)
-    emodiff, bank, _ = open_emodiff(workspace, None)
-    style = bank.at_intensity(bank.name_of("neutral"), 1.0)
+def performed(models: Performers) -> Method:
+    """As `magictalk animate` performs in the style `neutral`."""
+    style = models.styles.at_intensity(models.styles.name_of("neutral"), 1.0)
 
-    def moved(clip: RealClip, frames: int, is_refined: bool) -> Made:
-        speech = speech_features(clip.samples, frames, emodiff.feature_id)
-        state = emodiff.generate(speech, style, None, 0)
-        if is_refined:
-            state = open_refiner(workspace).refine(state, emodiff.channels, speech, emodiff.feature_id, style)
-        return made_of(to_motion(state, emodiff.channels)[:, : len(ARKIT_NAMES)])
+    def made(clip: RealClip, frames: int) -> Made:
+        speech = speech_features(clip.samples, frames, models.emodiff.feature_id)
+        state = models.perform(speech, style, 0)
+        return made_of(to_motion(state, models.emodiff.channels)[:, : len(ARKIT_NAMES)])
 
-    yield f"emodiff of {home.name}", lambda clip, frames: moved(clip, frames, False)
+    return made
+
+
+def of_models(workspace: Workspace, model: Path | None, name: str) -> Iterator[tuple[str, Method]]:
+    """EmoDiff alone, and with the lips that `animate` gives it."""
+    yield f"emodiff of {name}", performed(open_models(workspace, model, lips=False))
     try:
-        open_refiner(workspace)
+        models = open_models(workspace, model)
     except UserError as error:
-        print(f"magictalk of {home.name}: left out: {error}")
+        print(f"magictalk of {name}: left out: {error}")
         return
-    yield f"magictalk of {home.name}", lambda clip, frames: moved(clip, frames, True)
+    for remark in models.remarks:
+        print(f"magictalk of {name}: {remark}")
+    yield f"magictalk of {name}", performed(models)
 
 
 def shifted(made: Curve, tracked: Curve, lag: int) -> tuple[Curve, Curve]:
@@ -224,7 +229,8 @@ def _methods(given: argparse.Namespace) -> Iterator[tuple[str, Method]]:
     for path in given.audio2bs:
         yield f"audio2bs {path.name}", audio2bs(path)
     if given.home:
-        yield from of_workspace(given.home)
+        yield from of_models(Workspace(given.home), None, given.home.name)
+    yield from of_models(Workspace(given.cache), Path(BASE), BASE)
 
 
 def main() -> None:

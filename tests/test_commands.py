@@ -169,14 +169,6 @@ def test_what_is_wrong_is_one_line_and_leaves_no_file(
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
-def test_without_a_model_the_next_command_is_named(inputs: dict[str, Path], tmp_path: Path) -> None:
-    need_embedded_weights()
-    done = runner.invoke(
-        app, _animate(tmp_path / "empty", inputs["speech"], inputs["portrait"], "happy", tmp_path / "o.mp4")
-    )
-    assert done.exit_code == 2 and "magictalk run --select models/emodiff" in done.stderr
-
-
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_blendshapes_of_a_video(tmp_path: Path, suffix: str) -> None:
     need_embedded_weights()

@@ -16,6 +16,7 @@ from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.models.emodiff.conditions import STYLE_FRAMES, condition_matrix, style_positions
 from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig, EmoDiffSettings, SamplingConfig
 from magictalk_core.models.emodiff.diffusion import NoiseSchedule, draw_noise, guided, sample, stabilized
+from magictalk_core.models.emodiff.dpm_solver import DpmSolver
 from magictalk_core.models.emodiff.family import EMODIFF
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.emodiff.network import Denoiser
@@ -117,6 +118,33 @@ def test_samplers_reach_a_gaussian_whose_noise_is_known(sampler: str, steps: int
         assert (x.std(dim=(0, 1)) < s * 1.1).all() and (x.std(dim=(0, 1)) > s * 0.7).all()
     else:
         np.testing.assert_allclose(x.std(dim=(0, 1)), s, atol=tolerance)
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 4, 20, 25])
+def test_the_solver_lands_where_that_of_diffusers_does(evaluations: int) -> None:
+    from diffusers import DPMSolverMultistepScheduler
+
+    schedule, mixing = (
+        NoiseSchedule(EmoDiffNetworkConfig()),
+        torch.randn(5, 5, generator=torch.Generator().manual_seed(1)),
+    )
+    theirs = DPMSolverMultistepScheduler(
+        num_train_timesteps=500, timestep_spacing="trailing", algorithm_type="dpmsolver++", solver_order=2
+    )
+    theirs.alphas_cumprod, ours = schedule.alphas_cumprod, DpmSolver(schedule.alphas_cumprod)
+    for solver in (theirs, ours):
+        solver.set_timesteps(evaluations)
+    assert ours.timesteps == [int(t) for t in theirs.timesteps] and len(ours.timesteps) == evaluations
+    x = y = torch.randn(2, 8, 5, generator=torch.Generator().manual_seed(0))
+    for t in ours.timesteps:
+        x, y = (
+            solver.step(torch.tanh(0.3 * state @ mixing) + 1e-3 * t, t, state).prev_sample
+            for solver, state in ((theirs, x), (ours, y))
+        )
+    torch.testing.assert_close(y, x, rtol=1e-5, atol=5e-5)
+    ours.set_timesteps(evaluations)
+    with pytest.raises(ValueError, match="the next one is 499"):
+        ours.step(x, 3, x)
 
 
 def test_the_stabilizer_ends_in_noise_that_frames_share() -> None:

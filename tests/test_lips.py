@@ -314,7 +314,7 @@ def test_an_unlabelled_clip_is_not_taken_for_neutral(data: TrainingSet) -> None:
 
 def test_a_residue_is_nothing_before_training() -> None:
     config = lip_preset().lip_residue.network
-    residue = ResidueGenerator(config, 24, 27, 51)(torch.randn(2, 5, 24), torch.randn(2, 16, 51))
+    residue = ResidueGenerator(config, 24, 27, 51)(torch.rand(2, 5, 27), torch.randn(2, 5, 24), torch.randn(2, 16, 51))
     assert torch.equal(residue, torch.zeros(2, 5, 27))
 
 

@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.commands.file_record import file_input, file_work
-from magictalk_core.commands.opened_models import open_emodiff, open_refiner
+from magictalk_core.commands.opened_models import open_models
 from magictalk_core.commands.untrusted import is_silent, picture_of, sound_of
 from magictalk_core.errors import UserError
-from magictalk_core.evaluation.generate import EMODIFF, to_motion
-from magictalk_core.evaluation.refine import MAGICTALK
-from magictalk_core.evaluation.stand_ins import PORTRAIT
 from magictalk_core.media.encode import write_video
+from magictalk_core.models.methods import EMODIFF, MAGICTALK, to_motion
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.face import PortraitFace, find_face
 from magictalk_core.portrait.label import provenance_metadata, stamp
@@ -33,6 +31,7 @@ from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.training.run import model_input
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
+from magictalk_core.vocabulary.stand_ins import PORTRAIT
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
@@ -48,8 +47,9 @@ _logger = logging.getLogger("magictalk.animate")
 
 @dataclass(frozen=True)
 class Animated:
-    """What was made; `method` is EmoDiff's alone, or the whole one with refined lips. `face` says which of how many,
-    `warnings` what was done to the portrait and what will not look well."""
+    """What was made; `method` is EmoDiff's alone, or the whole one with refined lips. `model` is a folder, or
+    `magictalk-base` with its version. `face` says which of how many, `warnings` what was done to the portrait and what
+    will not look well."""
 
     output: str
     frames: int
@@ -79,8 +79,9 @@ def animate_file(
 ) -> Animated:
     """Write `output` (mp4, 25 fps, as long as the audio within one frame).
 
-    With `lips` the mouth is that of the workspace's lip models. `face` is a number of `portrait.face.find_face`. An odd
-    `size` becomes the next even one. Raises `UserError` for an output that cannot be written, a missing or unreadable
+    With `lips` the mouth is that of the lip models. Without `model` the workspace's own models perform, and where it
+    has none those that come with the package. `face` is a number of `portrait.face.find_face`. An odd `size` becomes
+    the next even one. Raises `UserError` for an output that cannot be written, a missing or unreadable
     file, a portrait without that face, an unknown style, and models that are not there.
     """
     _check(output, seed)
@@ -88,10 +89,10 @@ def animate_file(
     samples = sound.samples
     seen, warnings = _face_of(portrait, face)
     warnings += [f"{audio}: {remark}" for remark in sound.remarks]
-    emodiff, bank, model_dir = open_emodiff(workspace, model)
-    style = bank.name_of(style)
-    frames_of_style = bank.at_intensity(style, intensity)
-    refiner = open_refiner(workspace) if lips else None
+    models = open_models(workspace, model, lips)
+    warnings += models.remarks
+    style = models.styles.name_of(style)
+    frames_of_style = models.styles.at_intensity(style, intensity)
     even = size + size % 2
     if even != size:
         warnings.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
@@ -102,18 +103,16 @@ def animate_file(
     for warning in warnings:
         _logger.warning("%s", warning)
     frames = max(1, round(len(samples) / SAMPLE_RATE * FRAME_RATE))
-    speech = speech_features(samples, frames, emodiff.feature_id)
-    state = emodiff.generate(speech, frames_of_style, None, seed)
-    if refiner is not None:
-        state = refiner.refine(state, emodiff.channels, speech, emodiff.feature_id, frames_of_style)
-    method = EMODIFF if refiner is None else MAGICTALK
-    inputs = [file_input("audio", audio), file_input("portrait", portrait), model_input(workspace, model_dir)]
-    if refiner is not None:
-        inputs += [model_input(workspace, part.folder.path) for part in (refiner.audio2bs, refiner)]
+    speech = speech_features(samples, frames, models.emodiff.feature_id)
+    state = models.perform(speech, frames_of_style, seed)
+    method = EMODIFF if models.refiner is None else MAGICTALK
+    inputs = [file_input("audio", audio), file_input("portrait", portrait)]
+    inputs += [model_input(workspace, folder) for folder in models.folders]
     asked = {"style": style, "intensity": intensity, "seed": seed, "size": even, "face": face, "method": method}
+    asked["models"] = models.stamp
     work = file_work("animation", output, ANIMATION_VERSION, inputs, asked, workspace.home)
-    _render(seen, to_motion(state, emodiff.channels), samples, even, output, style, method, work)
-    made = (str(output), frames, round(frames / FRAME_RATE, 3), even, style, intensity, method, str(model_dir))
+    _render(seen, to_motion(state, models.emodiff.channels), samples, even, output, style, method, work)
+    made = (str(output), frames, round(frames / FRAME_RATE, 3), even, style, intensity, method, models.name)
     return Animated(*made, str(seen), tuple(warnings))
 
 
@@ -152,7 +151,13 @@ def _render(
         stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in animator.render(motion))
         # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.
         with atomic_path(output) as unsigned:
-            write_video(unsigned, stamped, FRAME_RATE, samples, metadata=provenance_metadata(model=method, style=style))
+            write_video(
+                unsigned,
+                stamped,
+                FRAME_RATE,
+                samples,
+                metadata=provenance_metadata(model=f"{method} ({work.settings['models']})", style=style),
+            )
             sign_video(unsigned, work, title=output.name)
     finally:
         animator.close()

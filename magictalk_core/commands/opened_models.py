@@ -1,37 +1,107 @@
-"""The models that `magictalk animate` uses, opened; what is not there or cannot be read is one line."""
+"""The models that `magictalk animate` uses, opened; what is not there or cannot be read is one line.
+
+In this order: the folder that was named, the workspace's own (its champion, or what was trained last), those that come
+with the package.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from magictalk_core.commands.lip_choice import lip_worth
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.lip_residue.model import LipRefiner
+from magictalk_core.models.lip_residue.worth import LipWorth
+from magictalk_core.models.shipped.base import BASE, base_folder, base_name, base_worth
+from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.in_use import runs_in_use
-from magictalk_core.training.run import current_model
+from magictalk_core.training.run import WEIGHTS, current_model
 from magictalk_core.workspace import Workspace
 
-__all__ = ["open_emodiff", "open_refiner"]
+__all__ = ["Performers", "open_models"]
 
 _LIP_MODELS = ("audio2bs", "lip_residue")
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError, SafetensorError)
 """What readers of JSON, of safetensors and of torch's state dicts raise on files that are not what they should be."""
 
+Motion = NDArray[np.float32]
 
-def open_emodiff(workspace: Workspace, folder: Path | None) -> tuple[EmoDiffModel, StyleBank, Path]:
-    """The model in `folder`, by default the workspace's champion, its styles, and where it lies. Raises `UserError`."""
+
+@dataclass(frozen=True, eq=False)
+class Performers:
+    """EmoDiff with its styles and, where lips are refined, the models that do it.
+
+    `name`: what is printed; `stamp`: what goes with what they make, and holds no path. `folder` is EmoDiff's.
+    `remarks`: why they are not what was asked for.
+    """
+
+    name: str
+    stamp: str
+    folder: Path
+    emodiff: EmoDiffModel
+    styles: StyleBank
+    refiner: LipRefiner | None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Of every model that takes part."""
+        lips = () if self.refiner is None else (self.refiner.audio2bs.folder.path, self.refiner.folder.path)
+        return (self.folder, *lips)
+
+    def perform(self, speech: Motion, style: Motion, seed: int) -> Motion:
+        """(L, D) motion in EmoDiff's channels of speech (L, F), in the mood of style frames (k, D)."""
+        state = self.emodiff.generate(speech, style, None, seed)
+        if self.refiner is None:
+            return state
+        return self.refiner.refine(state, self.emodiff.channels, speech, self.emodiff.feature_id, style)
+
+
+def open_models(workspace: Workspace, model: Path | None = None, lips: bool = True) -> Performers:
+    """`model`: a folder of EmoDiff or its student, or the name `magictalk-base`; None: what the workspace has, else
+    `magictalk-base`. With `lips` the mouth is refined where refinement was seen to gain. Raises `UserError`."""
+    is_own = runs_in_use(workspace.models("emodiff")) is not None
+    if model == Path(BASE) or (model is None and not is_own):
+        return _shipped(lips)
     step = f"`magictalk run --select models/emodiff --home {workspace.home}`"
-    with _readable(workspace.models("emodiff") if folder is None else folder, step):
-        path = current_model(workspace.models("emodiff")) if folder is None else folder
-        return EmoDiffModel.load(path), StyleBank.load(path), path
+    with _readable(workspace.models("emodiff") if model is None else model, step):
+        path = current_model(workspace.models("emodiff")) if model is None else model
+        emodiff, styles = EmoDiffModel.load(path), StyleBank.load(path)
+    stamp = f"emodiff {file_md5(path / WEIGHTS)[:12]}"
+    refiner = _own_refiner(workspace) if lips else None
+    worth = None if refiner is None else lip_worth(workspace, emodiff, path, refiner)
+    if worth is not None and not worth.is_worth:
+        return Performers(str(path), stamp, path, emodiff, styles, None, (_remark(worth),))
+    return Performers(str(path), stamp, path, emodiff, styles, refiner)
 
 
-def open_refiner(workspace: Workspace) -> LipRefiner:
+def _shipped(lips: bool) -> Performers:
+    with _readable(base_folder(), "`pip install --force-reinstall magictalk`"):
+        folder, worth = base_folder("emodiff"), base_worth()
+        emodiff, styles = EmoDiffModel.load(folder), StyleBank.load(folder)
+        used = lips and worth.is_worth
+        refiner = LipRefiner.load(base_folder("audio2bs"), base_folder("lip_residue")) if used else None
+        remarks = (_remark(worth),) if lips and not used else ()
+        return Performers(base_name(), base_name(), folder, emodiff, styles, refiner, remarks)
+
+
+def _remark(worth: LipWorth) -> str:
+    return (
+        f"the mouth is EmoDiff's own: on {worth.clips} held-out clips refined lips followed the jaw with r "
+        f"{worth.refined:.2f}, EmoDiff's with {worth.emodiff:.2f}"
+    )
+
+
+def _own_refiner(workspace: Workspace) -> LipRefiner:
     """The workspace's lip models. Raises `UserError`."""
     missing = [name for name in _LIP_MODELS if runs_in_use(workspace.models(name)) is None]
     step = f'`magictalk run --home {workspace.home} --select "+models/lip_residue"`'

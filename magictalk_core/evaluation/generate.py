@@ -16,6 +16,7 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.baselines import Baselines, LoudnessReader
 from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_of
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
+from magictalk_core.models.methods import EMODIFF, to_motion
 from magictalk_core.preparation.reader import CorpusReader, pick_style_clip, usable_clips
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.atomic import write_text
@@ -43,12 +44,12 @@ __all__ = [
     "motion_rows",
     "sampling_stamp",
     "test_clips",
+    "to_motion",
 ]
 
 GENERATED_VERSION = "5"
 _KEPT = 4
 """Tables of single models that stay in the cache: challenger, champion, and what was asked before."""
-EMODIFF = "emodiff"
 STYLES = "styles.json"
 """Beside the motion: which clip gave the style of which."""
 INDEPENDENT_WINDOWS = "emodiff_independent_windows"
@@ -97,13 +98,6 @@ def motion_rows(clip_id: str, method: str, motion: NDArray[np.float32]) -> pd.Da
     frame.insert(2, "frame_index", np.arange(len(motion), dtype=np.int32))
     frame.insert(3, "time_s", np.arange(len(motion)) / FRAME_RATE)
     return frame
-
-
-def to_motion(state: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float32]:
-    """(n, D) in the model's channels to (n, 58) in MOTION_NAMES order; channels the model lacks are NaN."""
-    motion = np.full((len(state), len(MOTION_NAMES)), np.nan, np.float32)
-    motion[:, [MOTION_NAMES.index(c) for c in channels]] = state
-    return motion
 
 
 def generate_test_motion(workspace: Workspace, corpora: Sequence[str], preset: Preset) -> GeneratedMotion:

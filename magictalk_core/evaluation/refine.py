@@ -12,6 +12,7 @@ from magictalk_core.evaluation.generate import EMODIFF, STYLES, GeneratedMotion,
 from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_of
 from magictalk_core.models.emodiff.config import SamplingConfig
 from magictalk_core.models.lip_residue.model import LipRefiner, audio2bs_of
+from magictalk_core.models.methods import MAGICTALK
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.storage.parquet import read_frame, table_metadata, write_table
@@ -26,8 +27,6 @@ from magictalk_core.workspace import Workspace
 __all__ = ["MAGICTALK", "REFINED_VERSION", "refine_test_motion"]
 
 REFINED_VERSION = "3"
-MAGICTALK = "magictalk"
-"""EmoDiff and lip refinement: the method of the paper."""
 
 
 def refine_test_motion(workspace: Workspace, corpora: Sequence[str]) -> GeneratedMotion:

@@ -20,6 +20,7 @@ from magictalk_core.storage.parquet import read_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.clips import Split
+from magictalk_core.vocabulary.stand_ins import PORTRAIT, StandIn
 from magictalk_core.work.manifest import read_manifest
 from magictalk_core.workspace import Workspace
 
@@ -38,19 +39,6 @@ __all__ = [
 
 NONE = "none"
 """What a table says of a number that no stand-in took part in."""
-
-
-@dataclass(frozen=True)
-class StandIn:
-    """A part of ours: `part` says where, `used` what ran, `instead_of` what the field uses, `effect` the change."""
-
-    part: str
-    used: str
-    instead_of: str
-    effect: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.part}={self.used}"
 
 
 @dataclass(frozen=True)
@@ -117,13 +105,6 @@ EMOTION_FAN = StandIn(
     "the same network, trained on this training set's speakers: another judge than the paper's",
 )
 """Behind what the project's own Emotion-FAN reads from pictures."""
-PORTRAIT = StandIn(
-    "portrait",
-    "mesh-texture-warp",
-    "face-vid2vid, fine-tuned on TalkingHead-1KH",
-    "hair and neck move little; a turned head does not show its other side",
-)
-"""Behind the videos, and behind every number that is read from its pictures."""
 
 
 _ORDER = ("tracker", "speech", "sync", "rig", "portrait", "emotion")

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from magictalk_core.vocabulary.arkit import MOTION_NAMES, POSE_NAMES
 
-__all__ = ["Utterance", "blended", "motion_curves", "viseme"]
+__all__ = ["Utterance", "blended", "blinks", "glances", "motion_curves", "viseme", "wave"]
 
 Curve = NDArray[np.float64]
 
@@ -131,14 +131,16 @@ _JAW_GAIN = {"neutral": 1.35, "angry": 1.5, "sad": 1.2, "happy": 1.4}
 """Synthetic speech is articulated clearly: trackers see an opening of the lips only beyond their thickness."""
 
 
-def _wave(times: Curve, random: np.random.Generator, periods_s: tuple[float, ...]) -> Curve:
+def wave(times: Curve, random: np.random.Generator, periods_s: tuple[float, ...]) -> Curve:
     """A slow smooth curve in about -1..1."""
     parts = [np.sin(2 * np.pi * (times / p + random.random())) * random.uniform(0.6, 1.0) for p in periods_s]
     return np.asarray(np.sum(parts, axis=0) / len(parts))
 
 
-def _blinks(times: Curve, duration_s: float, random: np.random.Generator) -> Curve:
-    """Quick down, slower up; the first within the first two seconds, then every 1.6-4 s."""
+def blinks(
+    times: Curve, duration_s: float, random: np.random.Generator, every_s: tuple[float, float] = (1.6, 4.0)
+) -> Curve:
+    """Lids in 0..1, quick down, slower up; the first within the first two seconds, then one `every_s` (least, most)."""
     curve = np.zeros(len(times))
     at = random.uniform(0.4, min(1.6, duration_s - 0.5))
     while at < duration_s - 0.25:
@@ -147,11 +149,11 @@ def _blinks(times: Curve, duration_s: float, random: np.random.Generator) -> Cur
             times < at, np.exp(-(((times - at) / down) ** 2) * 2.2), np.exp(-(((times - at) / up) ** 2) * 2.2)
         )
         curve = np.maximum(curve, shape)
-        at += random.uniform(1.6, 4.0)
+        at += random.uniform(*every_s)
     return curve
 
 
-def _glances(times: Curve, duration_s: float, random: np.random.Generator) -> Curve:
+def glances(times: Curve, duration_s: float, random: np.random.Generator) -> Curve:
     """Horizontal gaze in -1..1: jumps between fixations, each in about 40 ms."""
     curve, at = np.zeros(len(times)), 0.0
     while at < duration_s:
@@ -165,7 +167,7 @@ def motion_curves(utterance: Utterance, times: Curve) -> NDArray[np.float32]:
     """(n, 58) motion at `times` (seconds) in MOTION_NAMES order; coefficients in [0, 1], angles in degrees."""
     seed = int.from_bytes(hashlib.md5(utterance.key.encode()).digest()[:8], "big")
     random = np.random.default_rng(seed)
-    mood = 0.85 + 0.15 * _wave(times, random, (1.7, 2.9))
+    mood = 0.85 + 0.15 * wave(times, random, (1.7, 2.9))
     sides = _speech(utterance, times)
     sides["jawOpen"] = sides["jawOpen"] * _JAW_GAIN[utterance.emotion]
     for name, value in _EMOTION[utterance.emotion].items():
@@ -177,12 +179,12 @@ def motion_curves(utterance: Utterance, times: Curve) -> NDArray[np.float32]:
         for name in (stem, f"{stem}Left", f"{stem}Right"):
             if name in MOTION_NAMES:
                 motion[:, MOTION_NAMES.index(name)] = np.clip(curve, 0, 1)
-    blink, glance = _blinks(times, utterance.duration_s, random), _glances(times, utterance.duration_s, random)
+    blink, glance = blinks(times, utterance.duration_s, random), glances(times, utterance.duration_s, random)
     eyes = {"eyeBlinkLeft": blink, "eyeBlinkRight": blink}
     eyes |= {"eyeLookOutLeft": glance, "eyeLookInRight": glance, "eyeLookInLeft": -glance, "eyeLookOutRight": -glance}
     for name, curve in eyes.items():
         motion[:, MOTION_NAMES.index(name)] = np.clip(curve, 0, 1)
-    brow = np.clip(_wave(times, random, (0.9, 1.6)), 0, 1) * 0.18
+    brow = np.clip(wave(times, random, (0.9, 1.6)), 0, 1) * 0.18
     motion[:, MOTION_NAMES.index("browInnerUp")] = np.clip(motion[:, MOTION_NAMES.index("browInnerUp")] + brow, 0, 1)
     _add_head(motion, utterance, times, random)
     return motion.astype(np.float32)
@@ -194,9 +196,9 @@ def _add_head(motion: Curve, utterance: Utterance, times: Curve, random: np.rand
     slow = gaussian_filter1d(_speech(utterance, grid)["jawOpen"] * _JAW_GAIN[utterance.emotion], 7.0, mode="nearest")
     nod = np.interp(times, grid, slow) * 3.0
     angles = {
-        "head_pitch_deg": 2.0 * _wave(times, random, (1.9, 3.1)) + nod + _MOOD_PITCH.get(utterance.emotion, 0.0),
-        "head_yaw_deg": 4.0 * _wave(times, random, (2.3, 3.7)),
-        "head_roll_deg": 2.0 * _wave(times, random, (2.7, 4.1)),
+        "head_pitch_deg": 2.0 * wave(times, random, (1.9, 3.1)) + nod + _MOOD_PITCH.get(utterance.emotion, 0.0),
+        "head_yaw_deg": 4.0 * wave(times, random, (2.3, 3.7)),
+        "head_roll_deg": 2.0 * wave(times, random, (2.7, 4.1)),
     }
     for name in POSE_NAMES:
         motion[:, MOTION_NAMES.index(name)] = angles.get(name, 0.0)

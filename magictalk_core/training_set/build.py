@@ -36,7 +36,7 @@ from magictalk_core.training_set.sync_gate import ClipSync, SyncGate
 from magictalk_core.vocabulary.arkit import MOTION_NAMES, STATE_SETS
 from magictalk_core.vocabulary.clips import Reason, Status
 
-__all__ = ["Excluded", "TrainingSetInfo", "build_training_set"]
+__all__ = ["Excluded", "TrainingSetInfo", "build_training_set", "write_info"]
 
 Motion = NDArray[np.float32]
 
@@ -213,11 +213,16 @@ def build_training_set(
             counts["clips_speaker_mismatch"] = sum(not sync.kept for sync in builder.verdicts.values())
             counts["clips_speech_moved"] = sum(sync.shift != 0 for sync in builder.verdicts.values())
             info["sync_gate"] = {"expert": gate.digest, **config.sync_gate.model_dump(exclude={"expert"})}
-        info["learned"] = learned_digest(folder, info)
-        files = [(p.name, file_md5(p)) for p in folder.iterdir()]
-        info["digest"] = directory_md5([*files, ("info", json.dumps(info, sort_keys=True))])
-        (folder / "info.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
+        write_info(folder, info)
     return TrainingSetInfo(str(info["digest"]), counts)
+
+
+def write_info(folder: Path, info: dict[str, Any]) -> None:
+    """`info.json` of the packed files in `folder`, with the digests of what a training reads and of everything."""
+    info["learned"] = learned_digest(folder, info)
+    files = [(p.name, file_md5(p)) for p in folder.iterdir()]
+    info["digest"] = directory_md5([*files, ("info", json.dumps(info, sort_keys=True))])
+    (folder / "info.json").write_text(json.dumps(info, indent=1), encoding="utf-8")
 
 
 def _write_left_out(folder: Path, excluded: list[Excluded]) -> None:

@@ -1,4 +1,4 @@
-"""Equations 1-5 of the paper: adding noise, guidance, and sampling through diffusers' schedulers.
+"""Equations 1-5 of the paper: adding noise, guidance, and sampling through schedulers, diffusers' but for `dpmpp`.
 
 Data are z-normalised, not bounded, so nothing is clipped while sampling. The samplers:
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig, SamplingConfig
+from magictalk_core.models.emodiff.dpm_solver import DpmSolver
 
 __all__ = ["NoiseSchedule", "Predict", "draw_noise", "guided", "hold_first", "make_scheduler", "sample", "stabilized"]
 
@@ -54,8 +55,11 @@ def guided(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tenso
 
 
 def make_scheduler(config: EmoDiffNetworkConfig, sampler: str) -> Any:
-    """The diffusers scheduler of `sampler` (`SamplingConfig.sampler`), on the paper's linear variances."""
-    from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+    """The scheduler of `sampler` (`SamplingConfig.sampler`), on the paper's linear variances."""
+    schedule = NoiseSchedule(config)
+    if sampler == "dpmpp":
+        return DpmSolver(schedule.alphas_cumprod)
+    from diffusers import DDIMScheduler, DDPMScheduler
 
     common = {
         "num_train_timesteps": config.steps,
@@ -66,13 +70,10 @@ def make_scheduler(config: EmoDiffNetworkConfig, sampler: str) -> Any:
     }
     if sampler == "ddpm":
         scheduler: Any = DDPMScheduler(**common, variance_type="fixed_large", clip_sample=False)
-    elif sampler in ("ddim", "code65"):
-        # The last step goes to abar = 1, clean data.
-        scheduler = DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
     else:
-        scheduler = DPMSolverMultistepScheduler(**common, algorithm_type="dpmsolver++", solver_order=2)
+        # ddim and code65. The last step goes to abar = 1, clean data.
+        scheduler = DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
     # In single precision 1 - abar_1 = 1e-4 keeps three digits, and every step inherits the error.
-    schedule = NoiseSchedule(config)
     scheduler.betas, scheduler.alphas = schedule.betas, 1 - schedule.betas
     scheduler.alphas_cumprod = schedule.alphas_cumprod
     return scheduler

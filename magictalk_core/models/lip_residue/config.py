@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from magictalk_core.config import FamilySettings, StrictModel, TrainingConfig, algorithm_switch
@@ -13,6 +15,11 @@ class LipResidueNetworkConfig(StrictModel):
     """The network; the speech states that it reads are those of the Audio2BS that it is trained on."""
 
     head: int = Field(128, description="width between the two encodings and the residue")
+    reads: Literal["state", "mouth"] = algorithm_switch(
+        "state",
+        "what of Audio2BS is read beside the style; mouth: its neutral mouth and not the LSTM's state, so that the "
+        "residue is wrong only where that mouth is: voices that the LSTM never heard have states of their own",
+    )
     style_frames: int = Field(32, ge=8, description="frames of the style clip")
     style_size: int = Field(128, description="size of the encoded style")
     relative_to_style: bool = algorithm_switch(

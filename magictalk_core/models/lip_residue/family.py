@@ -19,7 +19,8 @@ def _build(settings: LipResidueSettings, data: TrainingSet, models: Models) -> T
     from magictalk_core.models.lip_residue.task import ResidueTask
     from magictalk_core.models.sync_expert.model import SyncExpertModel
 
-    audio2bs, expert = Audio2BSModel.load(models["audio2bs"]), SyncExpertModel.load(models["sync_expert"])
+    audio2bs = Audio2BSModel.load(models["audio2bs"])
+    expert = SyncExpertModel.load(models["sync_expert"]) if settings.training.sync_weight > 0 else None
     return ResidueTask(settings, data, audio2bs, expert)
 
 

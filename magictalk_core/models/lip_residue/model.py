@@ -112,7 +112,7 @@ class LipRefiner:
         with torch.inference_mode():
             neutral, state = self.audio2bs.neutral(self.folder.normal_speech(speech))
             style_of = style_clip(self._normal_style(frames), self.config.style_frames)[None].to(device)
-            residue = self.network(state, style_of)
+            residue = self.network(neutral, state, style_of)
             mouth = neutral + residue
             if self.config.relative_to_style:
                 own = columns_of(self.mouth, self.coefficients, str(self.folder.path))

@@ -46,16 +46,21 @@ class ResidueGenerator(nn.Module):
     """tanh residue per frame and mouth channel; zero before training, since its last layer begins at zero."""
 
     def __init__(self, config: LipResidueNetworkConfig, state: int, mouth: int, coefficients: int) -> None:
-        """`state` is the width of Audio2BS's LSTM."""
+        """`state` is the width of Audio2BS's LSTM, `mouth` its channels; one of them is read (`config.reads`)."""
         super().__init__()
+        self.reads_mouth = config.reads == "mouth"
         self.emotion = EmotionEncoder(coefficients, config.style_size)
-        joined = state + config.style_size
-        self.hidden = nn.Sequential(nn.Linear(joined, 256), nn.ReLU(), nn.Linear(256, config.head), nn.ReLU())
+        joined = (mouth if self.reads_mouth else state) + config.style_size
+        # Neutral wants no residue, which drives rectified units to nothing; reading the mouth alone they stay so, and
+        # styles that differ from neutral in brows and eyes alone get none either.
+        unit = nn.GELU if self.reads_mouth else nn.ReLU
+        self.hidden = nn.Sequential(nn.Linear(joined, 256), unit(), nn.Linear(256, config.head), unit())
         self.last = nn.Linear(config.head, mouth)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, state: Tensor, style: Tensor) -> Tensor:
-        """state (B, N, H) of Audio2BS, style (B, S, C) normalised -> residue (B, N, M) in -1..1."""
+    def forward(self, neutral: Tensor, state: Tensor, style: Tensor) -> Tensor:
+        """Mouth (B, N, M) and state (B, N, H) of Audio2BS, style (B, S, C) normalised -> residue (B, N, M) in -1..1."""
         emotion = self.emotion(style)[:, None].expand(-1, state.shape[1], -1)
-        return torch.tanh(self.last(self.hidden(torch.cat([state, emotion], dim=-1))))
+        heard = neutral if self.reads_mouth else state
+        return torch.tanh(self.last(self.hidden(torch.cat([heard, emotion], dim=-1))))

@@ -44,16 +44,18 @@ class ResidueTask:
     """
 
     def __init__(
-        self, settings: LipResidueSettings, data: TrainingSet, audio2bs: Audio2BSModel, expert: SyncExpertModel
+        self, settings: LipResidueSettings, data: TrainingSet, audio2bs: Audio2BSModel, expert: SyncExpertModel | None
     ) -> None:
+        """`expert`: None where `sync_weight` is 0."""
         self.config, self.training = settings.network, settings.training
         audio2bs.folder.must_fit(data)
-        expert.folder.must_fit(data)
-        if self.training.sync_weight > 0 and self.training.run < expert.config.frames:
-            raise PermanentError(
-                f"lip_residue.training.run is {self.training.run} frames, the sync expert looks at "
-                f"{expert.config.frames}: raise it"
-            )
+        if expert is not None:
+            expert.folder.must_fit(data)
+            if self.training.run < expert.config.frames:
+                raise PermanentError(
+                    f"lip_residue.training.run is {self.training.run} frames, the sync expert looks at "
+                    f"{expert.config.frames}: raise it"
+                )
         self.data, self.audio2bs, self.expert = data, audio2bs, expert
         self.frames = TrainingFrames(data)
         self.mouth = self.frames.motion[:, self.frames.columns(self.frames.mouth_names)]
@@ -91,15 +93,15 @@ class ResidueTask:
         self.audio2bs.network.to(device)
         with torch.no_grad():
             neutral, state = self.audio2bs.network(speech.to(device))
-        residue = network(state, style.to(device))
+        residue = network(neutral, state, style.to(device))
         return neutral + residue, residue
 
-    def _sync_loss(self, mouth: Tensor, starts: Indices) -> Tensor:
+    def _sync_loss(self, expert: SyncExpertModel, mouth: Tensor, starts: Indices) -> Tensor:
         """L_sync of all the expert's windows inside the runs."""
-        self.expert.network.to(mouth.device)
-        columns = [self.frames.mouth_names.index(name) for name in self.expert.names]
-        normal = self.expert.motion.to(mouth.device).normal(mouth.clamp(0, 1)[..., columns])
-        moved, heard = self.expert.embed(normal, self.frames.speech[self._frames(starts)])
+        expert.network.to(mouth.device)
+        columns = [self.frames.mouth_names.index(name) for name in expert.names]
+        normal = expert.motion.to(mouth.device).normal(mouth.clamp(0, 1)[..., columns])
+        moved, heard = expert.embed(normal, self.frames.speech[self._frames(starts)])
         return in_sync_loss(sync_probability(moved, heard))
 
     @torch.no_grad()
@@ -108,11 +110,11 @@ class ResidueTask:
 
         Asked at every step, on the same runs: a function of the weights alone, so a resumed run gets the same answer.
         """
-        if self.training.sync_weight == 0:
+        if self.expert is None:
             return False
         starts = evenly(self.held_out if len(self.held_out) else self.order.starts, _ASKED_RUNS)
         mouth, _ = self._refined(network, *self._inputs(starts, _VALIDATION_SEED, False))
-        return float(self._sync_loss(mouth, starts)) < self.training.sync_counts_below
+        return float(self._sync_loss(self.expert, mouth, starts)) < self.training.sync_counts_below
 
     def loss(
         self,
@@ -134,10 +136,9 @@ class ResidueTask:
         errors = motion_errors(mouth, wanted, self.training.velocity_weight)
         errors = torch.where(neutral, size, errors) + self.training.residue_weight * size
         total = errors.sum() * (processes / len(starts))
-        if sync and len(mine):
-            total = total + self.training.sync_weight * self._sync_loss(mouth, mine) * len(mine) * processes / len(
-                starts
-            )
+        if sync and self.expert is not None and len(mine):
+            share = len(mine) * processes / len(starts)
+            total = total + self.training.sync_weight * self._sync_loss(self.expert, mouth, mine) * share
         return total
 
     def training_loss(self, network: nn.Module, step: int, part: BatchPart = WHOLE_BATCH) -> Tensor:

@@ -31,6 +31,10 @@ JAW = {
 
 _ROUND = {"UW": 0.75, "UH": 0.5, "O": 0.6, "AO": 0.35, "W": 0.85, "R": 0.35, "ER": 0.3, "SH": 0.45, "ZH": 0.45,
           "CH": 0.4, "JH": 0.4}  # fmt: skip
+_NARROW = frozenset(("UW", "UH", "W", "R", "ER"))
+"""Rounded with lips nearly together; other rounded ones hold them open, as a funnel."""
+_FUNNEL_LEFT, _PUCKER_GAINED = 0.25, 2.0
+"""Of narrow ones, so that pucker and funnel together are as much as before."""
 _WIDE = {"IY": 0.55, "IH": 0.35, "EH": 0.35, "AE": 0.3, "S": 0.3, "Z": 0.3, "Y": 0.3}
 _BILABIAL, _LABIODENTAL = frozenset(("B", "M", "P")), frozenset(("F", "V"))
 _VOWELS = frozenset(("AA", "AE", "AH", "AO", "AX", "EH", "ER", "IH", "IY", "O", "UH", "UW"))
@@ -44,7 +48,12 @@ _OPENING = {"jawOpen": 1.35, "mouthLowerDown": 1.0, "mouthUpperUp": 1.0, "mouthS
 
 def _targets(phone: str) -> tuple[dict[str, float], float]:
     jaw, wide, rounded = JAW[phone], _WIDE.get(phone, 0.0), _ROUND.get(phone, 0.0)
-    return viseme(jaw, wide, rounded, phone in _BILABIAL, phone in _LABIODENTAL)
+    target, strength = viseme(jaw, wide, rounded, phone in _BILABIAL, phone in _LABIODENTAL)
+    if phone in _NARROW:
+        # A funnel opens the lips of ARKit's face as far as a third of the jaw does: w would gape more than i.
+        target["mouthFunnel"] *= _FUNNEL_LEFT
+        target["mouthPucker"] = min(1.0, _PUCKER_GAINED * target["mouthPucker"])
+    return target, strength
 
 
 def _shapes(spans: Sequence[Span]) -> Iterator[Span]:

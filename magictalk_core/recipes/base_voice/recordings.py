@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from magictalk_core.recipes.base_voice.articulation import mouth_curves
+from magictalk_core.recipes.base_voice.articulation import Span, mouth_curves
 from magictalk_core.recipes.base_voice.speaking import Speaker, Spoken, say
 from magictalk_core.recipes.deepspeech_small.augment import augmented, coloured_noise
 from magictalk_core.recipes.deepspeech_small.synthesis import resampled
@@ -63,12 +63,13 @@ class RecordingSettings:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """`features` (frames, F) of the voice and `mouth` (frames, M), 25 a second."""
+    """`features` (frames, F) of the voice and `mouth` (frames, M), 25 a second; `spans` are the phones."""
 
     speaker: Speaker
     text: str
     features: NDArray[np.float32]
     mouth: NDArray[np.float32]
+    spans: tuple[Span, ...] = ()
 
 
 def _in_pauses(spoken: Spoken, rng: np.random.Generator) -> Spoken:
@@ -108,7 +109,8 @@ def record(
             samples = augmented(made.samples, rng) if rng.random() < settings.spoilt else made.samples
             frames = len(samples) * FRAME_RATE // SAMPLE_RATE
             heard = speech_features(samples, frames, feature)
-            yield Recording(speaker, spoken.text, heard, mouth_curves(made.spans, frames, mouth, settings.effort))
+            lips = mouth_curves(made.spans, frames, mouth, settings.effort)
+            yield Recording(speaker, spoken.text, heard, lips, made.spans)
         frames = round(settings.silence_s * FRAME_RATE)
         heard = speech_features(_without_voice(frames, rng), frames, feature)
         yield Recording(speaker, "", heard, np.zeros((frames, len(mouth)), np.float32))

@@ -1,0 +1,1 @@
+"""Trained models that come with the package, and where they lie."""

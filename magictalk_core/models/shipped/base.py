@@ -1,0 +1,50 @@
+"""`magictalk-base`: the models that come with the package, one model folder per family, made by `recipes/base_models`.
+
+::
+
+    magictalk-base/README.md        card: what they were made from, figures, limits, licence
+    magictalk-base/measured.json    version, md5 of every file, and what was measured on voices that were left out
+    magictalk-base/<family>/        as training leaves it (`training/model_folder.py`), weights in half precision
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+from magictalk_core.errors import PermanentError
+from magictalk_core.models.lip_residue.worth import LipWorth
+
+__all__ = ["BASE", "BASE_FAMILIES", "MEASURED", "base_folder", "base_name", "base_worth"]
+
+BASE = "magictalk-base"
+BASE_FAMILIES = ("emodiff", "audio2bs", "lip_residue")
+MEASURED = "measured.json"
+
+
+def base_folder(family: str | None = None) -> Path:
+    """Where they lie, or the model folder of one of `BASE_FAMILIES`. Raises `PermanentError` where it is missing."""
+    path = Path(str(resources.files("magictalk_core.models.shipped").joinpath(BASE)))
+    path = path if family is None else path / family
+    if not path.is_dir():
+        raise PermanentError(
+            f"{path} is missing from this installation: install magictalk again, or make it with `python -m "
+            "magictalk_core.recipes.base_models`"
+        )
+    return path
+
+
+def _measured() -> dict[str, object]:
+    values: dict[str, object] = json.loads((base_folder() / MEASURED).read_text(encoding="utf-8"))
+    return values
+
+
+def base_name() -> str:
+    """`magictalk-base` and its version: what is printed, and stamped into what they make."""
+    return f"{BASE} {_measured()['version']}"
+
+
+def base_worth() -> LipWorth:
+    """Whether their lip models beat their EmoDiff on voices that neither had heard."""
+    return LipWorth.model_validate(_measured()["lips"])
