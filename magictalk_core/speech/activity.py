@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 
-__all__ = ["LOOK_AHEAD", "SHUT_FRAMES", "VoiceActivity", "voice_activity"]
+__all__ = ["LOOK_AHEAD", "SHUT_FRAMES", "VoiceActivity", "activity_needs", "voice_activity"]
 
 Samples = NDArray[np.float32]
 
@@ -35,6 +35,11 @@ varies by 0.3 dB."""
 _DECAY_DB = 3.0 / FRAME_RATE
 _FLOOR_FRAMES, _UNKNOWN_FRAMES = round(2.5 * FRAME_RATE), round(0.4 * FRAME_RATE)
 _NOTHING = 1e-12
+
+
+def activity_needs(frame: int) -> int:
+    """Samples of a sound after which `VoiceActivity.push` gives the activity of a frame."""
+    return (frame + LOOK_AHEAD) * _HOP + _HOP // 2
 
 
 class VoiceActivity:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.models.emodiff.blinks import BLINKS_FILE
 from magictalk_core.models.emodiff.model import SAMPLING_FILE
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.storage.hashes import file_md5
@@ -33,7 +34,8 @@ def pack_models(models: Mapping[str, Path], styles: StyleBank, out: Path) -> Non
         (folder / "channels.json").write_bytes((source / "channels.json").read_bytes())
         _round(source / "normalizer.json", folder / "normalizer.json")
         if family == "emodiff":
-            (folder / SAMPLING_FILE).write_bytes((source / SAMPLING_FILE).read_bytes())
+            for name in (SAMPLING_FILE, BLINKS_FILE):
+                (folder / name).write_bytes((source / name).read_bytes())
             styles.save(folder)
     _pair_again(out)
 
