@@ -17,7 +17,6 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.clips import Split
@@ -63,6 +62,9 @@ class BlinkStatistics:
     @classmethod
     def fit(cls, data: TrainingSet) -> BlinkStatistics:
         """From the segments of the training split of `data`, with the detector of `metrics.blinks`."""
+        # Imported here, for trainings: SciPy takes as long to load as everything else of a performance.
+        from magictalk_core.metrics.blinks import find_blinks
+
         channels = tuple(name for name in LID_NAMES if name in data.channels)
         columns = [data.channels.index(name) for name in channels]
         lids = [channels.index(name) for name in channels if name.startswith("eyeBlink")]
