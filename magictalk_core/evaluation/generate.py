@@ -214,4 +214,6 @@ def _request(reader: CorpusReader, clip_id: str, style_id: str, model: EmoDiffMo
             "train again, or set speech.feature in the preset"
         )
     style = measured_frames(reader.motion(style_id)[0], model.channels)
-    return MotionRequest(clip.speech, style, None, seed, reader.voice(clip_id, len(clip.speech)))
+    # The sound is decoded for a mouth that rests alone.
+    voice = reader.voice(clip_id, len(clip.speech)) if model.rests else None
+    return MotionRequest(clip.speech, style, None, seed, voice)

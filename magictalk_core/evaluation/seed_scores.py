@@ -168,7 +168,7 @@ def _motions(
     for (corpus, clip_id), made in zip(clips, model.generate_many(requests), strict=True):
         reader, motion = readers[corpus], to_motion(made, model.channels)
         style = reader.motion(pick_style_clip(reader, clip_id))[0]
-        clip, voice = reader.clip(clip_id), model.voice_of(reader.voice(clip_id, len(motion)))
+        clip, voice = reader.clip(clip_id), reader.voice(clip_id, len(motion)) if model.rests else None
         refined = refiner.refine(motion, MOTION_NAMES, clip.speech[: len(motion)], clip.feature_id, style, voice)
         found[clip_id] = {EMODIFF: motion, MAGICTALK: refined}
     return found

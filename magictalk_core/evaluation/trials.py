@@ -34,7 +34,7 @@ class StyledSpeech:
     """Speech of a clip, when it is heard, and a style by the same speaker: whose emotion the motion should show."""
 
     clip: ClipData
-    voice: Motion
+    voice: Motion | None
     emotion: str
     style: Motion
     neutral: Motion
@@ -79,7 +79,8 @@ class Trials:
         speech = np.concatenate([request.speech for request in self.own])
         minute = np.arange(LONG_FRAMES) % len(speech)
         voices = [request.voice for request in self.own if request.voice is not None]
-        return MotionRequest(speech[minute], self.own[0].style, None, 0, np.concatenate(voices)[minute])
+        voice = np.concatenate(voices)[minute] if voices else None
+        return MotionRequest(speech[minute], self.own[0].style, None, 0, voice)
 
 
 def _mixed(styled: StyledSpeech, intensity: float) -> Motion:
@@ -105,7 +106,7 @@ def collect_trials(workspace: Workspace, clips: Sequence[tuple[str, str]], model
         speaker = str(reader.row(clip_id)["speaker"])
         real.append(_measured(clip.motion, places))
         style = reader.motion(pick_style_clip(reader, clip_id))[0]
-        voice = reader.voice(clip_id, len(clip.speech))
+        voice = reader.voice(clip_id, len(clip.speech)) if model.rests else None
         own.append(MotionRequest(clip.speech, _measured(style, places), None, 0, voice))
         if (corpus, speaker) not in faces:
             faces[corpus, speaker] = _by_emotion(reader, speaker, places)

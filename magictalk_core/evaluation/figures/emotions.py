@@ -57,7 +57,8 @@ def in_every_style(
     heard = reader.clip(clip_id)
     frames = {emotion: reader.motion(style)[0] for emotion, style in styles.items()}
     places = [MOTION_NAMES.index(name) for name in model.channels]
-    requests, voice = [], reader.voice(clip_id, len(heard.speech))
+    voice = reader.voice(clip_id, len(heard.speech)) if model.rests else None
+    requests = []
     for own in frames.values():
         style = own[:, places]
         requests.append(
@@ -65,9 +66,7 @@ def in_every_style(
         )
     made = [to_motion(motion, model.channels) for motion in model.generate_many(requests)]
     return {
-        emotion: lips.refine(
-            motion, MOTION_NAMES, heard.speech[: len(motion)], heard.feature_id, own, model.voice_of(voice)
-        )
+        emotion: lips.refine(motion, MOTION_NAMES, heard.speech[: len(motion)], heard.feature_id, own, voice)
         for (emotion, own), motion in zip(frames.items(), made, strict=True)
     }
 

@@ -63,7 +63,7 @@ class _Asked:
     driver: str
     style_id: str
     speech: Motion
-    voice: Motion
+    voice: Motion | None
     feature_id: str
     style: Motion
 
@@ -152,7 +152,7 @@ def _ask(workspace: Workspace, clip_id: str, driver: str, preset: Preset) -> _As
     style_id = pick_style_clip(reader, clip_id)
     speaker = CorpusReader(workspace, driver.split("/")[0])
     heard = speaker.clip(driver)
-    voice = speaker.voice(driver, len(heard.speech))
+    voice = speaker.voice(driver, len(heard.speech)) if preset.emodiff.sampling.rest else None
     return _Asked(clip_id, driver, style_id, heard.speech, voice, heard.feature_id, reader.motion(style_id)[0])
 
 
