@@ -91,7 +91,8 @@ def animate(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="out.mp4")],
     model: Annotated[
-        Path | None, typer.Option("--model", help="model folder; default: the workspace's EmoDiff")
+        Path | None,
+        typer.Option("--model", help="model folder, or magictalk-base; default: the workspace's, else magictalk-base"),
     ] = None,
     size: Annotated[
         int, typer.Option("--size", min=64, max=1024, help="side of the video, pixels; odd ones become even")
@@ -102,7 +103,7 @@ def animate(
     intensity: Annotated[
         float, typer.Option("--intensity", min=0.0, max=1.0, help="0: neutral, 1: as strong as in the style")
     ] = 1.0,
-    lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth after EmoDiff")] = True,
+    lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth where that was seen to gain")] = True,
     face: Annotated[
         int | None, typer.Option("--face", min=1, help="of several faces, which one; 1 is the largest")
     ] = None,
