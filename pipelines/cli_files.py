@@ -96,7 +96,8 @@ def animate(
     portrait: Annotated[Path | None, typer.Option("--portrait", help="a picture with a face, for a video")] = None,
     form: CurveFormat = None,
     model: Annotated[
-        Path | None, typer.Option("--model", help="model folder; default: the workspace's EmoDiff")
+        Path | None,
+        typer.Option("--model", help="model folder, or magictalk-base; default: the workspace's, else magictalk-base"),
     ] = None,
     size: Annotated[
         int | None,
@@ -108,7 +109,7 @@ def animate(
     intensity: Annotated[
         float, typer.Option("--intensity", min=0.0, max=1.0, help="0: neutral, 1: as strong as in the style")
     ] = 1.0,
-    lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth after EmoDiff")] = True,
+    lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth where that was seen to gain")] = True,
     face: Annotated[
         int | None, typer.Option("--face", min=1, help="of several faces, which one; 1 is the largest")
     ] = None,
