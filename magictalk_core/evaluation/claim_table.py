@@ -94,7 +94,7 @@ def write_claims(workspace: Workspace, corpora: Sequence[str]) -> ClaimTable:
         work.record(clips=set(table["clip_id"]), stand_ins=tuple(used), beside=[words])
     found = read_frame(CLAIMS, path)
     pairs = list(zip(found["outcome"].astype(str), found["claim"].astype(str), strict=True))
-    outcomes = {name: tuple(claim for outcome, claim in pairs if outcome == name) for name in Outcome}
+    outcomes = {str(name): tuple(claim for outcome, claim in pairs if outcome == name) for name in Outcome}
     return ClaimTable(path, file_md5(path), len(found), outcomes)
 
 

@@ -117,6 +117,7 @@ def table2(pictures: pd.DataFrame) -> Sheet:
     notes = (
         f"Emotional talking: the judge reads the asked emotion at least {READ_SHARE:.2f} times as often as from the "
         f"recordings; undecided where it reads it from less than {LEAST_READ:.2f} of the recordings (twice chance).",
+        "The portrait is a frame of the clip and shows its emotion already: a method that adds none has this tick too.",
         f"Eye blinks: at least {LEAST_BLINKS:g} per minute, and no more than {BLINK_FACTOR:g} times as many or as few "
         "as in the recordings; undecided where they show none.",
         f"Identity: at least {SAME_SHARE:.0%} of the frames are taken for the person of the portrait.",

@@ -29,7 +29,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["PAPER_TABLES_VERSION", "PaperTable", "write_paper_table"]
 
-PAPER_TABLES_VERSION = "1"
+PAPER_TABLES_VERSION = "2"
 
 
 @dataclass(frozen=True)
