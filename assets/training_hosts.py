@@ -50,7 +50,7 @@ def _taken(python: str) -> subprocess.Popen[bytes]:
 
 
 def _trained(host: subprocess.Popen[bytes], request: dict[str, Any]) -> int:
-    assert host.stdin is not None
+    assert host.stdin is not None and host.stdout is not None
     pid = None
     try:
         try:
@@ -63,7 +63,7 @@ def _trained(host: subprocess.Popen[bytes], request: dict[str, Any]) -> int:
     except BaseException:
         if pid is not None:
             os.kill(pid, signal.SIGINT)
-            select.select([host.stdout], [], [], _END_S)
+            select.select([host.stdout.fileno()], [], [], _END_S)
         _ended(host)
         raise
     # Without an answer the host itself has died, and its training with it.

@@ -20,11 +20,14 @@ from test_live_link_packet import read_packet
 from training_fixtures import build, lip_preset, preset
 from typer.testing import CliRunner
 
+import magictalk_core.sample_corpus
 from magictalk_core.commands.live_clock import LiveClock
 from magictalk_core.commands.live_face import LiveFace, live_frames
 from magictalk_core.commands.live_sources import file_blocks, microphone_blocks, raw_blocks
 from magictalk_core.commands.opened_models import open_live_models
 from magictalk_core.errors import UserError
+from magictalk_core.media.decode import read_audio
+from magictalk_core.metrics.blinks import find_blinks
 from magictalk_core.models.audio2bs.stream import Audio2BSStream
 from magictalk_core.models.emodiff.stream import EmoDiffStream
 from magictalk_core.models.families import FAMILIES
@@ -33,10 +36,13 @@ from magictalk_core.presets.preset import Preset
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
+from magictalk_core.vocabulary.rates import SAMPLE_RATE
 from magictalk_core.workspace import Workspace
 from pipelines.cli import app
 
 runner = CliRunner()
+
+SPOKEN = next(iter(sorted((Path(magictalk_core.sample_corpus.__file__).parent / "speech").glob("*.ogg"))))
 
 
 def _preset() -> Preset:
@@ -312,3 +318,15 @@ def test_what_is_wrong_is_one_line(home: Path, speech: Path, change: dict[str, s
     done = runner.invoke(app, ["live", *words])
     (line,) = done.stderr.strip().splitlines()
     assert done.exit_code == 2 and line.startswith("magictalk: ") and says in line
+
+
+def test_shipped_models_rest_while_nobody_speaks_and_blink(tmp_path: Path) -> None:
+    """As offline: what is said before and after counts, not how the sound was cut."""
+    spoken = read_audio(SPOKEN, SAMPLE_RATE)[: 3 * SAMPLE_RATE]
+    sound = np.concatenate([spoken, np.zeros(20 * SAMPLE_RATE, np.float32)])
+    face = LiveFace.open(Workspace(tmp_path / "home"), "neutral")
+    made = np.concatenate([*(face.push(block) for block in np.array_split(sound, 400)), face.finish()])
+    jaw = made[:, MOTION_NAMES.index("jawOpen")]
+    quiet = round((len(spoken) / SAMPLE_RATE + 0.3) * 25)
+    assert jaw[:quiet].max() > 0.1 and jaw[quiet:].max() < 0.03
+    assert 2 <= len(find_blinks(made).peaks) <= 12, "8 to 30 a minute"
