@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.models.emodiff.blinks import BLINKS_FILE
-from magictalk_core.models.emodiff.model import SAMPLING_FILE
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.storage.hashes import file_md5
 
 __all__ = ["pack_models"]
 
 _WEIGHTS = "model.safetensors"
+_STYLES = frozenset(("styles.safetensors", "styles.json"))
+"""Of all training clips: those that are shipped are `recipes.base_models.styles`."""
 _DIGITS = 7
 """Significant ones of single precision."""
 
@@ -33,9 +33,12 @@ def pack_models(models: Mapping[str, Path], styles: StyleBank, out: Path) -> Non
         (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
         (folder / "channels.json").write_bytes((source / "channels.json").read_bytes())
         _round(source / "normalizer.json", folder / "normalizer.json")
+        known = {path.name for path in folder.iterdir()} | _STYLES
+        for path in sorted(source.iterdir()):
+            if path.name not in known:
+                # What a family adds: how EmoDiff is asked, and the like.
+                (folder / path.name).write_bytes(path.read_bytes())
         if family == "emodiff":
-            for name in (SAMPLING_FILE, BLINKS_FILE):
-                (folder / name).write_bytes((source / name).read_bytes())
             styles.save(folder)
     _pair_again(out)
 
