@@ -58,7 +58,7 @@ class EmoDiffStream:
     @property
     def first(self) -> Motion:
         """(D,) the state that the motion begins in, natural units; known until the first push."""
-        return self._natural(self._last + self._level)[0]
+        return np.asarray(self._natural(self._last + self._level)[0], np.float32)
 
     def push(self, speech: NDArray[np.float32]) -> Motion:
         """(m, D) of the frames that the features (n, F) make known."""
