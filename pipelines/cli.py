@@ -16,6 +16,7 @@ from pipelines.cli_corpus import corpus_app
 from pipelines.cli_export import export_app
 from pipelines.cli_files import files_app
 from pipelines.cli_lineage import lineage_app
+from pipelines.cli_live import live_app
 from pipelines.cli_mlflow import mlflow_app
 from pipelines.cli_preset import preset_app
 from pipelines.cli_release import release_app
@@ -107,6 +108,7 @@ def _run_pipeline(workspace: Workspace, preset: str | None, select: str | None, 
 
 app.command()(ui)
 app.add_typer(files_app)
+app.add_typer(live_app)
 app.add_typer(audit_app)
 app.add_typer(lineage_app)
 app.add_typer(corpus_app, name="corpus")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from magictalk_core.errors import UserError
 from pipelines.console import progress, show_facts
 from pipelines.options import CurveFormat, Home, Json, workspace_of
 
@@ -19,7 +21,7 @@ files_app = typer.Typer(rich_markup_mode=None)
 @files_app.command()
 def extract(
     video: Annotated[Path, typer.Argument(help="any video file, a folder of numbered pictures, or frames/%05d.png")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv or out.glb")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv, out.glb or out.usda")],
     tracker: Annotated[str, typer.Option("--tracker", help="auto, mediapipe or litert")] = "auto",
     form: CurveFormat = None,
     fps: Annotated[float | None, typer.Option("--fps", min=1, max=1000, help="rate of a folder of pictures")] = None,
@@ -39,7 +41,7 @@ def extract(
 @files_app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="curves: .parquet, .csv (also Live Link Face), .glb, .gltf, .vrm")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv or out.glb")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.parquet, out.csv, out.glb or out.usda")],
     form: CurveFormat = None,
     clip: Annotated[str | None, typer.Option("--clip", help="of a table with several clips, the id of one")] = None,
     smooth: Annotated[
@@ -85,18 +87,22 @@ def speech(
 @files_app.command()
 def animate(
     audio: Annotated[Path, typer.Option("--audio", help="speech in any format that ffmpeg reads")],
-    portrait: Annotated[Path, typer.Option("--portrait", help="a picture with a face")],
     style: Annotated[
         str, typer.Option("--style", help="an emotion (happy, sad, ..., joy, ANGER) or the id of a training clip")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="out.mp4")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="out.mp4, or curves: out.csv, out.parquet, out.glb, out.usda")
+    ],
+    portrait: Annotated[Path | None, typer.Option("--portrait", help="a picture with a face, for a video")] = None,
+    form: CurveFormat = None,
     model: Annotated[
         Path | None,
         typer.Option("--model", help="model folder, or magictalk-base; default: the workspace's, else magictalk-base"),
     ] = None,
     size: Annotated[
-        int, typer.Option("--size", min=64, max=1024, help="side of the video, pixels; odd ones become even")
-    ] = 256,
+        int | None,
+        typer.Option("--size", min=64, max=1024, help="side of the video, pixels, default 256; odd ones become even"),
+    ] = None,
     seed: Annotated[
         int, typer.Option("--seed", min=0, max=2**63 - 1, help="another seed gives another performance")
     ] = 0,
@@ -110,15 +116,36 @@ def animate(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """A talking video from speech, a portrait and an emotional style. The video is labelled as synthetic.
+    """A talking video from speech, a portrait and an emotional style, labelled as synthetic; or curves from speech and
+    style alone, for Unreal, Blender and Maya.
 
     Example: magictalk animate --audio hello.wav --portrait me.png --style happy -o hello.mp4
-    """
-    from magictalk_core.commands.animate import animate_file
 
-    workspace = workspace_of(home)
-    options: dict[str, Any] = {"model": model, "size": size, "seed": seed, "intensity": intensity, "lips": lips}
-    facts = asdict(animate_file(workspace, audio, portrait, style, output, face=face, **options))
+    Example: magictalk animate --audio hello.wav --style happy -o take.csv --format livelink
+    """
+    from magictalk_core.commands.perform import Wish
+
+    workspace, wish = workspace_of(home), Wish(style, model, seed, intensity, lips)
+    is_video = output.suffix.lower() == ".mp4" and form is None
+    _must_go_together(is_video, output, {"--portrait": portrait, "--size": size, "--face": face})
+    if portrait is not None:
+        from magictalk_core.commands.animate import DEFAULT_SIZE, animate_file
+
+        size = DEFAULT_SIZE if size is None else size
+        facts = asdict(animate_file(workspace, audio, portrait, wish, output, size=size, face=face))
+    else:
+        from magictalk_core.commands.animate_curves import animate_curves
+
+        facts = asdict(animate_curves(workspace, audio, wish, output, form))
     if not as_json:
         del facts["warnings"]  # already told
     show_facts(facts, as_json)
+
+
+def _must_go_together(is_video: bool, output: Path, of_videos: Mapping[str, object]) -> None:
+    """Raise `UserError` for options of a video beside curves, and for a video without a portrait."""
+    if is_video and of_videos["--portrait"] is None:
+        raise UserError(f"-o {output}: a video needs --portrait; curves end in .csv, .parquet, .glb or .usda")
+    given = [] if is_video else [name for name, value in of_videos.items() if value is not None]
+    if given:
+        raise UserError(f"{', '.join(given)}: -o {output} is no video (.mp4): curves have no picture; leave it out")

@@ -22,7 +22,7 @@ PresetOption = Annotated[
     str | None, typer.Option("--preset", help="sample, base, paper, or a YAML file: from now on the workspace's preset")
 ]
 CurveFormat = Annotated[
-    str | None, typer.Option("--format", help="parquet, csv, livelink or gltf; default: by the suffix")
+    str | None, typer.Option("--format", help="parquet, csv, livelink, gltf or usd; default: by the suffix")
 ]
 
 _CHOOSE = "choose another with --home or $MAGICTALK_HOME"

@@ -198,7 +198,10 @@ def _corpus_options(file: Choose, home: Choose) -> dict[str, Choose | None]:
 
 def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choose | None]) -> list[Command]:
     file, clip = _one_of(*files), _mostly(["a/b/c"], WORDS)
-    number, form = _mostly(["1", "3", "64", "65"], NUMBERS), _mostly(["csv", "parquet", "gltf", "livelink"], WORDS)
+    number, form = (
+        _mostly(["1", "3", "64", "65"], NUMBERS),
+        _mostly(["csv", "parquet", "gltf", "livelink", "usd"], WORDS),
+    )
     curves = _mostly([o for o in outputs if o.endswith((".csv", ".glb"))], outputs)
     features = _mostly([o for o in outputs if o.endswith("o.npy")], outputs)
     video = _mostly([o for o in outputs if o.endswith("o.mp4")], outputs)
@@ -207,6 +210,11 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
         "--audio": _mostly([f for f in files if "tiny" in f], files), "--portrait": _mostly(pictures, files),
         "--style": _mostly(["happy"], WORDS), "-o": video, "--model": file, "--size": number, "--seed": number,
         "--intensity": _mostly(["0", "1"], NUMBERS), "--face": _mostly(["1"], NUMBERS), "--no-lips": None, **listed,
+    }  # fmt: skip
+    live = {
+        **{name: moved[name] for name in ("--audio", "--style", "--model", "--seed", "--intensity")}, **listed,
+        "--to": _mostly(["udp://127.0.0.1:11111"], WORDS), "--fps": _mostly(["25", "60"], NUMBERS),
+        "--subject": _one_of(*WORDS), "--no-pace": None,
     }  # fmt: skip
     good = [f for f in files if f.endswith(("tiny.mp4", "takes.csv", "frames.parquet"))]
     read: dict[str, Choose | None] = {"-o": curves, "--json": None, "--format": form}
@@ -219,5 +227,7 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
         ),
         Command(["speech"], [_mostly(good, files)], spoken, ("-o", "--feature")),
         Command(["animate"], [], moved, ("--audio", "--portrait", "--style", "-o", "--home")),
+        Command(["animate"], [], moved | {"-o": curves, "--format": form}, ("--audio", "--style", "-o", "--home")),
+        Command(["live"], [], live, ("--audio", "--style", "--home"), ("--no-pace",)),
     ]
     return several * 4

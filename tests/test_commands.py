@@ -36,7 +36,7 @@ from pipelines.cli import app
 runner = CliRunner()
 
 COMMANDS = [
-    ["demo"], ["run"], ["extract"], ["convert"], ["animate"], ["corpus", "add"], ["corpus", "list"],
+    ["demo"], ["run"], ["extract"], ["convert"], ["animate"], ["live"], ["corpus", "add"], ["corpus", "list"],
     ["corpus", "check"], ["corpus", "unpack"], ["corpus", "fetch"], ["weights", "list"],
     ["weights", "fetch"], ["weights", "verify"], ["lineage"], ["lineage-report"],
 ]  # fmt: skip
@@ -152,7 +152,7 @@ def test_lips_are_refined_with_the_models_of_the_workspace(home: Path, inputs: d
         ({"audio": "broken"}, "broken.wav: "),
         ({"audio": "missing"}, "no such audio or video file"),
         ({"style": "bored"}, "unknown style `bored`: expected an emotion (happy, sad) or a training clip"),
-        ({"out": "out.avi"}, "expected a file name that ends in .mp4"),
+        ({"out": "out.avi"}, "out.avi is no video (.mp4)"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_leaves_no_file(

@@ -49,7 +49,7 @@ def test_every_import_is_declared_and_locked() -> None:
     modules = {m for package in PACKAGES for file in (ROOT / package).rglob("*.py") for m in _imported(file)}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     required = {_normal(name) for name in project["dependencies"]}
-    extras = ("fetch", "ray", "postgres", "s3")
+    extras = ("fetch", "mic", "ray", "postgres", "s3")
     optional = {_normal(name) for extra in extras for name in project["optional-dependencies"][extra]}
     lock = {_normal(line) for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines() if line}
     homes = packages_distributions()

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import magictalk_core.commands.animate as animate
+import magictalk_core.commands.animate_curves as animate_curves
 import magictalk_core.commands.convert as convert
 import magictalk_core.commands.extract as extract
 import magictalk_core.commands.speech as speech
@@ -37,7 +38,8 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (extract, "made_apart"),
         (convert, "read_curves"),
         (speech, "sound_of"),
-        (animate, "sound_of"),
+        (animate, "perform"),
+        (animate_curves, "perform"),
     ):
         monkeypatch.setattr(module, name, _never)
     (tmp_path / "source.mp4").write_bytes(b"a video")
@@ -60,7 +62,13 @@ def _animate(source: Path, output: Path) -> list[str]:
     return ["animate", "--audio", str(source), "--portrait", str(source), "--style", "happy", "-o", f"{output}.mp4"]
 
 
-COMMANDS = pytest.mark.parametrize("command", [_extract, _convert, _speech, _animate], ids=lambda f: f.__name__[1:])
+def _animate_curves(source: Path, output: Path) -> list[str]:
+    return ["animate", "--audio", str(source), "--style", "happy", "-o", f"{output}.usda"]
+
+
+COMMANDS = pytest.mark.parametrize(
+    "command", [_extract, _convert, _speech, _animate, _animate_curves], ids=lambda f: f.__name__[1:]
+)
 MakeLine = Callable[[Path, Path], list[str]]
 
 
@@ -74,7 +82,7 @@ def _refused(line: list[str], says: str, code: int = 2) -> None:
 
 @COMMANDS
 def test_a_folder_of_that_name(command: MakeLine, source: Path, tmp_path: Path) -> None:
-    for suffix in (".parquet", ".glb", ".npy", ".mp4"):
+    for suffix in (".parquet", ".glb", ".npy", ".mp4", ".usda"):
         (tmp_path / f"out{suffix}").mkdir()
     _refused(command(source, tmp_path / "out"), "a folder, expected the name of a file")
 

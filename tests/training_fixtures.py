@@ -94,16 +94,18 @@ def write_tables(
     speakers: dict[str, str] | None = None,
     voiceless: tuple[str, ...] = (),
     shifted: dict[str, float] | None = None,
+    feature: tuple[str, int] = (FEATURE_ID, FEATURES),
 ) -> CorpusTables:
-    """Two clips per speaker and emotion. `lost`: clip id to frames without a face; `late`: frames of a late mouth;
-    `speakers`: speaker to split; `voiceless`: clips without sound; `shifted`: clip id to what is added to its smile."""
+    """Two clips per speaker and emotion, with the `feature` of that id and size. `lost`: clip id to frames without a
+    face; `late`: frames of a late mouth; `speakers`: speaker to split; `voiceless`: clips without sound; `shifted`:
+    clip id to what is added to its smile."""
     random = np.random.default_rng(7)
     clips, frames, speech = [], [], []
     for speaker, split in (speakers or SPEAKERS).items():
         for emotion in ("happy", "sad"):
             for take in (1, 2):
                 clip = f"toy/{speaker}-{emotion}/{take}"
-                features = random.normal(size=(frames_per_clip, FEATURES)).astype(np.float32)
+                features = random.normal(size=(frames_per_clip, feature[1])).astype(np.float32)
                 states = np.full((frames_per_clip, len(STATE_NAMES)), 0.1, np.float32)
                 states += random.uniform(0, 0.05, states.shape).astype(np.float32)
                 states[:, STATE_NAMES.index("jawOpen")] = 1 / (1 + np.exp(-2 * features[:, 0]))
@@ -117,7 +119,7 @@ def write_tables(
                 heard = np.roll(features, -(late or {}).get(clip, 0), axis=0)
                 vectors = pa.array(list(heard), type=pa.list_(pa.float32()))
                 columns = {"clip_id": [clip] * len(index), "frame_index": index, "features": vectors}
-                columns["feature_id"] = [FEATURE_ID] * len(index)
+                columns["feature_id"] = [feature[0]] * len(index)
                 speech.append(pa.table(columns, schema=SPEECH.schema()))
     write_table(CLIPS, clips, folder / "clips.parquet")
     paths: dict[str, list[Path]] = {"frames": [], "speech": []}
@@ -134,4 +136,5 @@ def write_tables(
 def build(folder: Path, **tables: Any) -> TrainingSetInfo:
     """A training set in `folder / "set"`."""
     written = write_tables(folder / "tables", **tables)
-    return build_training_set({"toy": written}, preset().training_set, FEATURE_ID, folder / "set")
+    feature_id, _ = tables.get("feature", (FEATURE_ID, FEATURES))
+    return build_training_set({"toy": written}, preset().training_set, feature_id, folder / "set")

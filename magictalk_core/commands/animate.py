@@ -6,42 +6,32 @@ appears whole or not at all.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from magictalk_core.commands.file_record import file_input, file_work
-from magictalk_core.commands.opened_models import open_models
-from magictalk_core.commands.untrusted import is_silent, picture_of, sound_of
+from magictalk_core.commands.perform import Performance, Wish, must_be_seed, perform
+from magictalk_core.commands.untrusted import must_be_file, picture_of
 from magictalk_core.errors import UserError
 from magictalk_core.media.encode import write_video
-from magictalk_core.models.methods import EMODIFF, MAGICTALK, to_motion
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.face import PortraitFace, find_face
 from magictalk_core.portrait.label import provenance_metadata, stamp
 from magictalk_core.portrait.provenance import must_be_able_to_sign, sign_video
 from magictalk_core.rig.builtin import builtin_rig
-from magictalk_core.speech.features import speech_features
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.outputs import must_be_writable
-from magictalk_core.training.run import model_input
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
-from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.vocabulary.stand_ins import PORTRAIT
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
-__all__ = ["ANIMATION_VERSION", "MAX_SEED", "Animated", "animate_file"]
+__all__ = ["ANIMATION_VERSION", "DEFAULT_SIZE", "Animated", "animate_file"]
 
 ANIMATION_VERSION = "1"
 
-MAX_SEED = 2**63 - 1
-"""The largest that every random number generator takes."""
-
-_logger = logging.getLogger("magictalk.animate")
+DEFAULT_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -66,51 +56,33 @@ def animate_file(
     workspace: Workspace,
     audio: Path,
     portrait: Path,
-    style: str,
+    wish: Wish,
     output: Path,
     *,
-    model: Path | None = None,
-    size: int = 256,
-    seed: int = 0,
-    intensity: float = 1.0,
-    lips: bool = True,
+    size: int = DEFAULT_SIZE,
     face: int | None = None,
 ) -> Animated:
     """Write `output` (mp4, 25 fps, as long as the audio within one frame).
 
-    With `lips` the mouth is that of the lip models. Without `model` the workspace's own models perform, and where it
-    has none those that come with the package. `face` is a number of `portrait.face.find_face`. An odd `size` becomes
-    the next even one. Raises `UserError` for an output that cannot be written, a missing or unreadable
-    file, a portrait without that face, an unknown style, and models that are not there.
+    Without a model in the wish the workspace's own perform, and where it has none those that come with the package.
+    `face` is a number of `portrait.face.find_face`. An odd `size` becomes the next even one. Raises `UserError` for an
+    output that cannot be written, a missing or unreadable file, a portrait without that face, an unknown style, and
+    models that are not there.
     """
-    _check(output, seed)
-    sound = sound_of(audio, SAMPLE_RATE, own_clock=True)
-    samples = sound.samples
-    seen, warnings = _face_of(portrait, face)
-    warnings += [f"{audio}: {remark}" for remark in sound.remarks]
-    models = open_models(workspace, model, lips)
-    warnings += models.remarks
-    style = models.styles.name_of(style)
-    frames_of_style = models.styles.at_intensity(style, intensity)
+    _check(output, wish.seed)
+    must_be_file(audio, "audio or video file")  # told before the portrait is looked at
+    seen, told = _face_of(portrait, face)
     even = size + size % 2
     if even != size:
-        warnings.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
-    if is_silent(samples):
-        warnings.append(f"{audio}: nothing but silence: the mouth will hardly move")
-    for warning in warnings:
-        _logger.warning("%s", warning)
-    frames = max(1, round(len(samples) / SAMPLE_RATE * FRAME_RATE))
-    speech = speech_features(samples, frames, models.emodiff.feature_id)
-    state = models.perform(speech, frames_of_style, seed)
-    method = EMODIFF if models.refiner is None else MAGICTALK
-    inputs = [file_input("audio", audio), file_input("portrait", portrait)]
-    inputs += [model_input(workspace, folder) for folder in models.folders]
-    asked = {"style": style, "intensity": intensity, "seed": seed, "size": even, "face": face, "method": method}
-    asked["models"] = models.stamp
+        told.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
+    made = perform(workspace, audio, wish, told)
+    asked = {"style": made.style, "intensity": wish.intensity, "seed": wish.seed, "size": even, "face": face}
+    inputs = [*made.inputs, file_input("portrait", portrait)]
+    asked |= {"method": made.method, "models": made.models.stamp}
     work = file_work("animation", output, ANIMATION_VERSION, inputs, asked, workspace.home)
-    _render(seen, to_motion(state, models.emodiff.channels), samples, even, output, style, method, work)
-    made = (str(output), frames, round(frames / FRAME_RATE, 3), even, style, intensity, method, models.name)
-    return Animated(*made, str(seen), tuple(warnings))
+    _render(seen, made, even, output, work)
+    facts = (str(output), len(made.motion), made.seconds, even, made.style, wish.intensity, made.method)
+    return Animated(*facts, made.models.name, str(seen), made.warnings)
 
 
 def _check(output: Path, seed: int) -> None:
@@ -118,8 +90,7 @@ def _check(output: Path, seed: int) -> None:
         raise UserError(f"-o {output}: expected a file name that ends in .mp4")
     must_be_writable(output)
     must_be_able_to_sign()
-    if not 0 <= seed <= MAX_SEED:
-        raise UserError(f"--seed {seed}: expected a whole number from 0 to {MAX_SEED}")
+    must_be_seed(seed)
 
 
 def _face_of(portrait: Path, number: int | None) -> tuple[PortraitFace, list[str]]:
@@ -133,28 +104,14 @@ def _face_of(portrait: Path, number: int | None) -> tuple[PortraitFace, list[str
     return seen, [f"{portrait}: {said}" for said in (*picture.remarks, *seen.warnings)]
 
 
-def _render(
-    face: PortraitFace,
-    motion: NDArray[np.float32],
-    samples: NDArray[np.float32],
-    size: int,
-    output: Path,
-    style: str,
-    method: str,
-    work: Work,
-) -> None:
+def _render(face: PortraitFace, made: Performance, size: int, output: Path, work: Work) -> None:
     animator = PortraitAnimator(face.rgb, face.landmarks, builtin_rig(), size)
+    tags = provenance_metadata(model=made.maker, style=made.style)
     try:
-        stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in animator.render(motion))
+        stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in animator.render(made.motion))
         # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.
         with atomic_path(output) as unsigned:
-            write_video(
-                unsigned,
-                stamped,
-                FRAME_RATE,
-                samples,
-                metadata=provenance_metadata(model=f"{method} ({work.settings['models']})", style=style),
-            )
+            write_video(unsigned, stamped, FRAME_RATE, made.samples, metadata=tags)
             sign_video(unsigned, work, title=output.name)
     finally:
         animator.close()

@@ -1,4 +1,4 @@
-"""The models that `magictalk animate` uses, opened; what is not there or cannot be read is one line.
+"""The models that `magictalk animate` and `live` use, opened; what is not there or cannot be read is one line.
 
 In this order: the folder that was named, the workspace's own (its champion, or what was trained last), those that come
 with the package.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,15 @@ from magictalk_core.training.in_use import runs_in_use
 from magictalk_core.training.run import WEIGHTS, current_model
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Performers", "open_models"]
+__all__ = ["LivePerformers", "Performers", "open_live_models", "open_models"]
 
 _LIP_MODELS = ("audio2bs", "lip_residue")
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError, SafetensorError)
 """What readers of JSON, of safetensors and of torch's state dicts raise on files that are not what they should be."""
+
+_STUDENT = "emodiff_student"
+_FEW = 4
+"""Evaluations of a model that was not distilled for few: of a solver that offline takes 20."""
 
 Motion = NDArray[np.float32]
 
@@ -82,6 +86,41 @@ def open_models(workspace: Workspace, model: Path | None = None, lips: bool = Tr
     if worth is not None and not worth.is_worth:
         return Performers(str(path), stamp, path, emodiff, styles, None, (_remark(worth),))
     return Performers(str(path), stamp, path, emodiff, styles, refiner)
+
+
+@dataclass(frozen=True, eq=False)
+class LivePerformers:
+    """What performs while somebody speaks: `motion` moves the face in the moods of `styles`, `refiner` the mouth.
+
+    `name`: what is printed.
+    """
+
+    name: str
+    motion: EmoDiffModel
+    styles: StyleBank
+    refiner: LipRefiner
+
+
+def open_live_models(workspace: Workspace, model: Path | None = None) -> LivePerformers:
+    """`model` as in `open_models`. The few-step student moves the face where there is one, else EmoDiff itself in
+    `_FEW` evaluations; the mouth is always that of the lip models, which need no second of speech to come. Raises
+    `UserError`."""
+    students = workspace.models(_STUDENT)
+    if model is None and runs_in_use(workspace.models("emodiff")) and runs_in_use(students):
+        model = current_model(students)
+    performers = open_models(workspace, model, lips=False)
+    motion = performers.emodiff
+    if performers.folder == base_folder("emodiff"):
+        with _readable(base_folder(), "`pip install --force-reinstall magictalk`"):
+            if (base_folder() / _STUDENT).is_dir():
+                motion = EmoDiffModel.load(base_folder(_STUDENT))
+            refiner = LipRefiner.load(base_folder("audio2bs"), base_folder("lip_residue"))
+    else:
+        refiner = _own_refiner(workspace)
+    if motion.sampling.sampler != "student":
+        few = motion.sampling.model_copy(update={"sampler": "dpmpp", "evaluations": _FEW})
+        motion = replace(motion, sampling=few)
+    return LivePerformers(performers.name, motion, performers.styles, refiner)
 
 
 def _shipped(lips: bool) -> Performers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
 
@@ -19,6 +20,7 @@ from magictalk_core.rig.live_link import write_live_link
 from magictalk_core.rig.live_link_reader import curves_of_live_link, has_timecodes
 from magictalk_core.rig.table_columns import ParquetColumns, TextColumns
 from magictalk_core.rig.text_table import read_text_table
+from magictalk_core.rig.usd import write_usd
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.parquet import to_arrow, write_table
 from magictalk_core.storage.schema import FRAMES
@@ -26,8 +28,10 @@ from magictalk_core.vocabulary.clips import safe_name
 
 __all__ = ["FORMATS", "Format", "output_format", "read_curves", "safe_id", "write_curves", "write_frames"]
 
-Format = Literal["parquet", "csv", "livelink", "gltf"]
-FORMATS: dict[str, str] = {"parquet": ".parquet", "csv": ".csv", "livelink": ".csv", "gltf": ".glb"}
+Format = Literal["parquet", "csv", "livelink", "gltf", "usd"]
+FORMATS: dict[str, str] = {
+    "parquet": ".parquet", "csv": ".csv", "livelink": ".csv", "gltf": ".glb", "usd": ".usda",
+}  # fmt: skip
 """Formats and the suffix of their files."""
 _TEXT, _GLTF = (".csv", ".tsv", ".txt"), (".glb", ".gltf", ".vrm")
 
@@ -60,14 +64,17 @@ def write_frames(table: pa.Table, output: Path, form: Format, metadata: dict[str
         write_curves(clips[0], output, form)
 
 
-def write_curves(curves: Curves, output: Path, form: Format) -> None:
-    """Write one clip."""
+def write_curves(curves: Curves, output: Path, form: Format, about: Mapping[str, str] | None = None) -> None:
+    """Write one clip. `about` is what the file says of itself, where its format has a place: in the metadata of
+    Parquet, the `extras` of a glTF asset, the `customLayerData` of USD. CSV has none."""
     if form == "livelink":
         write_live_link(curves, output)
     elif form == "gltf":
-        write_gltf(curves, builtin_rig(), output)
+        write_gltf(curves, builtin_rig(), output, about)
+    elif form == "usd":
+        write_usd(curves, builtin_rig(), output, about)
     else:
-        metadata = {"tracker": curves.origin, "version": BLENDSHAPES_VERSION}
+        metadata = {"tracker": curves.origin, "version": BLENDSHAPES_VERSION, **(about or {})}
         write_frames(table_of_curves(curves), output, form, metadata)
 
 

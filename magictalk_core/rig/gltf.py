@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,14 +117,21 @@ def _animation(curves: Curves, buffer: _Buffer) -> dict[str, Any]:
     }
 
 
-def write_gltf(curves: Curves, rig: Rig, path: Path) -> None:
-    """Write one clip on `rig`. Raises `UserError` for a clip in which no face was seen: it has no key."""
+def write_gltf(curves: Curves, rig: Rig, path: Path, about: Mapping[str, str] | None = None) -> None:
+    """Write one clip on `rig`; `about` goes into the asset's `extras`.
+
+    Raises `UserError` for a clip in which no face was seen: it has no key.
+    """
     if not curves.seen.any():
         raise UserError(f"{path}: no frame of {curves.clip_id} shows a face: there is nothing to animate")
     buffer = _Buffer()
     pivot = PIVOT * _METRES
     document: dict[str, Any] = {
-        "asset": {"version": "2.0", "generator": f"magictalk {__version__}"},
+        "asset": {
+            "version": "2.0",
+            "generator": f"magictalk {__version__}",
+            **({"extras": dict(about)} if about else {}),
+        },
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [

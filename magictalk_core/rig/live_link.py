@@ -21,7 +21,7 @@ from magictalk_core.rig.curves import Curves, bridged
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 
-__all__ = ["LIVE_LINK_HEADER", "write_live_link"]
+__all__ = ["EYE_ANGLES", "HEAD_POSE", "LIVE_LINK_HEADER", "write_live_link"]
 
 
 def _app_order() -> tuple[str, ...]:
@@ -35,8 +35,11 @@ def _app_order() -> tuple[str, ...]:
 
 _SHAPES = _app_order()
 _HEAD = ("HeadYaw", "HeadPitch", "HeadRoll")
-_HEAD_POSE = ("head_yaw_deg", "head_pitch_deg", "head_roll_deg")
+HEAD_POSE = ("head_yaw_deg", "head_pitch_deg", "head_roll_deg")
+"""The head's turn in the app's order."""
 _EYES = tuple(f"{side}Eye{turn}" for side in ("Left", "Right") for turn in ("Yaw", "Pitch", "Roll"))
+EYE_ANGLES = len(_EYES)
+"""Values behind the head's turn: those of both eyes."""
 LIVE_LINK_HEADER: tuple[str, ...] = (
     "Timecode",
     "BlendShapeCount",
@@ -59,7 +62,7 @@ def write_live_link(curves: Curves, path: Path) -> None:
         raise UserError(f"{path}: a timecode counts whole frames per second, not {curves.fps}")
     every = np.arange(len(curves))
     shapes = bridged(curves.coefficients[:, [ARKIT_NAMES.index(n) for n in _SHAPES]], every)
-    turns = bridged(curves.pose[:, [POSE_NAMES.index(n) for n in _HEAD_POSE]], every)
+    turns = bridged(curves.pose[:, [POSE_NAMES.index(n) for n in HEAD_POSE]], every)
     held: list[str] = ["0.0"] * _VALUES
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

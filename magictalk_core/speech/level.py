@@ -11,7 +11,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_GAIN_DB", "ORDINARY_DBFS", "SPEECH_DBFS", "at_speech_level", "speech_level"]
+__all__ = [
+    "LEVEL_FRAME",
+    "MAX_GAIN_DB",
+    "ORDINARY_DBFS",
+    "SPEECH_DBFS",
+    "active_frames",
+    "at_speech_level",
+    "frame_power",
+    "level_of",
+    "speech_level",
+]
 
 Samples = NDArray[np.float32]
 
@@ -24,7 +34,9 @@ ORDINARY_DBFS = (-36.0, -9.0)
 MAX_GAIN_DB = 45.0
 """Below -68 dBFS there is more noise than voice: it is not made louder than this."""
 
-_FRAME = 320
+LEVEL_FRAME = 320
+"""Samples over which power is measured: 20 ms."""
+
 _BLOCK = 10_000
 _LOUD = 0.975
 _ACTIVE_DB, _CLICK_DB = 20.0, 6.0
@@ -36,32 +48,36 @@ _NOTHING = 1e-10
 
 def speech_level(samples: Samples) -> float | None:
     """dBFS of the speech in 16 kHz mono samples; None where there is silence or steady noise only."""
-    power = _frame_power(samples)
+    return level_of(frame_power(samples), frame_power(samples, pre_emphasis=True))
+
+
+def level_of(power: NDArray[np.float64], emphasised: NDArray[np.float64]) -> float | None:
+    """`speech_level` of a sound by what `frame_power` says of its frames, without and with pre-emphasis."""
     if not _has_something(power):
         return None
-    emphasised = _active(_frame_power(samples, pre_emphasis=True))
+    emphasised = active_frames(emphasised)
     if not len(emphasised) or np.std(10 * np.log10(emphasised)) < _STEADY_DB:
         return None
-    active = _active(power)
+    active = active_frames(power)
     # A click is no louder voice.
     loudest = np.quantile(power, _LOUD) * 10 ** (_CLICK_DB / 10)
     return 10 * math.log10(np.minimum(active, loudest).mean())
 
 
-def _frame_power(samples: Samples, pre_emphasis: bool = False) -> NDArray[np.float64]:
+def frame_power(samples: Samples, pre_emphasis: bool = False) -> NDArray[np.float64]:
     """(frames,) variance of stretches of 20 ms, which knows no offset; what is left over at the end does not count.
 
     `pre_emphasis`: of the steps from sample to sample. Block by block: an hour in float64 would be 0.5 GB, twice.
     """
-    power = np.empty(len(samples) // _FRAME)
+    power = np.empty(len(samples) // LEVEL_FRAME)
     for first in range(0, len(power), _BLOCK):
         last = min(first + _BLOCK, len(power))
-        start = first * _FRAME
-        block = samples[start : last * _FRAME]
+        start = first * LEVEL_FRAME
+        block = samples[start : last * LEVEL_FRAME]
         if pre_emphasis:
             before = max(start - 1, 0)
             block = np.diff(block, prepend=samples[before : before + 1])
-        power[first:last] = block.astype(np.float64).reshape(-1, _FRAME).var(axis=1)
+        power[first:last] = block.astype(np.float64).reshape(-1, LEVEL_FRAME).var(axis=1)
     return power
 
 
@@ -69,7 +85,8 @@ def _has_something(power: NDArray[np.float64]) -> bool:
     return bool(len(power) and np.quantile(power, _LOUD) > _NOTHING)
 
 
-def _active(power: NDArray[np.float64]) -> NDArray[np.float64]:
+def active_frames(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The power of those frames in which there is most to be heard: within 20 dB of the loud ones."""
     return power[power > np.quantile(power, _LOUD) * 10 ** (-_ACTIVE_DB / 10)]
 
 

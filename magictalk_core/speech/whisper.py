@@ -26,7 +26,19 @@ from magictalk_core.speech.weight_files import weights_source
 from magictalk_core.speech.whisper_mel import BANDS, scaled_log_mel, whisper_mel
 from magictalk_core.weights.resolver import content_sha256
 
-__all__ = ["CONTEXT", "PIECE", "STEP", "WIDTH", "WhisperLayers", "dequantized", "load_whisper", "whisper_steps"]
+__all__ = [
+    "CONTEXT",
+    "MOST_STEPS",
+    "PIECE",
+    "STEP",
+    "WIDTH",
+    "Past",
+    "WhisperLayers",
+    "dequantized",
+    "load_whisper",
+    "positions",
+    "whisper_steps",
+]
 
 WIDTH, HEADS, LAYERS = 384, 6, 2
 STEP = 320
@@ -45,6 +57,9 @@ _SLOWEST = 10_000.0
 Samples = NDArray[np.float32]
 Steps = NDArray[np.float32]
 
+Past = tuple[Tensor, Tensor]
+"""Keys and values of steps already heard, each (1, heads, steps, width / heads)."""
+
 
 class _Layer(nn.Module):
     """Self-attention and feed-forward, each behind its normalisation and beside a residual path."""
@@ -58,8 +73,26 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         """(B, T, width); `seen` (B, 1, 1, T): the steps that belong to the sound."""
-        q, k, v = self.qkv(self.norm_1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        heard = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        q, k, v = self._asked(x)
+        return self._mixed(x, functional.scaled_dot_product_attention(q, k, v, attn_mask=seen))
+
+    def behind(self, x: Tensor, past: Past) -> tuple[Tensor, Past]:
+        """As `forward` of steps (1, T, width) that follow the steps `past`, and the keys and values of all of them."""
+        q, k, v = self._asked(x)
+        keys, values = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
+        return self._mixed(x, functional.scaled_dot_product_attention(q, keys, values)), (keys, values)
+
+    def no_past(self, like: Tensor) -> Past:
+        """Of no step at all, on the device of `like`."""
+        size = self.out.in_features // self.heads
+        return like.new_zeros(1, self.heads, 0, size), like.new_zeros(1, self.heads, 0, size)
+
+    def _asked(self, x: Tensor) -> Tensor:
+        """Queries, keys and values: (3, B, heads, T, width / heads)."""
+        asked: Tensor = self.qkv(self.norm_1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return asked
+
+    def _mixed(self, x: Tensor, heard: Tensor) -> Tensor:
         x = x + self.out(heard.transpose(1, 2).flatten(2))
         widened: Tensor = self.narrow(functional.gelu(self.wide(self.norm_2(x))))
         return x + widened
@@ -80,6 +113,22 @@ class WhisperLayers(nn.Module):
         self.conv1 = nn.Conv1d(BANDS, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
+
+    def behind(self, x: Tensor, pasts: Sequence[Past]) -> tuple[Tensor, list[Past]]:
+        """The layers of steps (1, T, 384), convolved and with their positions, that follow `pasts`, one of each layer;
+        and the pasts of what follows these."""
+        found = []
+        for layer, past in zip(self._typed_layers(), pasts, strict=True):
+            x, known = layer.behind(x, past)
+            found.append(known)
+        return x, found
+
+    def no_pasts(self) -> list[Past]:
+        """Of the beginning of a sound."""
+        return [layer.no_past(layer.out.weight) for layer in self._typed_layers()]
+
+    def _typed_layers(self) -> list[_Layer]:
+        return [layer for layer in self.layers if isinstance(layer, _Layer)]
 
     def forward(self, mel: Tensor, lengths: Tensor) -> Tensor:
         """`lengths` (B,): the steps of each piece; what lies behind them changes nothing before them."""

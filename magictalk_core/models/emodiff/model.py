@@ -188,14 +188,26 @@ class EmoDiffModel:
         speech = torch.cat([clip.window_speech(start, self.window, self.config.speech_context) for clip in clips])
         noise = draw_noise((self.window, len(self.channels)), [clip.generator for clip in clips])
         with torch.inference_mode():
-            held = initial if self.config.fixed_initial_frame else None
-            if self.sampling.sampler == "student":
-                jumps = self.sampling.evaluations
-                ask = unguided(self.network, condition, speech)
-                return level[:, None] + sample_legs(ask, noise, self.config, jumps, held)
-            ask = guided_by(self.network, self.sampling.guidance, condition, speech)
-            generators = [clip.generator for clip in clips]
-            return level[:, None] + sample(ask, noise, self.config, self.sampling, generators, held)
+            made = self.drawn(self.asked(condition, speech), noise, [clip.generator for clip in clips], initial)
+        return level[:, None] + made
+
+    def asked(self, condition: Tensor, speech: Tensor) -> Predict:
+        """The noise that the network predicts in windows of that `condition` (B, N, D + 1) and speech (B, N, F'), with
+        guidance where the sampler has it."""
+        if self.sampling.sampler == "student":
+            return unguided(self.network, condition, speech)
+        return guided_by(self.network, self.sampling.guidance, condition, speech)
+
+    def drawn(self, ask: Predict, noise: Tensor, generators: Sequence[torch.Generator], initial: Tensor) -> Tensor:
+        """Windows (B, N, D), normalised and less their level, from `noise` of that shape by the model's sampler.
+
+        `initial` (B, D), the first frame, is held where the model was trained so; random numbers on the way come from
+        one of the `generators` each.
+        """
+        held = initial if self.config.fixed_initial_frame else None
+        if self.sampling.sampler == "student":
+            return sample_legs(ask, noise, self.config, self.sampling.evaluations, held)
+        return sample(ask, noise, self.config, self.sampling, generators, held)
 
     def _natural(self, motion: Tensor) -> Motion:
         values = self.states.natural(motion).numpy().astype(np.float32)

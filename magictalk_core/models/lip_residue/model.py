@@ -22,7 +22,7 @@ from magictalk_core.training.run import run_with_weights
 from magictalk_core.training_set.channels import columns_of
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES
 
-__all__ = ["LipRefiner", "RefinedMouth", "audio2bs_md5", "audio2bs_of"]
+__all__ = ["LipRefiner", "LipStyle", "RefinedMouth", "audio2bs_md5", "audio2bs_of"]
 
 Motion = NDArray[np.float32]
 
@@ -54,6 +54,14 @@ class RefinedMouth:
     mouth: Motion
     neutral: Motion
     residue: Motion
+
+
+@dataclass(frozen=True, eq=False)
+class LipStyle:
+    """A style: `clip` (1, S, C) normalised coefficients, `level` (M,) its mean mouth."""
+
+    clip: Tensor
+    level: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +105,10 @@ class LipRefiner:
     def feature_id(self) -> str:
         return self.folder.feature_id
 
-    def mouth_of(self, speech: Motion, style: Motion, channels: Sequence[str]) -> RefinedMouth:
-        """The mouth of speech (L, F), emotional as the style frames (k, D) with columns named by `channels`.
+    def style_of(self, style: Motion, channels: Sequence[str]) -> LipStyle:
+        """The style frames (k, D) with columns named by `channels` as the residue generator takes them.
 
-        Raises `PermanentError` for speech of another size, missing channels, and a style without one whole frame.
+        Raises `PermanentError` for missing channels and a style without one whole frame.
         """
         columns = columns_of(self.coefficients, channels, "lip refinement, style")
         frames = torch.tensor(style[:, columns], dtype=torch.float32)
@@ -108,14 +116,22 @@ class LipRefiner:
         if not len(frames):
             raise PermanentError("lip refinement: the style has no frame with a face: choose another style clip")
         device = next(self.network.parameters()).device
+        own = columns_of(self.mouth, self.coefficients, str(self.folder.path))
+        clip = style_clip(self._normal_style(frames), self.config.style_frames)[None]
+        return LipStyle(clip.to(device), frames[:, own].mean(dim=0).to(device))
+
+    def mouth_of(self, speech: Motion, style: Motion, channels: Sequence[str]) -> RefinedMouth:
+        """The mouth of speech (L, F), emotional as the style frames (k, D) with columns named by `channels`.
+
+        Raises `PermanentError` for speech of another size, and what `style_of` does not take.
+        """
+        taken = self.style_of(style, channels)
         with torch.inference_mode():
             neutral, state = self.audio2bs.neutral(self.folder.normal_speech(speech))
-            style_of = style_clip(self._normal_style(frames), self.config.style_frames)[None].to(device)
-            residue = self.network(neutral, state, style_of)
+            residue = self.network(neutral, state, taken.clip)
             mouth = neutral + residue
             if self.config.relative_to_style:
-                own = columns_of(self.mouth, self.coefficients, str(self.folder.path))
-                mouth = mouth - mouth.mean(dim=1, keepdim=True) + frames[:, own].mean(dim=0).to(device)
+                mouth = mouth - mouth.mean(dim=1, keepdim=True) + taken.level
             mouth = mouth.clamp(0, 1)
         return RefinedMouth(*(v[0].cpu().numpy() for v in (mouth, neutral, residue)))
 

@@ -61,6 +61,10 @@ class ResidueGenerator(nn.Module):
 
     def forward(self, neutral: Tensor, state: Tensor, style: Tensor) -> Tensor:
         """Mouth (B, N, M) and state (B, N, H) of Audio2BS, style (B, S, C) normalised -> residue (B, N, M) in -1..1."""
-        emotion = self.emotion(style)[:, None].expand(-1, state.shape[1], -1)
+        return self.added(neutral, state, self.emotion(style))
+
+    def added(self, neutral: Tensor, state: Tensor, emotion: Tensor) -> Tensor:
+        """`forward` of an emotion (B, size) that is encoded already."""
         heard = neutral if self.reads_mouth else state
-        return torch.tanh(self.last(self.hidden(torch.cat([heard, emotion], dim=-1))))
+        joined = torch.cat([heard, emotion[:, None].expand(-1, state.shape[1], -1)], dim=-1)
+        return torch.tanh(self.last(self.hidden(joined)))
