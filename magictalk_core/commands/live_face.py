@@ -7,7 +7,7 @@
         for frame in face.push(block):   # (58,) columns MOTION_NAMES, 25 a second
             ...
 
-The frames are the same however the sound was cut. Each comes as soon as what it hears is there: `LiveFace.look_ahead_s`.
+The frames are the same however the sound was cut. Each comes as soon as what it hears is there (`look_ahead_s`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from magictalk_core.vocabulary.rates import SAMPLE_RATE
 __all__ = ["HISTORY_S", "LevelStream"]
 
 HISTORY_S = 30.0
-_EVERY = 5
+_EVERY = 10
 """Frames of 20 ms after which the level is asked for again."""
 _ASSUMED_FRAMES = 15
 """What is assumed of a voice at first, that it is at the level wanted, weighs as much as 0.3 s of it."""

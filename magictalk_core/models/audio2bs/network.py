@@ -95,7 +95,19 @@ class Audio2BS(nn.Module):
         found = self.last(self.head(state))
         if not self.has_base:
             return torch.sigmoid(found), state
+        return (self._read(speech, state.shape[1]) + found).clamp(0.0, 1.0), state
+
+    def _read(self, speech: Tensor, frames: int) -> Tensor:
+        """What the base reads at the middle of every window: (B, N, M), not limited."""
         centre = (self.window - 1) // 2
-        around = speech[:, centre : centre + state.shape[1]].flatten(2)
-        read = nn.functional.linear(around, self.base_weight, self.base_bias)
-        return (read + found).clamp(0.0, 1.0), state
+        around = speech[:, centre : centre + frames].flatten(2)
+        return nn.functional.linear(around, self.base_weight, self.base_bias)
+
+    @property
+    def is_base_alone(self) -> bool:
+        """Whether training left the LSTM without a say: it gained nothing over the base."""
+        return self.has_base and not bool(self.last.weight.any()) and not bool(self.last.bias.any())
+
+    def read_base(self, speech: Tensor) -> Tensor:
+        """The mouth of `forward` where the base is alone, without asking the LSTM."""
+        return self._read(speech, speech.shape[1] - self.window + 1).clamp(0.0, 1.0)

@@ -18,8 +18,10 @@ class Audio2BSStream:
     one again. None: all that it sees.
     """
 
-    def __init__(self, model: Audio2BSModel, look_ahead: int | None = None) -> None:
+    def __init__(self, model: Audio2BSModel, look_ahead: int | None = None, states: bool = True) -> None:
+        """Without `states`, which nobody then reads, an LSTM that has no say in the mouth is not asked: they are 0."""
         self.model = model
+        self._is_base_alone = not states and model.network.is_base_alone
         window, width = model.config.window, model.config.feature_frames
         before = (window - 1) // 2 + (width - 1) // 2
         whole = window - 1 + width - 1 - before
@@ -49,7 +51,11 @@ class Audio2BSStream:
         high = (frames + self.look_ahead + 1).clamp(max=self._start + len(self._features)) - self._start
         low = torch.full_like(high, -self._start).clamp(min=0)
         around = speech_around(self._features, places - self._start, low, high, self.model.config.feature_frames)
-        mouth, state = self.model.network(around)
+        if self._is_base_alone:
+            mouth = self.model.network.read_base(around)
+            state = mouth.new_zeros(len(mouth), 1, self.model.config.hidden)
+        else:
+            mouth, state = self.model.network(around)
         self._frame = int(frames[-1]) + 1
         unused = max(0, self._frame - self._behind - self._start)
         self._features, self._start = self._features[unused:], self._start + unused

@@ -24,7 +24,7 @@ from magictalk_core.vocabulary.arkit import POSE_NAMES
 __all__ = ["HELD", "HOP", "EmoDiffStream"]
 
 HELD = 6
-HOP = 4
+HOP = 6
 
 Motion = NDArray[np.float32]
 
@@ -35,7 +35,9 @@ class EmoDiffStream:
     def __init__(self, model: EmoDiffModel, style: Motion, seed: int, look_ahead: int) -> None:
         """style (k, D) frames in natural units. `look_ahead`: features behind a frame that are waited for."""
         if model.window <= HELD + HOP:
-            raise PermanentError(f"live: a window of {model.window} frames is too short: train with more than 10")
+            raise PermanentError(
+                f"live: a window of {model.window} frames is too short: train with more than {HELD + HOP}"
+            )
         self.model, self.look_ahead = model, look_ahead
         self._style = model.states.normal(torch.tensor(style, dtype=torch.float32))
         self._level = self._style.mean(dim=0) if model.config.is_relative else torch.zeros(len(model.channels))

@@ -28,7 +28,8 @@ class MouthStream:
 
     def __init__(self, refiner: LipRefiner, style: Mouth, channels: tuple[str, ...], look_ahead: int | None) -> None:
         """style (k, D) frames of a reference clip, columns named by `channels`; `look_ahead` as in `Audio2BSStream`."""
-        self.refiner, self.audio2bs = refiner, Audio2BSStream(refiner.audio2bs, look_ahead)
+        self.refiner = refiner
+        self.audio2bs = Audio2BSStream(refiner.audio2bs, look_ahead, states=not refiner.network.reads_mouth)
         self._style = refiner.style_of(style, channels)
         with torch.inference_mode():
             self._emotion = refiner.network.emotion(self._style.clip)
