@@ -7,7 +7,7 @@ pace: the mouth as it comes against that of the whole sound by the same models (
 difference over all mouth channels), and what each of the two differences costs alone: the level of what was said so
 far (`level`), and the bounded stretch that Whisper hears (`stretch`). Then the time, at the pace of the sound, to a
 socket of this machine: real-time factor of one core, latency of the packets behind their moment of the sound, and the
-drift of the last packets against the first. The processor's other work counts into latency, and hardly into the factor.
+drift of the last packets against the first. On a machine with other work latency says nothing: the run falls behind.
 """
 
 from __future__ import annotations
@@ -58,11 +58,14 @@ def values(face: LiveFace, samples: np.ndarray) -> None:
     """The mouth against that of the whole sound."""
     models = face.models
     style, channels = models.styles.frames(face.style), models.motion.channels
-    began = time.process_time()
-    made = np.concatenate(
-        [*(face.push(block) for block in np.array_split(samples, len(samples) // 267)), face.finish()]
-    )
-    print(f"processor time per second of sound: {(time.process_time() - began) / len(samples) * SAMPLE_RATE:.3f} s")
+    parts, spent = [], []
+    for block in np.array_split(samples, len(samples) * 60 // SAMPLE_RATE):
+        began = time.process_time()
+        parts.append(face.push(block))
+        spent.append(1000 * (time.process_time() - began))
+    made = np.concatenate([*parts, face.finish()])
+    print(f"processor time per second of sound: {sum(spent) / len(samples) * SAMPLE_RATE / 1000:.3f} s;", end=" ")
+    print(f"of a block: median {np.median(spent):.1f} ms, 99 % below {np.quantile(spent, 0.99):.0f} ms")
     whole = models.refiner.mouth_of(
         speech_features(samples, len(made), models.motion.feature_id), style, channels
     ).mouth
