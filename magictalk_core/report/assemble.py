@@ -53,7 +53,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["REPORT_VERSION", "WrittenReport", "assemble_report"]
 
-REPORT_VERSION = "2"
+REPORT_VERSION = "3"
 
 FAMILY = EMODIFF
 """Whose training the page shows."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.stand_ins import NONE, described
-from magictalk_core.evaluation.table import GROUND_TRUTH
+from magictalk_core.evaluation.table import CHANCE, GROUND_TRUTH, TRUE_CURVES
 from magictalk_core.metrics.catalogue import CATALOGUE, METRICS, Better, MetricSpec
 
 __all__ = ["ARROWS", "Cell", "ScoreRow", "ScoreSection", "number_text", "score_sections"]
@@ -79,10 +79,14 @@ def _badness(spec: MetricSpec, mean: float, truth: float | None) -> float:
     return abs(mean - truth) if truth is not None else math.inf
 
 
+_NO_METHODS = frozenset((GROUND_TRUTH, TRUE_CURVES, CHANCE))
+"""Rows that say what is possible and what comes by itself: the star is for a method."""
+
+
 def _best(spec: MetricSpec, means: dict[str, float]) -> str | None:
     """The method to mark; none when there is nothing to compare or when two show the same number."""
     truth = means.get(GROUND_TRUTH)
-    others = {m: _badness(spec, v, truth) for m, v in means.items() if m != GROUND_TRUTH}
+    others = {m: _badness(spec, v, truth) for m, v in means.items() if m not in _NO_METHODS}
     if len(others) < 2 or not all(math.isfinite(v) for v in others.values()):
         return None
     winner = min(others, key=lambda m: others[m])
