@@ -297,7 +297,9 @@ BOMBS = {
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc of Linux")
-@pytest.mark.parametrize("case", BOMBS)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if "million" in case else []) for case in BOMBS]
+)
 def test_bombs_are_stopped_early(place: Path, case: str) -> None:
     archive = place / "video.tar"
     write_bomb(archive, case)

@@ -153,7 +153,9 @@ def test_a_second_run_calls_nothing_and_writes_nothing(workspace: Workspace, tmp
     assert {path: path.stat().st_ino for path in workspace.external.rglob("*") if path.is_file()} == inodes
 
 
-@pytest.mark.parametrize("changed", ["code", "weights", "arguments", "clip", "video"])
+@pytest.mark.parametrize(
+    "changed", ["code", "clip", *(pytest.param(it, marks=pytest.mark.slow) for it in ("weights", "arguments", "video"))]
+)
 def test_only_what_changed_is_made_again(changed: str, workspace: Workspace, tmp_path: Path) -> None:
     system = SYSTEMS["sadtalker"]
     held_out(workspace, tmp_path / "raw")

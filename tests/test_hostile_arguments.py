@@ -22,7 +22,7 @@ from pipelines.cli import app
 from tests.face_fixtures import need_embedded_weights
 from tests.hostile_arguments import Command, commands, make_files, make_outputs
 
-CASES, PARTS = 2_000, 10
+CASES, PARTS, FAST_PARTS = 2_000, 10, 3
 LONGEST_S = 30.0
 runner = CliRunner()
 
@@ -89,7 +89,9 @@ def test_every_command_is_given_hostile_arguments(all_commands: list[Command]) -
     assert set(leaves(typer.main.get_command(app))) - starts_servers - {()} == known
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [*range(FAST_PARTS), *(pytest.param(part, marks=pytest.mark.slow) for part in range(FAST_PARTS, PARTS))]
+)
 def test_no_command_ends_in_a_traceback(part: int, all_commands: list[Command]) -> None:
     chance, began = random.Random(part), time.process_time()
     lines = [command.line(chance) for command in chance.choices(all_commands, k=CASES // PARTS)]
