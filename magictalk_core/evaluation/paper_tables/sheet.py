@@ -158,5 +158,6 @@ def how_measured(sheet: Sheet) -> list[str]:
             "stand-ins": {one for n in ours if n.stand_ins != "none" for one in n.stand_ins.split("; ")},
         }
         text = "; ".join(f"{name} {', '.join(sorted(found))}" for name, found in parts.items() if found)
-        told.append(f"{column.title}: {text}.")
+        if text:
+            told.append(f"{column.title}: {text}.")
     return told
