@@ -36,6 +36,7 @@ from magictalk_core.recipes.base_voice.articulation import mouth_curves
 from magictalk_core.recipes.base_voice.readout import read_mouth
 from magictalk_core.recipes.base_voice.speaking import arpabet
 from magictalk_core.rig.builtin import builtin_rig
+from magictalk_core.speech.activity import voice_activity
 from magictalk_core.speech.features import speech_features
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
@@ -137,7 +138,7 @@ def performed(models: Performers) -> Method:
 
     def made(clip: RealClip, frames: int) -> Made:
         speech = speech_features(clip.samples, frames, models.emodiff.feature_id)
-        state = models.perform(speech, style, 0)
+        state = models.perform(speech, voice_activity(clip.samples, frames), style, 0)
         return made_of(to_motion(state, models.emodiff.channels)[:, : len(ARKIT_NAMES)])
 
     return made

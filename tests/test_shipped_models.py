@@ -26,6 +26,7 @@ from magictalk_core.models.lip_residue.worth import LipWorth
 from magictalk_core.models.shipped import base
 from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, base_folder, base_name, base_worth
 from magictalk_core.portrait.provenance import PROVENANCE_LABEL, read_provenance
+from magictalk_core.speech.activity import voice_activity
 from magictalk_core.speech.features import WHISPER, speech_features
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.in_use import point_champion, runs_in_use
@@ -55,8 +56,11 @@ def voice() -> NDArray[np.float32]:
         return read_audio(file, 16_000)
 
 
-def heard(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    return speech_features(samples, len(samples) // 640, WHISPER)
+def said(models: Performers, samples: NDArray[np.float32], style: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The motion of 16 kHz samples in a style, as `animate` has it."""
+    frames = len(samples) // 640
+    heard, spoken = speech_features(samples, frames, WHISPER), voice_activity(samples, frames)
+    return models.perform(heard, spoken, style, 0)
 
 
 def test_the_files_are_as_the_recipe_left_them_and_small() -> None:
@@ -132,12 +136,12 @@ def test_lips_that_lost_are_off_and_it_is_said(tmp_path: Path, monkeypatch: pyte
 def test_every_emotion_of_mead_is_a_style_and_shows(
     models: Performers, voice: NDArray[np.float32], emotion: str
 ) -> None:
-    speech, jaw = heard(voice), STATE_NAMES.index("jawOpen")
+    jaw = STATE_NAMES.index("jawOpen")
     style = models.styles.frames(models.styles.name_of(emotion))
-    moved = models.perform(speech, style, 0)
-    assert moved.shape == (len(speech), 57) and np.isfinite(moved).all()
+    moved = said(models, voice, style)
+    assert moved.shape == (len(voice) // 640, 57) and np.isfinite(moved).all()
     assert moved[:, :51].min() >= 0 and moved[:, :51].max() <= 1 and moved[:, jaw].std() > 0.03
-    calm = models.perform(speech, models.styles.frames(NEUTRAL), 0)
+    calm = said(models, voice, models.styles.frames(NEUTRAL))
     for channels in SIGNATURES.get(emotion, ()):
         columns = [STATE_NAMES.index(name) for name in channels]
         assert moved[:, columns].mean() > calm[:, columns].mean()
@@ -147,9 +151,8 @@ def test_every_emotion_of_mead_is_a_style_and_shows(
 def test_a_higher_intensity_is_further_from_neutral(
     models: Performers, voice: NDArray[np.float32], emotion: str
 ) -> None:
-    speech = heard(voice[:32_000])
     faces = [
-        models.perform(speech, models.styles.at_intensity(emotion, intensity), 0)[:, :51].mean(0)
+        said(models, voice[:32_000], models.styles.at_intensity(emotion, intensity))[:, :51].mean(0)
         for intensity in (0.0, 0.33, 0.67, 1.0)
     ]
     far = [float(np.abs(face - faces[0]).sum()) for face in faces]
@@ -160,9 +163,9 @@ def test_the_mouth_rests_in_silence_and_comes_to_rest_in_a_pause(
     models: Performers, voice: NDArray[np.float32]
 ) -> None:
     style, jaw = models.styles.frames(NEUTRAL), STATE_NAMES.index("jawOpen")
-    silent = models.perform(heard(np.zeros(96_000, np.float32)), style, 0)[:, jaw]
-    assert silent[8:].mean() < 0.03
-    paused = models.perform(heard(np.concatenate([voice, np.zeros(48_000, np.float32), voice])), style, 0)[:, jaw]
+    silent = said(models, np.zeros(96_000, np.float32), style)[:, jaw]
+    assert silent[8:].max() < 0.03
+    paused = said(models, np.concatenate([voice, np.zeros(48_000, np.float32), voice]), style)[:, jaw]
     end = len(voice) // 640
     assert paused[end + 8 : end + 70].max() < 0.03 < 0.15 < paused[:end].max()
 
