@@ -66,6 +66,7 @@ def test_several_clips_of_a_table_stay_apart() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_live_link_round_trip(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     path, curves = tmp_path_factory.mktemp("l") / "take.csv", _curves(30, seed)

@@ -112,6 +112,7 @@ def test_silence_and_steady_noise_are_left_alone() -> None:
         np.testing.assert_array_equal(LevelStream().push(samples), samples)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 6400), max_size=9))
 def test_the_level_does_not_know_of_blocks(cuts: list[int]) -> None:
     samples = (np.random.default_rng(1).normal(0, 0.1, 6400) * np.linspace(0, 1, 6400)).astype(np.float32)
