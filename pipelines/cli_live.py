@@ -10,6 +10,7 @@ import typer
 
 from pipelines.console import show_facts
 from pipelines.options import Home, Json, workspace_of
+from pipelines.stopping import stopped_as_by_ctrl_c
 
 __all__ = ["live_app"]
 
@@ -53,4 +54,6 @@ def live(
     from magictalk_core.commands.live import LiveWish, live
 
     wish = LiveWish(style, model, intensity, seed, fps, subject, pace)
-    show_facts(asdict(live(workspace_of(home), audio, target, wish)), as_json)
+    with stopped_as_by_ctrl_c():
+        facts = live(workspace_of(home), audio, target, wish)
+    show_facts(asdict(facts), as_json)

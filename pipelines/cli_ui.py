@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pipelines.options import Home, workspace_to_write
+from pipelines.stopping import stopped_as_by_ctrl_c
 
 __all__ = ["ui"]
 
@@ -33,19 +33,15 @@ def ui(
     prepare_home(workspace)
     prepare_records(workspace)
     services = services_of(workspace, port, mlflow_port)
-    # Also where whoever started us told us to ignore Ctrl-C, as a shell does with its background jobs.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _as_ctrl_c)
     try:
         told = environment_of(workspace, services)
-        with running(services, told, lambda one: typer.echo(f"{one.name:<8} {one.address}")) as started:
+        with (
+            stopped_as_by_ctrl_c(),
+            running(services, told, lambda one: typer.echo(f"{one.name:<8} {one.address}")) as started,
+        ):
             if not any(one.name == MLFLOW for one in services):
                 typer.echo(f"MLflow   {workspace.mlflow_uri}")
             typer.echo(f"home     {workspace.home}\nCtrl-C stops them.")
             wait_until_one_ends(services, started)
     except KeyboardInterrupt:
         typer.echo("stopped")
-
-
-def _as_ctrl_c(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt

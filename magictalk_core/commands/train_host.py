@@ -75,6 +75,8 @@ def _become_training(request: _Request) -> None:
 
     end_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # With SIGTERM it is ended, whatever whoever started us told us to ignore.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, _INPUT)
     os.dup2(_ERRORS, _OUTPUT)
