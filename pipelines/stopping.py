@@ -12,8 +12,8 @@ __all__ = ["stopped_as_by_ctrl_c"]
 
 @contextmanager
 def stopped_as_by_ctrl_c() -> Iterator[None]:
-    """SIGINT and SIGTERM raise `KeyboardInterrupt` in the block, also where whoever started us told us to ignore Ctrl-C,
-    as a shell does with its background jobs."""
+    """SIGINT and SIGTERM raise `KeyboardInterrupt` in the block, also where whoever started us told us to ignore them,
+    as a shell does with the background jobs of a script."""
     before = {number: signal.signal(number, _as_ctrl_c) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

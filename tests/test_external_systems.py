@@ -258,8 +258,9 @@ def test_all_that_is_missing_is_said_at_once(system: ExternalSystem, workspace: 
 
 
 def test_a_system_of_one_person_refuses_all_others(workspace: Workspace, tmp_path: Path) -> None:
-    held_out(workspace, tmp_path / "raw")
-    table = read_frame(CLIPS, workspace.clips_table("c")).assign(speaker=["M003", "W009"])
+    held_out(workspace, tmp_path / "raw", ("a", "b", "taught"))
+    roles = {"speaker": ["M003", "W009", "W009"], "split": ["test", "test", "train"]}
+    table = read_frame(CLIPS, workspace.clips_table("c")).assign(**roles)
     write_table(CLIPS, table, workspace.clips_table("c"))
     build_manifest(workspace.dataset("c"), workspace.manifest("c"))
     system = SYSTEMS["evp"]

@@ -55,7 +55,7 @@ def _hashed(folder: Path, path: Path) -> DataFile:
 
 def corpus_croissant(workspace: Workspace, corpus: str) -> dict[str, Any]:
     """Of the dataset folder of a corpus as its manifest lists it; paths are relative to the corpus folder."""
-    manifest, about = read_manifest(workspace.manifest(corpus)), corpus_of(load_corpus(workspace, corpus))
+    about, manifest = corpus_of(load_corpus(workspace, corpus)), read_manifest(workspace.manifest(corpus))
     rows = read_frame(CLIPS, workspace.clips_table(corpus), columns=["licence", "status"])
     accepted = int((rows["status"] == Status.OK).sum())
     digest = manifest.digest.removesuffix(".dir")
