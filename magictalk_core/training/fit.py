@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from magictalk_core.config import TrainingConfig
 from magictalk_core.errors import PermanentError
-from magictalk_core.training.arithmetic import repeatable_arithmetic
 from magictalk_core.training.checkpoint import Best, TrainerState, latest_checkpoint, load_checkpoint, save_checkpoint
 from magictalk_core.training.processes import Processes
 from magictalk_core.training.samples import Sampler
@@ -89,19 +88,6 @@ def fit(
     sampler: Sampler | None = None,
 ) -> Fitted:
     """Train `task` from the last checkpoint in `run`, or from the beginning, to its end or its early stop."""
-    with repeatable_arithmetic(config.threads):
-        return _fit(task, config, run, tracker, progress, processes, sampler)
-
-
-def _fit(
-    task: TrainingTask,
-    config: TrainingConfig,
-    run: Path,
-    tracker: RunTracker,
-    progress: Progress,
-    processes: Processes,
-    sampler: Sampler | None,
-) -> Fitted:
     state = _new_state(task, config, processes.device)
     checkpoint = processes.agreed(latest_checkpoint(run))
     if checkpoint is not None:

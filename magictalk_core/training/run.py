@@ -153,6 +153,7 @@ def train(
     the newest ones of the folders beside `out`. `render` makes a video of what the model makes while it is trained,
     `plot` a picture of the curves.
     """
+    from magictalk_core.training.arithmetic import repeatable_arithmetic
     from magictalk_core.training.fit import fit
     from magictalk_core.training.processes import Processes
     from magictalk_core.training.samples import Sampler
@@ -169,7 +170,8 @@ def train(
                 write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
                 _open_tracking(run, family, preset, data, tracker, tags or {})
             sampler = None if render is None else Sampler(task, render, family.name, tracker, run / "samples")
-            fitted = fit(task, settings.training, run, tracker, progress, processes, sampler)
+            with repeatable_arithmetic(settings.training.threads):
+                fitted = fit(task, settings.training, run, tracker, progress, processes, sampler)
             if processes.is_first:
                 if sampler is not None and settings.training.sample_every:
                     sampler.log(fitted.weights, fitted.state.step)
