@@ -62,7 +62,9 @@ def _trained(host: subprocess.Popen[bytes], request: dict[str, Any]) -> int:
         code = None if pid is None else _answered(host, "code")
     except BaseException:
         if pid is not None:
-            os.kill(pid, signal.SIGINT)
+            # One that has just ended is no reason to lose the interruption, or the host.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
             select.select([host.stdout.fileno()], [], [], _END_S)
         _ended(host)
         raise

@@ -122,12 +122,11 @@ def open_live_models(workspace: Workspace, model: Path | None = None) -> LivePer
     else:
         refiner = _own_refiner(workspace)
     if motion.sampling.sampler != "student":
-        few = motion.sampling.model_copy(update={"sampler": "dpmpp", "evaluations": _FEW})
-        motion = replace(motion, sampling=few)
+        few, blinks = {"sampler": "dpmpp", "evaluations": _FEW}, motion.blinks
         if (performers.folder / BLINKS_FILE).is_file():
             # In so few evaluations a network that blinks does not: 3 a minute in place of 17.
-            drawn = few.model_copy(update={"blinks": "drawn"})
-            motion = replace(motion, sampling=drawn, blinks=BlinkStatistics.load(performers.folder))
+            few, blinks = few | {"blinks": "drawn"}, BlinkStatistics.load(performers.folder)
+        motion = replace(motion, sampling=motion.sampling.model_copy(update=few), blinks=blinks)
     return LivePerformers(performers.name, motion, performers.styles, refiner)
 
 
