@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,10 @@ FIRST = ("test_chain.py", "test_real_clips.py", "test_shards.py", "test_snapshot
 """What takes longest begins first. Other files that need the finished chain come last: they would wait for it."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    _thin(items)
+
     def place(item: pytest.Item) -> int:
         if item.path.name in FIRST:
             return FIRST.index(item.path.name)
@@ -31,6 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     last = {item.path.name for item in items if "tiny_chain" in getattr(item, "fixturenames", ())}
     items.sort(key=place)
+
+
+def _thin(items: list[pytest.Item]) -> None:
+    """Mark as slow what `thinned` leaves out, before pytest chooses by marks."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        marker = item.get_closest_marker("thinned")
+        if marker is None:
+            continue
+        function = item.nodeid.partition("[")[0]
+        if seen[function] % marker.args[0]:
+            item.add_marker("slow")
+        seen[function] += 1
 
 
 @pytest.fixture

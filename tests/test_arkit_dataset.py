@@ -104,6 +104,7 @@ def test_the_same_corpora_give_the_same_digest_and_a_change_another(workspace: W
     assert all(finding.passed for finding in second.findings), second.findings
 
 
+@pytest.mark.slow
 def test_drift_stays_found_until_the_data_change_again(workspace: Workspace, tmp_path: Path) -> None:
     def drift() -> tuple[bool, str]:
         result = build_arkit_dataset(workspace, ["c"])

@@ -211,6 +211,7 @@ def test_a_damaged_record_comes_back_from_its_copy_and_its_copy_from_it(store: W
         assert repaired(store).wrong == () and record.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_spoiled_record_of_withdrawals_is_named(store: Workspace) -> None:
     """Whatever bit of the chain or of its head: who was withdrawn must not be a matter of belief."""
     for number, reason in enumerate(("a letter", "line\u2028and\x85ends of other alphabets", "an e-mail"), 1):

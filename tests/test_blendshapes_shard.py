@@ -56,6 +56,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MAGICTALK_WEIGHTS", raising=False)
 
 
+@pytest.mark.slow
 def test_one_two_and_four_workers_write_the_same_bytes(tmp_path: Path) -> None:
     results = []
     for workers in (1, 2, 4):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from magictalk_core.storage.parquet import read_table, write_table
 from magictalk_core.storage.schema import SPEECH
@@ -47,6 +48,7 @@ def test_only_new_and_changed_clips_are_computed(tmp_path: Path) -> None:
     assert run(c=3.0, b=2.0, a=1.0) == (0, first[1]), "the order of the clips does not matter"
 
 
+@pytest.mark.slow
 def test_a_dying_clip_costs_itself_and_is_tried_again(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     outcome = run_clip_tasks("toy", tasks(a=1.0, b=-1.0, c=3.0), featurize, cache, ".parquet", LIMITS)

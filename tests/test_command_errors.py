@@ -61,6 +61,7 @@ def _last_line(done: Result) -> str:
     return done.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
@@ -121,6 +122,7 @@ def test_what_nobody_foresaw_is_one_line_that_names_its_traceback(home: Path, mo
     assert done.exit_code == 1 and "Traceback" in done.stderr and "in broken" in done.stderr
 
 
+@pytest.mark.slow
 def test_shards_are_known_before_they_are_asked_for(home: Path) -> None:
     done = _run(home, "mine/media", "--json")
     assert done.exit_code == 0, done.stderr
@@ -170,6 +172,7 @@ def test_a_home_that_is_a_file_is_the_users_error(tmp_path: Path, command: list[
     assert done.exit_code == 2 and "a file, expected a folder" in line
 
 
+@pytest.mark.slow
 def test_the_cause_of_a_failed_training_stands_in_the_last_line(home: Path, tmp_path: Path) -> None:
     build(tmp_path)
     shutil.copytree(tmp_path / "set", Workspace(home).training_set)

@@ -169,6 +169,7 @@ def test_what_is_wrong_is_one_line_and_leaves_no_file(
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_blendshapes_of_a_video(tmp_path: Path, suffix: str) -> None:
     need_embedded_weights()

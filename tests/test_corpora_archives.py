@@ -296,6 +296,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc of Linux")
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=[pytest.mark.slow] if "million" in case else []) for case in BOMBS]

@@ -137,6 +137,7 @@ def rows_of(monkeypatch: pytest.MonkeyPatch, root: Path, *clips: ClipSource) -> 
     return index_corpus(entry, source, NOWHERE, MediaConfig(), QualityConfig())[0]
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     ("cut", "reason", "start", "end"),
     [

@@ -123,6 +123,7 @@ def test_a_crash_in_tracking_is_a_reason_and_the_corpus_goes_on(
     assert step(blendshapes_shard, workspace).computed == 0
 
 
+@pytest.mark.slow
 def test_a_crash_in_speech_is_a_reason_and_the_corpus_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = prepared(tmp_path, clips=4)
     step(blendshapes_shard, workspace)
@@ -155,6 +156,7 @@ def test_tracking_and_speech_have_a_limit_on_memory(tmp_path: Path, monkeypatch:
     assert failed_clips(heard.path) == {BAD: "died: out of memory, limit 8000000000 bytes"}
 
 
+@pytest.mark.slow
 def test_a_missing_clip_without_a_crash_still_fails_the_check(tmp_path: Path) -> None:
     workspace = prepared(tmp_path, clips=3)
     result = step(blendshapes_shard, workspace)

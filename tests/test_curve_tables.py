@@ -91,6 +91,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("form", ["parquet", "csv", "semicolons", "utf16"])
 def test_a_rewritten_table_is_read_like_the_same_rows(own: Path, form: str, change: str) -> None:

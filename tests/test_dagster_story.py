@@ -124,6 +124,7 @@ def test_an_instance_of_an_earlier_release_gets_the_settings_of_this_one_but_not
     assert config.read_text() == "telemetry:\n  enabled: false\n"
 
 
+@pytest.mark.slow
 def test_runs_of_which_nothing_is_current_are_forgotten(workspace: Workspace) -> None:
     instance = open_instance(workspace)
     parts = dg.StaticPartitionsDefinition(["a", "b"])

@@ -210,6 +210,7 @@ def test_cards_are_laid_into_the_report_once_and_recorded(store: Workspace) -> N
     assert audit(store).report.findings == ()
 
 
+@pytest.mark.slow
 def test_a_card_goes_into_the_mlflow_run_of_its_training_and_waits_for_a_server_that_is_down(
     store: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def rows_of(workspace: Workspace) -> dict[str, dict[str, object]]:
     return {str(row["clip_id"]): row for row in table.to_dict("records")}
 
 
+@pytest.mark.thinned(3)
 @each_system
 def test_an_adapter_gets_the_face_of_each_clip(system: ExternalSystem, workspace: Workspace, tmp_path: Path) -> None:
     held_out(workspace, tmp_path / "raw")
@@ -180,6 +181,7 @@ def test_only_what_changed_is_made_again(changed: str, workspace: Workspace, tmp
     assert result.made == 2 and result.computed == (1 if changed in ("clip", "video") else 2)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_with_what_is_finished(workspace: Workspace, tmp_path: Path) -> None:
     system = SYSTEMS["sadtalker"]
     held_out(workspace, tmp_path / "raw", ("a", "b", "d"))

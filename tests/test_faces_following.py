@@ -60,6 +60,7 @@ def _both(video: Path, detector: FaceDetector) -> tuple[dict[str, Any], list[Spe
     return row, list(speaker_pictures(video, 25, lambda: detector))
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_a_picture_on_its_side_is_turned_upright(
     tmp_path: Path, detector: FaceDetector, geometric: Tracker, degrees: int
@@ -179,6 +180,7 @@ def test_a_speaker_who_gives_way_to_another_is_told(tmp_path: Path, detector: Fa
     assert [p.crop is not None and p.crop.x > 250 for p in pictures] == [False] * 40 + [True] * 20
 
 
+@pytest.mark.slow
 def test_extract_says_that_it_turned_and_what_it_doubts(tmp_path: Path) -> None:
     need_embedded_weights()
     covered = []
@@ -214,6 +216,7 @@ def _scene(kind: str) -> list[Picture]:
     return scenes
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("kind", ["cut", "fade", "tilted", "another"])
 def test_extract_doubts_what_a_corpus_refuses(
     tmp_path: Path, detector: FaceDetector, geometric: Tracker, kind: str

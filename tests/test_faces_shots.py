@@ -70,6 +70,7 @@ SCENES: dict[str, tuple[list[Picture], Reason | None]] = {
 }
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_clip_is_one_shot(tmp_path: Path, scene: str) -> None:
     frames, expected = SCENES[scene]
@@ -119,6 +120,7 @@ def _covered(kind: str) -> list[Picture]:
     return frames
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("kind", ["mask", "dark rectangle", "microphone"])
 def test_a_covered_mouth_is_no_mouth(tmp_path: Path, kind: str) -> None:
     row, found = _judged(tmp_path, _covered(kind))

@@ -78,6 +78,8 @@ def test_errors_that_a_file_can_bring_about_stay_its_own() -> None:
 
 
 def be_killed(number: int) -> None:
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)  # a job in the background of a script ignores SIGTERM
     os.kill(os.getpid(), number)
     time.sleep(5)
 

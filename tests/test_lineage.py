@@ -66,6 +66,7 @@ def _dataset_of(workspace: Workspace) -> str:
     return build_manifest(workspace.dataset("c"), workspace.manifest("c")).digest
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("recorded", [False, True], ids=["first", "again"])
 @pytest.mark.parametrize(
     ("name", "content"),

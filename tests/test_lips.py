@@ -199,6 +199,7 @@ def test_the_loss_of_pairs_is_binary_cross_entropy_and_finite_in_bf16() -> None:
     assert torch.isfinite(pair_errors(sync_probability(same, same), torch.zeros(50, dtype=torch.bool))).all()
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("family", LIPS)
 def test_lips_train_in_bf16_and_keep_float32_weights(family: str, folder: Path, tmp_path: Path) -> None:
     for needed in ("audio2bs", "sync_expert"):
@@ -209,6 +210,7 @@ def test_lips_train_in_bf16_and_keep_float32_weights(family: str, folder: Path, 
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in weights.values())
 
 
+@pytest.mark.slow
 def test_without_held_out_clips_the_expert_knows_no_threshold(tmp_path: Path) -> None:
     """The threshold comes from clips it did not learn; what is left of one may be shorter than a window."""
     lost = {"toy/w2-happy/1": (20,)}
@@ -362,6 +364,7 @@ class _Unplugged(MemoryTracker):
             raise ConnectionError
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("family", LIPS)
 def test_an_interrupted_training_ends_with_the_same_bits(family: str, folder: Path, tmp_path: Path) -> None:
     whole = current_model(folder / family)

@@ -320,6 +320,7 @@ def test_what_is_wrong_is_one_line(home: Path, speech: Path, change: dict[str, s
     assert done.exit_code == 2 and line.startswith("magictalk: ") and says in line
 
 
+@pytest.mark.slow
 def test_shipped_models_rest_while_nobody_speaks_and_blink(tmp_path: Path) -> None:
     """As offline: what is said before and after counts, not how the sound was cut."""
     spoken = read_audio(SPOKEN, SAMPLE_RATE)[: 3 * SAMPLE_RATE]

@@ -117,6 +117,7 @@ def test_a_read_only_store_is_one_line(small_disk: Path, tmp_path: Path) -> None
     assert _media(workspace, root, shard).clips == 1
 
 
+@pytest.mark.slow
 def test_a_raw_file_that_vanished_is_no_unreadable_clip(tmp_path: Path) -> None:
     root = tmp_path / "raw"
     workspace, shard = _corpus(tmp_path / "home", root)

@@ -266,6 +266,7 @@ def verdict(row: dict[str, Any]) -> str | None:
     return row["reason"] or (None if found is None else str(found[0]))
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", CASES)
 def test_each_file_ends_as_expected(name: str, tmp_path: Path, run: Callable[[Path], dict[str, Any]]) -> None:
     make, expected = CASES[name]
@@ -310,6 +311,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names(
     name: str, tmp_path: Path, run: Callable[[Path], dict[str, Any]], tmp_path_factory: pytest.TempPathFactory

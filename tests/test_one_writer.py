@@ -86,6 +86,7 @@ def test_a_killed_writer_lets_go(workspace: Workspace) -> None:
             assert time.monotonic() - start < 5
 
 
+@pytest.mark.slow
 def test_shards_are_written_beside_each_other_but_not_while_the_dataset_is_recorded(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def _plain_places() -> NDArray[np.float32]:
     return _places(np.asarray(plain()))
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("name", SAME_FACE)
 def test_the_face_is_where_it_is_in_the_plain_picture(name: str, tmp_path: Path) -> None:
     form, says = SAME_FACE[name]

@@ -123,6 +123,7 @@ def test_unchanged_stages_are_recorded_without_loading_dvc(toy: Workspace, monke
         record_stages(toy.home, [f"dataset@{TOY}"])
 
 
+@pytest.mark.slow
 def test_a_restore_names_what_is_of_newer_data(toy: Workspace) -> None:
     summarize(toy)
     one = newest_commit(toy, "%H")
@@ -139,6 +140,7 @@ def test_a_restore_names_what_is_of_newer_data(toy: Workspace) -> None:
     assert unlike_their_record(toy.home) == () and dvc_status(toy, f"dataset@{TOY}", STAGE) == set()
 
 
+@pytest.mark.slow
 def test_what_docs_promise_of_dvc_between_two_commits(toy: Workspace, tmp_path: Path) -> None:
     """`dvc diff`, `dvc params diff` and `dvc metrics diff HEAD~1`, as docs/snapshots.md says."""
     from dvc.repo import Repo

@@ -110,6 +110,7 @@ def test_the_gate_fires_for_new_code_and_for_a_withdrawn_clip(toy: Workspace, mo
     assert "emodiff has code version 999" in str(retraining_need(toy, [CORPUS], waiting_for(5.0)))
 
 
+@pytest.mark.slow
 def test_a_champion_of_withdrawn_clips_gives_way_to_a_model_without_them(toy: Workspace) -> None:
     first = release_newest(toy, [CORPUS], asked(WEAK), "emodiff")
 

@@ -120,6 +120,7 @@ def test_what_is_unchanged_is_passed_over_and_leaves_no_event(corpus: Workspace,
     ]
 
 
+@pytest.mark.thinned(4)
 @pytest.mark.parametrize("lost", ["table", "content", "record", "media"])
 def test_a_shard_that_is_not_as_it_was_left_is_worked_on_again(corpus: Workspace, steps: Steps, lost: str) -> None:
     sweep(corpus)
@@ -138,6 +139,7 @@ def test_a_shard_that_is_not_as_it_was_left_is_worked_on_again(corpus: Workspace
     assert {name.split("/")[1] for name in steps.done} == {"b"}
 
 
+@pytest.mark.slow
 def test_only_what_the_steps_read_of_the_index_counts(corpus: Workspace, steps: Steps) -> None:
     sweep(corpus)
     steps.done.clear()
@@ -182,6 +184,7 @@ def test_verdicts_on_shards_stand_beside_each_other(corpus: Workspace, steps: St
     assert evaluations == {"a": False, "b": True, "d": True}
 
 
+@pytest.mark.slow
 def test_a_selection_of_shards_and_stages(corpus: Workspace, steps: Steps) -> None:
     result = sweep(corpus, only=["d"], stages=["media"])
     assert result.success and steps.done == ["media/d"]
@@ -196,6 +199,7 @@ def test_a_backfill_of_one_shard_records_the_same_version(corpus: Workspace, ste
     assert versions(corpus) == before
 
 
+@pytest.mark.slow
 def test_shards_that_dagster_does_not_know_are_recorded_without_work(corpus: Workspace, steps: Steps) -> None:
     sweep(corpus)
     known, steps.done = versions(corpus), []

@@ -132,6 +132,7 @@ def test_lips_that_lost_are_off_and_it_is_said(tmp_path: Path, monkeypatch: pyte
     assert open_models(workspace).refiner is not None
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("emotion", sorted(EMOTIONS))
 def test_every_emotion_of_mead_is_a_style_and_shows(
     models: Performers, voice: NDArray[np.float32], emotion: str
@@ -147,6 +148,7 @@ def test_every_emotion_of_mead_is_a_style_and_shows(
         assert moved[:, columns].mean() > calm[:, columns].mean()
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("emotion", sorted(set(EMOTIONS) - {NEUTRAL}))
 def test_a_higher_intensity_is_further_from_neutral(
     models: Performers, voice: NDArray[np.float32], emotion: str

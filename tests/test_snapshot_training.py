@@ -94,6 +94,7 @@ def test_a_model_records_another_digest_when_one_of_150_shards_changes(tmp_path:
     assert len(digests) == 4
 
 
+@pytest.mark.slow
 def test_a_change_in_any_of_150_shards_reaches_manifest_snapshot_and_what_depends_on_it(tmp_path: Path) -> None:
     """Through the assets and Dagster's own record of what `training_set` was made from: without the manifest between,
     Dagster records one shard of the 150, and a change in any other is seen by nobody."""

@@ -101,6 +101,7 @@ def test_an_empty_folder_is_refused_and_recorded_by_nobody(toy: Workspace) -> No
     assert locked_outputs(toy.home)[stage] == recorded
 
 
+@pytest.mark.slow
 def test_inside_of_another_checkout_the_outer_one_is_left_alone(tmp_path: Path) -> None:
     outer = tmp_path / "project"
     outer.mkdir()
@@ -133,6 +134,7 @@ def test_a_home_without_git_becomes_a_repository_and_keeps_its_remotes(tmp_path:
         assert repo.config["core"]["remote"] == "r" and repo.config["remote"]["r"]["url"] == "/x"
 
 
+@pytest.mark.slow
 def test_a_users_own_repository_gets_no_commit_of_ours_and_commits_can_be_off(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -154,6 +156,7 @@ def test_a_users_own_repository_gets_no_commit_of_ours_and_commits_can_be_off(tm
     assert dvc.commit("on") is not None
 
 
+@pytest.mark.slow
 def test_the_program_git_is_not_needed(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; import sys\n"
@@ -257,6 +260,7 @@ def test_a_restore_brings_back_data_preset_and_corpora_and_loses_nothing(toy: Wo
     assert (toy.corpora / "later" / "corpus.yaml").is_file()
 
 
+@pytest.mark.slow
 def test_a_restore_tells_what_the_cache_has_lost(toy: Workspace) -> None:
     one = snapshot(toy)
     lost = object_path(toy.home, file_md5(toy.dataset(TOY) / "blendshapes" / "0.parquet"))
@@ -291,6 +295,7 @@ def test_a_fresh_clone_pulls_the_same_data_from_another_folder(toy: Workspace, t
     assert tree_md5(clone.dataset(TOY)) == digest
 
 
+@pytest.mark.slow
 def test_parameters_of_two_snapshots_are_compared_by_dvc(toy: Workspace, tmp_path: Path) -> None:
     snapshot(toy)
     values = preset_of(toy).model_dump(mode="json")

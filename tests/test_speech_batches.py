@@ -48,6 +48,7 @@ def test_an_interrupted_shard_ends_with_the_bytes_of_an_unbroken_one(together: b
     assert make_pieces_in_batches("toy", work, tmp_path / "cache", 2, together) == 0
 
 
+@pytest.mark.slow
 def test_a_bad_clip_in_a_batch_costs_itself_alone(tmp_path: Path) -> None:
     work = tasks(tmp_path, [0.4, 0.6, 0.2])
     (tmp_path / "1.wav").write_bytes(b"no sound")

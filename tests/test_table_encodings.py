@@ -48,6 +48,7 @@ def test_published_tables_have_no_encoding_that_a_reader_lacks(published: Path, 
         assert {column.compression for column in columns} == {"ZSTD"}
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("package", ["polars", "duckdb", "fastparquet"])
 def test_another_reader_sees_the_same_values(published: Path, package: str) -> None:
     module = pytest.importorskip(package, reason=f"{package} is not installed")

@@ -146,6 +146,7 @@ def _remove_for_good(client: Any, run_id: str) -> None:
     client._tracking_client.store._hard_delete_run(run_id)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("remove", [_delete_run, _delete_experiment, _remove_for_good])
 def test_an_interrupted_training_whose_mlflow_run_is_gone_goes_on(
     tmp_path: Path, data: Path, store: Callable[[Path], str], remove: Callable[[Any, str], None]

@@ -80,6 +80,7 @@ def long_training(folder: Path, request: pytest.FixtureRequest) -> Iterator[tupl
     assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_two_trainings_share_a_host_and_are_what_a_training_alone_is(folder: Path) -> None:
     used = []
     for out in ("first", "second"):

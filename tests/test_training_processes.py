@@ -84,6 +84,7 @@ def test_two_processes_train_what_one_trains(family: str, data: Path, tmp_path: 
 
 
 # The lip families, at their own tiny size, are in test_lips.
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name.startswith("emodiff")])
 def test_every_emodiff_family_resumes_bit_for_bit(family: str, data: Path, tmp_path: Path) -> None:
     config = with_training(checkpoint_every=5)
@@ -97,6 +98,7 @@ def test_every_emodiff_family_resumes_bit_for_bit(family: str, data: Path, tmp_p
     assert resumed.weights_md5 == whole.weights_md5
 
 
+@pytest.mark.slow
 def test_another_teacher_or_guidance_is_another_student(data: Path, tmp_path: Path) -> None:
     found = []
     for width, guidance in ((32, 0.0), (16, 0.0), (16, 0.7)):

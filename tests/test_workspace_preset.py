@@ -69,6 +69,7 @@ def test_the_environment_counts_only_where_a_home_has_no_preset(
     assert preset_of(workspace).name == "paper", "settled on first use"
 
 
+@pytest.mark.slow
 def test_a_change_is_told_with_both_names_and_the_settings(
     workspace: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
