@@ -124,6 +124,16 @@ def test_every_baseline_is_as_long_as_the_speech_and_in_range(data: TrainingSet)
         assert np.array_equal(other[method], made[method]), method
 
 
+def test_what_moves_as_a_network_does_gets_what_follows_one(data: TrainingSet) -> None:
+    voice = voice_of(data)
+    baselines = Baselines.fit(data, voice.__getitem__)
+    speech, style = np.asarray(data.features[:40]), np.asarray(data.states[:17])
+    plain = baselines.motions(speech, style, np.zeros(40))
+    finished = baselines.motions(speech, style, np.zeros(40), lambda motion: motion * 0)
+    changed = {method for method in BASELINES if not np.array_equal(plain[method], finished[method])}
+    assert changed == {"loudness", "kernel_ridge"}, "a replay moves as a person did, a still face stays still"
+
+
 def test_loudness_is_relative_to_the_clip_and_silence_is_silence() -> None:
     tone = np.sin(np.arange(16000) * 0.3).astype(np.float32)
     tone[8000:] *= 0.1

@@ -100,6 +100,7 @@ def finished(workspace: Workspace) -> Any:
     return read_frame(CLIPS, workspace.clips_table("c")).set_index("clip_id", drop=False)
 
 
+@pytest.mark.slow
 def test_a_crash_in_tracking_is_a_reason_and_the_corpus_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

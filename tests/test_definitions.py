@@ -229,6 +229,7 @@ def test_dvc_in_a_fresh_clone_of_the_project_finds_nothing_amiss(tmp_path: Path)
     assert stage["cmd"] == 'magictalk demo --home "${home}"' and "outs" not in stage
 
 
+@pytest.mark.slow
 def test_workspace_yaml_validates(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "raw").mkdir()
     add_corpus(workspace, new_entry(name="sample", kind="folder", root=tmp_path / "raw"))

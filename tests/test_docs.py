@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,14 @@ def _words(line: str) -> list[str]:
     return words[: words.index(">")] if ">" in words else words
 
 
+@cache
+def _command_line() -> Any:
+    return typer.main.get_command(app)
+
+
 def _parse(words: list[str]) -> None:
     """Let the command line parse the words, and run nothing. Raises what it would tell the user."""
-    command: Any = typer.main.get_command(app)
+    command = _command_line()
     context, rest, name = None, words[1:], words[0]
     while hasattr(command, "commands"):
         if command.invoke_without_command and name != words[0] and rest[:1] and rest[0].startswith("-"):
@@ -90,7 +96,7 @@ def test_a_wrong_command_would_be_told() -> None:
 
 def test_commands_in_running_text_are_there() -> None:
     """`magictalk corpus check`: the names alone; options where they are named."""
-    group: Any = typer.main.get_command(app)
+    group = _command_line()
     for page in PAGES:
         for line in re.findall(r"`magictalk ([a-z][^`\n]*)`", _prose(page)):
             command, words = group, _words(line)

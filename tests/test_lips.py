@@ -151,6 +151,7 @@ def test_the_threshold_separates_own_from_strange_speech() -> None:
     assert best_threshold([], [0.1]) is None
 
 
+@pytest.mark.slow
 def test_the_expert_learns_what_belongs_together(data: TrainingSet, expert: SyncExpertModel) -> None:
     states, features = first_clip(data)
     motion = np.full((len(states), len(MOTION_NAMES)), np.nan, np.float32)

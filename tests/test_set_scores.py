@@ -93,7 +93,7 @@ def test_a_frozen_face_shows_its_emotion_by_level_and_none_by_movement(data: Tra
     asked, _ = judge(data, 3, styled)
     silence = np.zeros(40)
     baselines = Baselines.fit(data, lambda clip: silence)
-    performers = baseline_performers(baselines, lambda clip: silence, data.channels)
+    performers = baseline_performers(None, baselines, lambda clip: silence, data.channels)
     assert set(performers) == set(BASELINES)
     made, trials = performer_rows(
         asked, {name: performers[name] for name in ("style_replay", "style_mean", "mean_motion")}

@@ -129,6 +129,7 @@ def test_a_killed_host_takes_its_training_along(long_training: tuple[threading.T
     soon(lambda: not Path(f"/proc/{training}").exists())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_what", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_training_ends_with_who_asked_for_it(folder: Path, with_what: signal.Signals) -> None:
     asked = arguments(folder, f"asker-{with_what.name}", "long")

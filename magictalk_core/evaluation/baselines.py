@@ -9,6 +9,10 @@
 | `loudness` | how loud it is | yes | how far a mouth opens per decibel, about the mean of the style |
 | `kernel_ridge` | yes | yes | a kernel regression about the mean of the style |
 
+`loudness` and `kernel_ridge` move about the style's mean as a network does, and get what follows the network, where
+the preset asks for it, as well: a head of the portrait's own, drawn blinks, a mouth that rests in a pause
+(`models/emodiff/finish.py`). What is left between them and EmoDiff is what EmoDiff has learned.
+
 Each of them is perfect in something: replay moves like a person, a still face shows the emotion it was asked for. A
 number in which a method does not beat all of them is not why anyone would train it.
 """
@@ -41,6 +45,7 @@ __all__ = [
     "STYLE_MEAN",
     "STYLE_REPLAY",
     "Baselines",
+    "Finish",
     "LoudnessReader",
     "NearestSpeech",
     "constant_motion",
@@ -51,11 +56,14 @@ LOUDNESS, STYLE_MEAN, STYLE_REPLAY, KERNEL_RIDGE = "loudness", "style_mean", "st
 """The method names of these baselines in the scores."""
 
 BASELINES = (LOUDNESS, STYLE_MEAN, STYLE_REPLAY, KERNEL_RIDGE, NEAREST_SPEECH, MEAN_MOTION)
+_FINISHED = (LOUDNESS, KERNEL_RIDGE)
 
 _PIECE = 8
 _BLOCK = 4096
 
 Motion = NDArray[np.float32]
+Finish = Callable[[Motion], Motion]
+"""What follows a network: motion (L, D) of one performance to as many frames."""
 
 
 def constant_motion(row: NDArray[Any], n_frames: int) -> Motion:
@@ -135,16 +143,22 @@ class Baselines:
 
     @classmethod
     def fit(cls, data: TrainingSet, loudness: Loudness) -> Baselines:
+        """Of the training split, with settings that the validation split chooses."""
         mean = np.array(data.normalizer["states"]["mean"], np.float32)
         mouth, ridge = LoudnessMouth.fit(data, loudness), KernelRidge.fit(data)
         return cls(data.channels, mean, NearestSpeech.fit(data), mouth, ridge)
 
-    def motions(self, speech: Motion, style: Motion, loudness: NDArray[np.float64]) -> dict[str, Motion]:
+    def motions(
+        self, speech: Motion, style: Motion, loudness: NDArray[np.float64], finish: Finish | None = None
+    ) -> dict[str, Motion]:
         """Method -> `motion` of every one of them."""
-        return {method: self.motion(method, speech, style, loudness) for method in BASELINES}
+        return {method: self.motion(method, speech, style, loudness, finish) for method in BASELINES}
 
-    def motion(self, method: str, speech: Motion, style: Motion, loudness: NDArray[np.float64]) -> Motion:
-        """(L, D) for speech (L, F), style (k, D) without a lost frame, and the loudness (L,) of the voice."""
+    def motion(
+        self, method: str, speech: Motion, style: Motion, loudness: NDArray[np.float64], finish: Finish | None = None
+    ) -> Motion:
+        """(L, D) for speech (L, F), style (k, D) without a lost frame, and the loudness (L,) of the voice. `finish` is
+        applied to those that move as a network does."""
         level, length = style.mean(axis=0), len(speech)
         makers: dict[str, Callable[[], Motion]] = {
             LOUDNESS: lambda: self._shaped(level + self.mouth.movement(loudness)),
@@ -154,7 +168,8 @@ class Baselines:
             NEAREST_SPEECH: lambda: self.nearest.motion(speech),
             MEAN_MOTION: lambda: constant_motion(self.mean, length),
         }
-        return makers[method]()
+        made = makers[method]()
+        return finish(made) if finish is not None and method in _FINISHED else made
 
     def _shaped(self, motion: NDArray[np.float64]) -> Motion:
         """Coefficients within 0 and 1; the head pose as it is."""

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.evaluation.baselines import Baselines, LoudnessReader
+from magictalk_core.evaluation.baselines import Baselines, Finish, LoudnessReader
 from magictalk_core.evaluation.stand_ins import PartsUsed, stand_ins_of
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.methods import EMODIFF, to_motion
@@ -38,6 +38,7 @@ __all__ = [
     "INDEPENDENT_WINDOWS",
     "GeneratedMotion",
     "emodiff_motion",
+    "finish_of",
     "generate_test_motion",
     "measured_frames",
     "motion_requests",
@@ -47,7 +48,7 @@ __all__ = [
     "to_motion",
 ]
 
-GENERATED_VERSION = "5"
+GENERATED_VERSION = "6"
 _KEPT = 4
 """Tables of single models that stay in the cache: challenger, champion, and what was asked before."""
 STYLES = "styles.json"
@@ -179,7 +180,8 @@ def _generate(
     for (corpus, clip_id), request, independent in zip(clips, requests, apart, strict=True):
         style = measured_frames(readers[corpus].motion(styles[clip_id])[0], baselines.channels)
         heard = loudness(clip_id)[: len(request.speech)]
-        simple = baselines.motions(request.speech, style, heard)
+        finish = finish_of(model, request, baselines.channels)
+        simple = baselines.motions(request.speech, style, heard, finish)
         results = {
             EMODIFF: joined[clip_id],
             INDEPENDENT_WINDOWS: to_motion(independent, model.channels),
@@ -188,6 +190,23 @@ def _generate(
         for method, motion in results.items():
             tables.append(motion_rows(clip_id, method, motion))
     return tables, styles
+
+
+def finish_of(model: EmoDiffModel, request: MotionRequest, channels: Sequence[str]) -> Finish:
+    """What follows the model's network in a performance, for another method that performs the same in `channels`.
+
+    Raises `PermanentError` for other channels than the model's.
+    """
+    if tuple(channels) != model.channels:
+        raise PermanentError(
+            f"models/emodiff makes {len(model.channels)} channels, training_set has {len(channels)} others: train it "
+            "again with `magictalk run --select models/emodiff`"
+        )
+
+    def finish(motion: NDArray[np.float32]) -> NDArray[np.float32]:
+        return model.finish(request.style, motion[0], request.seed).push(motion, request.voice)
+
+    return finish
 
 
 def measured_frames(motion: NDArray[np.float32], channels: Sequence[str]) -> NDArray[np.float32]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from magictalk_core.evaluation.baselines import BASELINES, Baselines
-from magictalk_core.evaluation.generate import to_motion
+from magictalk_core.evaluation.generate import finish_of, to_motion
 from magictalk_core.evaluation.loudness_mouth import Loudness
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.lip_residue.model import LipRefiner
@@ -70,9 +70,11 @@ class RefinedPerformer:
 
 @dataclass(frozen=True, eq=False)
 class BaselinePerformer:
-    """One of the baselines; it has no seed and no initial face. `channels` are those of the requests' styles."""
+    """One of the baselines; it has no seed and no initial face. `channels` are those of the requests' styles; `model`
+    is whose finish it gets, if any."""
 
     method: str
+    model: EmoDiffModel | None
     baselines: Baselines
     loudness: Loudness
     channels: tuple[str, ...]
@@ -83,7 +85,9 @@ class BaselinePerformer:
         for clip_id, request in zip(clip_ids, requests, strict=True):
             style = to_motion(request.style, self.channels)[:, self._own]
             heard = self.loudness(clip_id)[: len(request.speech)]
-            made = self.baselines.motion(self.method, request.speech, style, heard)
+            own = replace(request, style=style)
+            finish = None if self.model is None else finish_of(self.model, own, self.baselines.channels)
+            made = self.baselines.motion(self.method, request.speech, style, heard, finish)
             found.append(to_motion(made, self.baselines.channels)[:, places])
         return found
 
@@ -93,7 +97,7 @@ class BaselinePerformer:
 
 
 def baseline_performers(
-    baselines: Baselines, loudness: Loudness, channels: tuple[str, ...]
+    model: EmoDiffModel | None, baselines: Baselines, loudness: Loudness, channels: tuple[str, ...]
 ) -> Mapping[str, BaselinePerformer]:
     """Method -> performer of every baseline."""
-    return {name: BaselinePerformer(name, baselines, loudness, channels) for name in BASELINES}
+    return {name: BaselinePerformer(name, model, baselines, loudness, channels) for name in BASELINES}

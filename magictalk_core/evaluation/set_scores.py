@@ -40,7 +40,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["NO_STYLE", "SET_SCORES_VERSION", "STUDENT", "SetScores", "score_sets", "set_scores_markdown"]
 
-SET_SCORES_VERSION = "4"
+SET_SCORES_VERSION = "5"
 NO_STYLE, STUDENT = "emodiff_no_style", "emodiff_student"
 MODELS = (EMODIFF, NO_STYLE, STUDENT)
 _DEAF_TO_STYLE = (NO_STYLE, NEAREST_SPEECH, MEAN_MOTION)
@@ -207,7 +207,8 @@ def _measured(
     data, loudness = TrainingSet.open(workspace.training_set), LoudnessReader(workspace)
     trained = {name: ModelPerformer(model) for name, model in models.items()}
     performers: dict[str, Performer] = {**trained, MAGICTALK: RefinedPerformer(trained[EMODIFF], refiner)}
-    performers |= baseline_performers(Baselines.fit(data, loudness), loudness, judge.trials.channels)
+    baselines = Baselines.fit(data, loudness)
+    performers |= baseline_performers(models[EMODIFF], baselines, loudness, judge.trials.channels)
     rows, trials = performer_rows(judge, performers)
     rows += reference_rows(judge, data, models[EMODIFF].window)
     return rows + model_rows(judge, models) + frechet_rows(judge, motions), trials
