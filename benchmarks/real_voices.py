@@ -1,13 +1,16 @@
 """How well made mouths follow 14 real voices: the project's models, peers, loudness and chance, side by side.
 
     python benchmarks/real_voices.py --cache /tmp/real [--home HOME] [--readout FILE ...] [--audio2bs FOLDER ...]
+        [--json FILE]
 
 Clips and their lags: real_clips.py. r: correlation with the tracked `jawOpen`, at the clip's lag, which is the same
 for every method, and at lag 0. `lips`: the opening between the lips, made (on the built-in rig) with tracked; `round`:
 pucker plus funnel. `std`: standard deviation of the made jaw over the tracked. `closed`: a proxy, for want of
 transcripts, of whether lips close: frames of speech whose tracked lips are nearly closed told from the other frames of
-speech by the made opening (AUC). `rtf`: processor time over the length of the sound. Means over clips; intervals are
-95 % bootstraps over clips. Chance is the method named in its row, given the voice of every other clip.
+speech by the made opening (AUC). `bilabial`: frames of p, b and m told from other speech by the made opening (AUC), on
+the GRID clips alone, whose sentences are known (grid_words.py). `rtf`: processor time over the length of the sound.
+Means over clips; intervals are 95 % bootstraps over clips. Chance is the method named in its row, given the voice of
+every other clip.
 
 pocketsphinx (pip install pocketsphinx) is heard phone by phone without a text, and its phones move the mouth by the
 rules of recipes/base_voice; without it its row is left out. Styles of a workspace: `neutral`.
@@ -19,19 +22,23 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import torch
+from grid_words import bilabials
 from numpy.typing import NDArray
 from real_clips import LAGS, RealClip, load_clip
 
 from magictalk_core.commands.opened_models import Performers, open_models
 from magictalk_core.errors import UserError
 from magictalk_core.evaluation.generate import to_motion
+from magictalk_core.metrics.closures import closures_at
 from magictalk_core.metrics.intervals import mean_interval
 from magictalk_core.models.audio2bs.model import Audio2BSModel
-from magictalk_core.models.shipped.base import BASE
+from magictalk_core.models.shipped.base import BASE, base_name
+from magictalk_core.models.shipped.real_voices import RealVoices, VoiceRow, real_voices_file
 from magictalk_core.recipes.base_voice.articulation import mouth_curves
 from magictalk_core.recipes.base_voice.readout import read_mouth
 from magictalk_core.recipes.base_voice.speaking import arpabet
@@ -184,6 +191,15 @@ def closure(made: Made, clip: RealClip) -> float:
     return float((closed[:, None] < others).mean() + 0.5 * (closed[:, None] == others).mean())
 
 
+def bilabial_auc(gap: Curve, clip: RealClip, late: int) -> float:
+    """Of lips that are `late` frames behind the sound; NaN without a known p, b or m."""
+    places = bilabials(clip)
+    if places is None:
+        return float("nan")
+    auc = closures_at(np.roll(np.asarray(gap, np.float64), -late), places, None).auc
+    return float("nan") if auc is None else auc
+
+
 def scores(made: Made, clip: RealClip) -> dict[str, float]:
     jaw = clip.channel("jawOpen")
     a, b = shifted(made.jaw, jaw, clip.lag)
@@ -195,6 +211,7 @@ def scores(made: Made, clip: RealClip) -> dict[str, float]:
         "r0": correlation(made.jaw, jaw, 0),
         "lips": correlation(made.gap, clip.gap, clip.lag),
         "round": rounding,
+        "bilabial": bilabial_auc(made.gap, clip, 0),
         "std": float(a.std() / b.std()) if made.rounding is not None else float("nan"),
         "closed": closure(made, clip),
     }
@@ -219,6 +236,23 @@ def _interval(values: list[float], name: str) -> str:
     return f"{known.mean():.2f}" + ("" if between is None else f" [{between[0]:.2f}, {between[1]:.2f}]")
 
 
+def voice_row(method: str, scored: list[dict[str, float]]) -> VoiceRow:
+    """Rounded: more digits say nothing on so few clips."""
+    mean = {name: round(float(np.nanmean([row[name] for row in scored])), 3) for name in ("r", "r0", "lips")}
+    std = float(np.mean([row["std"] for row in scored]))
+    between = mean_interval(np.array([row["r"] for row in scored]), f"{method}/r", RESAMPLES)
+    assert between is not None
+    return VoiceRow(
+        method=method,
+        r=mean["r"],
+        low=round(between[0], 3),
+        high=round(between[1], 3),
+        r_at_0=mean["r0"],
+        lips=mean["lips"],
+        std=round(std, 3) if np.isfinite(std) else None,
+    )
+
+
 def _methods(given: argparse.Namespace) -> Iterator[tuple[str, Method]]:
     yield "log loudness", loudness
     try:
@@ -230,7 +264,7 @@ def _methods(given: argparse.Namespace) -> Iterator[tuple[str, Method]]:
     for path in given.audio2bs:
         yield f"audio2bs {path.name}", audio2bs(path)
     if given.home:
-        yield from of_models(Workspace(given.home), None, given.home.name)
+        yield from of_models(Workspace(given.home), None, f"models of {given.home.name}")
     yield from of_models(Workspace(given.cache), Path(BASE), BASE)
 
 
@@ -241,12 +275,15 @@ def main() -> None:
     parser.add_argument("--home", type=Path, help="workspace whose models are used")
     parser.add_argument("--readout", type=Path, action="append", default=[], help="file of recipes/base_voice")
     parser.add_argument("--audio2bs", type=Path, action="append", default=[], help="model folder")
+    parser.add_argument(
+        "--json", type=Path, help=f"write the figures there; those of the package: {real_voices_file()}"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     clips = [load_clip(given.clips, name, given.cache) for name in LAGS]
     seconds = sum(len(clip.samples) for clip in clips) / SAMPLE_RATE
-    columns = ("r", "r0", "lips", "round", "std", "closed")
-    print(f"{len(clips)} clips, {seconds:.0f} s\n\n| method | {' | '.join(columns)} | rtf |\n|{'---|' * 8}")
+    columns = ("r", "r0", "lips", "round", "std", "closed", "bilabial")
+    print(f"{len(clips)} clips, {seconds:.0f} s\n\n| method | {' | '.join(columns)} | rtf |\n|{'---|' * 9}")
     found: dict[str, list[dict[str, float]]] = {}
     for name, method in _methods(given):
         began = time.process_time()
@@ -259,6 +296,12 @@ def main() -> None:
             chance = by_chance(made, clips)
             cells = [_interval([row[column] for row in chance], f"chance/{column}") for column in columns]
             print(f"| chance: {name}, another voice | {' | '.join(cells)} | |", flush=True)
+    tracked = [bilabial_auc(clip.gap, clip, clip.lag) for clip in clips]
+    print(f"\ntracked lips at p, b, m: {_interval(tracked, 'tracked')} in {np.isfinite(tracked).sum()} clips")
+    if given.json:
+        rows = tuple(voice_row(name, scored) for name, scored in found.items())
+        figures = RealVoices(models=base_name(), day=f"{date.today()}", clips=len(clips), seconds=seconds, rows=rows)
+        given.json.write_text(figures.model_dump_json(indent=1) + "\n", encoding="utf-8")
     print("\nr at the clip's lag, differences clip by clip:")
     for rival in ("log loudness", "pocketsphinx + rules"):
         for name in found:

@@ -18,6 +18,8 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.evaluation.stand_ins import StandIn
 from magictalk_core.evaluation.table import summary
 from magictalk_core.metrics.catalogue import METRICS
+from magictalk_core.models.shipped.base import BASE, base_name
+from magictalk_core.models.shipped.real_voices import real_voices
 from magictalk_core.report.funnel import IN_TRAINING_SPLIT, REASON_MEANING, STAGES, USED_FOR_TRAINING, funnel
 from magictalk_core.report.model import (
     Command,
@@ -29,6 +31,7 @@ from magictalk_core.report.model import (
     VideoNotMade,
 )
 from magictalk_core.report.plots import write_funnel_plot
+from magictalk_core.report.real_voices import real_voices_view
 from magictalk_core.report.report import render_report, write_report
 from magictalk_core.report.score_table import score_sections
 from magictalk_core.report.training_use import TrainingUse
@@ -164,6 +167,17 @@ def test_report_says_what_was_made_from_what(tmp_path: Path) -> None:
     ):
         assert expected in text
     assert "not known" in text  # no MLflow run was given, and the page says so
+
+
+def test_what_comes_first_is_of_people_and_says_with_which_models(tmp_path: Path) -> None:
+    page, people = written(tmp_path), real_voices()
+    assert people.models == base_name(), "measure the shipped models again: benchmarks/real_voices.py --json"
+    assert 0 < page.index('id="people"') < page.index('id="scores"')
+    own = next(row for row in people.rows if row.method == f"magictalk of {BASE}")
+    assert f"{own.r:.2f}" in page and f"{own.low:.2f} to {own.high:.2f}" in page
+    assert {"log loudness", "pocketsphinx + rules"} < {row.method for row in people.rows}
+    older = real_voices_view(people.model_copy(update={"models": "magictalk-base 0"}))
+    assert "magictalk-base 0" in older["stale"] and not real_voices_view(people)["stale"]
 
 
 def test_a_synthetic_corpus_is_not_called_filmed(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from magictalk_core.evaluation.table import CHANCE, GROUND_TRUTH, TRUE_CURVES
 from magictalk_core.lineage.report import read_lineage_report
 from magictalk_core.metrics.coefficients import channel_correlation
 from magictalk_core.models.lip_residue.model import audio2bs_md5, audio2bs_of
+from magictalk_core.models.shipped.real_voices import real_voices_file
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.preparation.withdrawn import current_clips
 from magictalk_core.presets.preset import Preset
@@ -53,7 +54,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["REPORT_VERSION", "WrittenReport", "assemble_report"]
 
-REPORT_VERSION = "3"
+REPORT_VERSION = "4"
 
 FAMILY = EMODIFF
 """Whose training the page shows."""
@@ -126,7 +127,7 @@ def assemble_report(workspace: Workspace, corpora: Sequence[str], preset: Preset
 
 def _work(workspace: Workspace, corpora: Sequence[str], preset: Preset, is_scored: bool, shown: str) -> Work:
     home, settings = workspace.home, {"name": preset.name, "seed": preset.evaluation.seed, "shown": shown}
-    settings |= read_withdrawals(workspace).settings()
+    settings |= read_withdrawals(workspace).settings() | {"people": file_md5(real_voices_file())}
     inputs = [
         *manifest_inputs(workspace, corpora),
         training_set_input(home, workspace.training_set),

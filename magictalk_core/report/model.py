@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from magictalk_core.evaluation.stand_ins import StandIn
+from magictalk_core.models.shipped.real_voices import RealVoices, real_voices
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = [
@@ -172,6 +173,7 @@ class ReportInputs:
     main_method: str | None = None
     method_notes: dict[str, str] = field(default_factory=dict)
     made_on: str | None = None
+    people: RealVoices = field(default_factory=real_voices)
     lineage: Mapping[str, Any] | None = None
     """The newest lineage report, as `lineage.report.read_lineage_report` gives it."""
 

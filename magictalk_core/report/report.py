@@ -69,7 +69,7 @@ def page_environment() -> Environment:
 
 
 def render_report(inputs: ReportInputs) -> str:
-    """The page as text. Looks at no file but its own template."""
+    """The page as text. Looks at no file but its own template; the opening table comes with `inputs`."""
     _check_columns(inputs.scores_summary, SUMMARY_COLUMNS, "scores_summary")
     _check_columns(inputs.loss_curves, _CURVE_COLUMNS, "loss_curves")
     return page_environment().get_template("report.html").render(report_view(inputs), **inline_script())

@@ -14,6 +14,7 @@ from magictalk_core.evaluation.table import GROUND_TRUTH
 from magictalk_core.metrics.catalogue import METRICS
 from magictalk_core.report.model import FunnelStage, Provenance, Rejection, ReportInputs, VideoEntry
 from magictalk_core.report.plots import curve_figure, funnel_figure, jaw_figure, loss_metrics
+from magictalk_core.report.real_voices import real_voices_view
 from magictalk_core.report.score_table import number_text, score_sections
 from magictalk_core.report.svg import inline_svg
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
@@ -194,6 +195,7 @@ def report_view(inputs: ReportInputs) -> dict[str, Any]:
         "lead": _lead(inputs),
         "made_on": inputs.made_on,
         "tiles": _tiles(inputs),
+        "people": real_voices_view(inputs.people),
         "videos": [_video(entry, number, synthetic) for number, entry in enumerate(inputs.videos, 1)],
         "videos_not_made": inputs.videos_not_made,
         "synthetic_label": SYNTHETIC_LABEL,
