@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +74,8 @@ def execute_shards_apart(
     Each is followed by a child process: Dagster's runs of one process wait for each other for ever when they are in
     threads.
     """
-    names = [key.to_user_string() for key in keys]
-    tasks = [(str(workspace.home), names, shard, dict(tags), dict(run_config)) for shard in shards]
+    names, environment = [key.to_user_string() for key in keys], dict(os.environ)
+    tasks = [(str(workspace.home), names, shard, dict(tags), dict(run_config), environment) for shard in shards]
     ended = map_isolated(
         _follow_shard, tasks, workers=RUNS_AT_ONCE, timeout_s=_A_WEEK_S, preload=("pipelines.run_apart",)
     )
@@ -87,8 +88,16 @@ def execute_shards_apart(
 
 
 def _follow_shard(
-    home: str, keys: Sequence[str], shard: str, tags: dict[str, str], run_config: dict[str, Any]
+    home: str,
+    keys: Sequence[str],
+    shard: str,
+    tags: dict[str, str],
+    run_config: dict[str, Any],
+    environment: dict[str, str],
 ) -> tuple[str, bool]:
+    # The server that this process is a fork of may be older than the choice of an executor.
+    os.environ.clear()
+    os.environ.update(environment)
     workspace = Workspace(Path(home))
     found = [dg.AssetKey.from_user_string(key) for key in keys]
     tags = {**tags, "dagster/partition": shard}
