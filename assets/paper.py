@@ -19,6 +19,7 @@ from assets.retries import retried_when_transient
 from magictalk_core.evaluation.pictures.families import COMPLEXITY_FAMILIES, PICTURE_FAMILIES, PICTURE_JUDGES
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.schema import MOTION, PICTURE_SCORES, TableSpec
+from magictalk_core.work.provenance import read_record, record_path
 from magictalk_core.workspace import Workspace
 
 GROUP = "paper"
@@ -189,7 +190,9 @@ def _build(one: PaperAsset, corpora: Sequence[str]) -> dg.AssetsDefinition:
             page = result.path / f"{result.path.name}.md"
             shown["table"] = dg.MetadataValue.md(page.read_text(encoding="utf-8"))
         metadata = materialization(result.path, result.md5, timer, **shown)
-        return dg.MaterializeResult(data_version=dg.DataVersion(result.md5), metadata=metadata)
+        # Of signed pictures and videos what they were before: a signature has a time.
+        version = read_record(record_path(result.path)).version
+        return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=metadata)
 
     return made
 

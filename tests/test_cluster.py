@@ -18,9 +18,9 @@ from magictalk_core.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
-NEVER_TWICE = {"report"}
-"""The report names folders and run ids: it differs between any two runs. Videos have a version without their signature,
-whose time does."""
+NEVER_TWICE = {"report", "lineage_report"}
+"""They name folders, runs and files as they are signed: they differ between any two runs. Figures and videos have a
+version without their signature, whose time does."""
 PART = "+models/audio2bs"
 """Preparation, snapshot, training set and one training: a third of the whole graph."""
 

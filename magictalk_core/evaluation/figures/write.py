@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from magictalk_core.portrait.provenance import sign_picture, sign_video
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.storage.atomic import atomic_directory
+from magictalk_core.storage.hashes import directory_md5, file_md5
 from magictalk_core.training.run import current_model, model_input
 from magictalk_core.vocabulary.emotions import NEUTRAL
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
@@ -41,7 +42,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["FIGURES", "FIGURES_VERSION", "Figure", "write_grids"]
 
-FIGURES_VERSION = "2"
+FIGURES_VERSION = "3"
 _PANEL = 224
 _LIST = "shown.json"
 
@@ -52,6 +53,19 @@ class Figure:
 
     path: Path
     md5: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Signer:
+    """Signs what `work` makes. `unsigned`: file -> its md5 before, which two runs have in common; a signature has a
+    time."""
+
+    work: Work
+    unsigned: dict[str, str] = field(default_factory=dict)
+
+    def sign(self, path: Path, signed: Callable[[Path, Work], object]) -> None:
+        self.unsigned[path.name] = file_md5(path)
+        signed(path, self.work)
 
 
 def _inputs(workspace: Workspace, corpora: Sequence[str]) -> list[Input]:
@@ -68,22 +82,24 @@ def _figure(
     inputs: Sequence[Input],
     settings: Mapping[str, Any],
     clips: Sequence[str],
-    draw: Callable[[Path, Work], Mapping[str, Any]],
+    draw: Callable[[Path, _Signer], Mapping[str, Any]],
 ) -> Figure:
     """`draw` fills the folder and says what it shows."""
     work = Work(workspace.home, kind, out, FIGURES_VERSION, inputs, {**settings, "clips": list(clips)})
     if not work.is_made():
+        signer = _Signer(work)
         with atomic_directory(out) as folder:
-            shown = draw(folder, work)
+            shown = draw(folder, signer)
             (folder / _LIST).write_text(json.dumps(shown, indent=1), encoding="utf-8")
-        work.record(clips=clips, stand_ins=[str(PORTRAIT)])
+        version = directory_md5([(_LIST, file_md5(out / _LIST)), *signer.unsigned.items()])
+        work.record(clips=clips, stand_ins=[str(PORTRAIT)], digests={"dagster": version})
     return Figure(out, output_md5(out))
 
 
-def _save(folder: Path, name: str, picture: Picture, work: Work) -> str:
+def _save(folder: Path, name: str, picture: Picture, signer: _Signer) -> str:
     path = folder / f"{name}.png"
     write_labelled_png(path, picture, provenance_metadata(model=name, style="see the figure"))
-    sign_picture(path, work)
+    signer.sign(path, sign_picture)
     return path.name
 
 
@@ -91,9 +107,9 @@ def write_figure4(workspace: Workspace, corpora: Sequence[str], preset: Preset) 
     """Stills of the methods for the first and the last picture clip."""
     clips = _ends(list(driving_clips(workspace, corpora, preset)))
 
-    def draw(folder: Path, work: Work) -> Mapping[str, Any]:
+    def draw(folder: Path, signer: _Signer) -> Mapping[str, Any]:
         return _each(
-            workspace, clips, _most_frames(preset), lambda scene, name: _save(folder, name, figure4(scene, {}), work)
+            workspace, clips, _most_frames(preset), lambda scene, name: _save(folder, name, figure4(scene, {}), signer)
         )
 
     return _figure(
@@ -105,9 +121,9 @@ def write_figure6(workspace: Workspace, corpora: Sequence[str], preset: Preset) 
     """With and without style on the rig: an angry clip as in the paper where there is one, else the most emotional."""
     clips = [_clip_of(workspace, list(driving_clips(workspace, corpora, preset)), _EMOTIONAL)]
 
-    def draw(folder: Path, work: Work) -> Mapping[str, Any]:
+    def draw(folder: Path, signer: _Signer) -> Mapping[str, Any]:
         return _each(
-            workspace, clips, _most_frames(preset), lambda scene, name: _save(folder, name, figure6(scene), work)
+            workspace, clips, _most_frames(preset), lambda scene, name: _save(folder, name, figure6(scene), signer)
         )
 
     return _figure(
@@ -145,11 +161,11 @@ def write_figure9(workspace: Workspace, corpora: Sequence[str], preset: Preset) 
     reader = CorpusReader(workspace, clip.split("/")[0])
     styles = style_clips(reader, clip)
 
-    def draw(folder: Path, work: Work) -> Mapping[str, Any]:
+    def draw(folder: Path, signer: _Signer) -> Mapping[str, Any]:
         motions = in_every_style(reader, clip, styles, folders, preset)
         with open_scene(workspace, clip, motions, _most_frames(preset)) as scene:
-            still = _save(folder, "figure9", figure9(scene), work)
-            video = _video(folder, "figure9", emotion_panels(scene), scene, work, "every emotion")
+            still = _save(folder, "figure9", figure9(scene), signer)
+            video = _video(folder, "figure9", emotion_panels(scene), scene, signer, "every emotion")
         return {"speech": clip, "styles": styles, "picture": still, "video": video}
 
     shown = [clip, *styles.values()]
@@ -160,9 +176,9 @@ def write_grids(workspace: Workspace, corpora: Sequence[str], preset: Preset) ->
     """A video per picture clip: the recording and every method, through portrait and rig, with sound and counter."""
     clips = list(driving_clips(workspace, corpora, preset))
 
-    def draw(folder: Path, work: Work) -> Mapping[str, Any]:
+    def draw(folder: Path, signer: _Signer) -> Mapping[str, Any]:
         def one(scene: Scene, name: str) -> str:
-            return _video(folder, name, _method_panels(scene), scene, work, "a clip of the same emotion")
+            return _video(folder, name, _method_panels(scene), scene, signer, "a clip of the same emotion")
 
         return _each(workspace, clips, _most_frames(preset), one)
 
@@ -189,11 +205,11 @@ def _short(method: str) -> str:
     return TITLES.get(method, method).replace(", w/o lip refinement", "")
 
 
-def _video(folder: Path, name: str, panels: list[list[Panel]], scene: Scene, work: Work, style: str) -> str:
+def _video(folder: Path, name: str, panels: list[list[Panel]], scene: Scene, signer: _Signer, style: str) -> str:
     path = folder / f"{name}.mp4"
     metadata = provenance_metadata(model="several methods", style=style, source=scene.clip.clip_id)
     write_video(path, panel_grid(panels, _PANEL), FRAME_RATE, scene.clip.audio, metadata=metadata)
-    sign_video(path, work)
+    signer.sign(path, sign_video)
     return path.name
 
 
