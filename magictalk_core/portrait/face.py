@@ -15,7 +15,7 @@ from magictalk_core.faces.head_pose import angles_of
 from magictalk_core.faces.solver import face_frame
 from magictalk_core.faces.visible import lips_contrast
 
-__all__ = ["PortraitFace", "find_face"]
+__all__ = ["PortraitFace", "find_face", "remarks_of"]
 
 SMALL_PX = 100
 """A face of fewer pixels gives a soft video."""
@@ -69,7 +69,7 @@ def find_face(rgb: NDArray[np.uint8], number: int | None = None) -> PortraitFace
     chosen = 1 if number is None else number
     if not 1 <= chosen <= len(faces):
         raise UserError(f"--face {chosen}: the picture has {len(faces)}, the largest is --face 1")
-    warnings = _warnings(faces[chosen - 1], upright.rgb)
+    warnings = remarks_of(faces[chosen - 1], upright.rgb)
     if turns:
         warnings.insert(0, f"the face did not stand upright: the picture is turned {_TURNS[turns]}")
     if len(faces) > 1 and number is None:
@@ -145,7 +145,8 @@ def _angles(face: MeshResult) -> dict[str, float]:
     return dict(zip(("pitch", "yaw", "roll"), map(float, turned), strict=True))
 
 
-def _warnings(face: MeshResult, rgb: NDArray[np.uint8]) -> list[str]:
+def remarks_of(face: MeshResult, rgb: NDArray[np.uint8]) -> list[str]:
+    """What will not look well of a face in a picture (h, w, 3), one line each."""
     found = []
     if face.presence < MIN_PRESENCE:
         found.append(

@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.portrait.layers import Atlas, Layer, grid_triangles
 from magictalk_core.portrait.lip_points import INNER_LOWER, INNER_UPPER, MOUTH_LOOP
 from magictalk_core.portrait.palette import Palette
 from magictalk_core.portrait.surface import PortraitSurface
 from magictalk_core.portrait.teeth import LOWER_ROW, UPPER_ROW, ToothRow, draw_row, draw_tongue
 from magictalk_core.rig.shapes import JAW_DEGREES, JAW_HINGE
-from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
 __all__ = ["MouthInterior"]
@@ -23,11 +23,12 @@ __all__ = ["MouthInterior"]
 Points = NDArray[np.float64]
 
 _COLUMNS = 29
-_UPPER_EDGE_CM, _LOWER_EDGE_CM = -0.13, 0.02
+_UPPER_EDGE_CM, _LOWER_EDGE_CM = -0.2, 0.02
 """Cutting edges below the line of the closed lips; the lower ones bite behind the upper ones."""
 _UPPER_BACK_CM, _LOWER_BACK_CM, _TONGUE_BACK_CM = -0.7, -0.95, -1.5
+_DEPTH_SEEN = 0.4
 _SHADOW_CM = 0.5
-_UPPER_SHADOW, _LOWER_SHADOW = 0.62, 0.4
+_UPPER_SHADOW, _LOWER_SHADOW = 0.5, 0.35
 _JAW = {name: ARKIT_NAMES.index(name) for name in ("jawOpen", "jawForward", "jawLeft", "jawRight")}
 
 
@@ -75,8 +76,16 @@ class MouthInterior:
         return np.asarray((points - self._hinge) @ turn.T + self._hinge + shift)
 
     def _place(self, points: Points) -> Points:
-        """Centimetres from the middle of the lips to pixels."""
-        return np.asarray(self._centre + self._surface.rig_direction(points))
+        """Centimetres from the middle of the lips to pixels.
+
+        What lies deep in the mouth would be seen displaced in a face that looks aside or down, by as much as the fit
+        of its pose is wrong: most of that depth is for the turns of the head alone.
+        """
+        middle = np.array([0.0, 0.0, self._front + _UPPER_BACK_CM])
+        flat = points * [1, 1, _DEPTH_SEEN] - middle * _DEPTH_SEEN
+        placed = self._surface.rig_direction(flat)
+        placed[:, 2] = self._surface.rig_direction(points)[:, 2]
+        return np.asarray(self._centre + placed)
 
     def _cavity(self, face: Points) -> Layer:
         rim = face[list(MOUTH_LOOP)]
@@ -117,7 +126,7 @@ class MouthInterior:
         s, a = np.meshgrid(np.linspace(0, 1, 5), np.linspace(-1, 1, 9), indexing="ij")
         x = 1.45 * self._widen * a * (0.85 + 0.15 * s)
         # From its back, high in the mouth, to the tip behind the lower teeth.
-        y = _LOWER_EDGE_CM + 0.34 - 0.62 * s + 0.16 * (1 - a**2) * (1 - s)
+        y = _LOWER_EDGE_CM + 0.3 - 0.62 * s - 0.5 * a**2 * (1 - s)
         z = self._front + _TONGUE_BACK_CM - 1.6 * (1 - s)
         points = self._moved(np.stack([x, y, z], axis=-1).reshape(-1, 3), jaw)
         texture = self._places["tongue"].at((a + 1) / 2, s)

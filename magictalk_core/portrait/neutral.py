@@ -33,6 +33,7 @@ from magictalk_core.portrait.lip_points import (
     meet,
 )
 from magictalk_core.portrait.mesh_warp import warp_mesh
+from magictalk_core.portrait.shading import without_smile_folds
 
 __all__ = ["NeutralPortrait", "bring_to_rest"]
 
@@ -40,7 +41,7 @@ Points = NDArray[np.float64]
 
 _FIXED = (*LEFT_EYE, *RIGHT_EYE, *LEFT_BROW, *RIGHT_BROW, *FACE_OVAL, 1, 2, 4, 5, 6, 168, 195, 97, 326, 98, 327)
 """Eyes, brows, outline and nose stay; the cheeks between them and the mouth follow smoothly."""
-_OPEN_CM = (0.08, 0.22)
+_OPEN_CM = (0.17, 0.32)
 """Gap between the lips, from closed to open."""
 _LIFT_CM = (0.12, 0.45)
 """Height of the corners over the middle of the mouth beyond the neutral face's: from rest to a smile."""
@@ -89,6 +90,9 @@ def bring_to_rest(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) ->
     moved = of + RBFInterpolator(places, shifts[known], kernel="linear")(landmarks.astype(np.float64))
     moved[known] = of[known] + shifts[known]
     shaped = warp_mesh(picture, of[:, :2], moved[:, :2], TRIANGLES)
+    smile = _ramp(lift, *_LIFT_CM)
+    if smile > 0:
+        shaped = without_smile_folds(shaped, moved, frame.scale, smile)
     if is_open:
         _draw_crease(shaped, moved, frame.scale)
     return NeutralPortrait(shaped, moved.astype(np.float32), share, teeth)
@@ -162,8 +166,7 @@ def _on_the_crease(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], s
     # Where no crease is to be seen the landmark keeps its place.
     cost = values + 12.0 * (np.linspace(-1, 1, 21) ** 2)[None]
     found = reach[cost.argmin(axis=1)]
-    padded = np.concatenate([[0.0], found, [0.0]])
-    smooth = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    smooth = np.convolve(np.concatenate([[0.0, 0.0], found, [0.0, 0.0]]), np.array([1, 3, 4, 3, 1]) / 12, "valid")
     closed[up, :2] += smooth[:, None] * across
     closed[low] = closed[up]
     return closed
@@ -191,9 +194,8 @@ def _draw_crease(picture: NDArray[np.uint8], points: Points, scale: float) -> No
     dense = np.stack([np.interp(np.linspace(0, 10, 120), np.arange(11), line[:, k]) for k in (0, 1)], axis=1)
     mask = np.zeros(picture.shape[:2], np.float32)
     cv2.polylines(mask, [np.round(dense * 16).astype(np.int32)], False, 1.0, 1, cv2.LINE_AA, 4)
-    wide = max(0.5, _CREASE_CM * scale / 2)
-    soft = cv2.GaussianBlur(mask, (0, 0), wide)
-    soft = np.maximum(soft / max(float(soft.max()), 1e-6), np.minimum(mask, 1.0))[..., None] * 0.85
+    soft = cv2.GaussianBlur(mask, (0, 0), max(0.6, _CREASE_CM * scale / 2))
+    soft = np.clip(soft / max(float(soft.max()), 1e-6) * 1.1, 0, 1)[..., None] * 0.8
     rows = [*UPPER_LIP_ROWS[2], *LOWER_LIP_ROWS[2]]
     places = points[rows, :2].astype(np.float32)
     lips = cv2.remap(picture, places[:, 0], places[:, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -18,7 +18,8 @@ from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.faces.mesh import FACE_OVAL, LANDMARKS, TRIANGLES
 from magictalk_core.faces.solver import face_frame
 from magictalk_core.portrait.lids import Lids
-from magictalk_core.portrait.lip_points import INNER_LOWER, INNER_UPPER
+from magictalk_core.portrait.lip_points import INNER_LOWER, INNER_UPPER, LOWER_LIP_ROWS
+from magictalk_core.portrait.openings import RoundOpenings
 from magictalk_core.rig.rig import Rig
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
@@ -33,6 +34,16 @@ _FOLLOW_POSE = (0.92, 0.75, 0.45, 0.12, 0.0)
 _FOLLOW_SHAPE = (0.55, 0.2, 0.05, 0.0, 0.0)
 _PIVOT_CM = np.array([0.0, -6.0, -6.0])
 
+_LIP_PROFILE = (0.82, 0.93, 0.98, 1.0, 1.0, 1.0, 0.98, 0.93, 0.82)
+"""How far the lower lip goes down from corner to corner: an open mouth is round there."""
+_STRONGER = {
+    "mouthSmile": 1.5, "mouthFrown": 1.7, "mouthStretch": 1.3, "mouthUpperUp": 1.5, "mouthLowerDown": 1.4,
+    "mouthPress": 1.3, "mouthShrugLower": 1.3, "browDown": 1.4, "browInnerUp": 1.6, "browOuterUp": 1.6,
+    "eyeWide": 1.4, "eyeSquint": 1.3, "cheekSquint": 1.4, "noseSneer": 1.4,
+}  # fmt: skip
+_EMPHASIS = np.array([_STRONGER.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ARKIT_NAMES])
+"""The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
+about what drove it (decision 018)."""
 _PRESSED = (0.2, 0.36)
 """Weight of mouthPress from where on lips close, and at which they are sealed."""
 _CLOSE, _JAW = ARKIT_NAMES.index("mouthClose"), ARKIT_NAMES.index("jawOpen")
@@ -57,13 +68,19 @@ class PortraitSurface:
         self._fit = _Fit(frame.rotation.astype(float), frame.scale, frame.centre.astype(float))
         self._own_turn = Rotation.from_matrix(frame.rotation).as_matrix()
         self._deltas = rig.deltas[:, :LANDMARKS].astype(np.float64)
+        self._deltas *= _EMPHASIS[:, None, None]
+        for lip in LOWER_LIP_ROWS:
+            self._deltas[np.ix_([_JAW, *_PART[:2]], lip)] *= np.array(_LIP_PROFILE)[:, None]
         self.face = landmarks[:LANDMARKS].astype(np.float64) * [1, -1, -1]
         rig_face = rig.neutral[:LANDMARKS].astype(np.float64)
         self._lids = Lids(self.face, rig_face * self._fit.scale)
         self.rig_mouth = rig_face[[13, 14]].mean(axis=0)
         self.rig_mouth_width = float(np.ptp(rig_face[[61, 291], 0]))
-        self.rest = np.concatenate([self.face, *self._rings(self.face)])
-        self.triangles = np.concatenate([TRIANGLES, self._ring_triangles()])
+        rings = self._rings(self.face)
+        around = np.concatenate([TRIANGLES, self._ring_triangles()])
+        self._round = RoundOpenings(around, LANDMARKS + sum(map(len, rings)))
+        self.rest = np.concatenate([self.face, *rings, self._round.points(self.face)])
+        self.triangles = self._round.triangles
 
     # --- topology ----------------------------------------------------------------------------------------------
 
@@ -104,13 +121,13 @@ class PortraitSurface:
     def vertices(self, row: NDArray[np.floating]) -> tuple[Points, Points]:
         """All skin vertices for a relative motion row (58,), and the face before the head turned."""
         face = self.shape(row[: len(ARKIT_NAMES)])
-        change = face - self.face
-        n = len(FACE_OVAL)
-        rings = self.rest[LANDMARKS:].copy()
+        change, n = face - self.face, len(FACE_OVAL)
+        rings = self.rest[LANDMARKS : LANDMARKS + n * len(_RINGS)].copy()
         for k, follow in enumerate(_FOLLOW_SHAPE):
             rings[k * n : (k + 1) * n] += change[list(FACE_OVAL)] * follow
-        pose = np.concatenate([np.ones(LANDMARKS), np.repeat(_FOLLOW_POSE, n)])
-        return self.turn(np.concatenate([face, rings]), row, pose), face
+        edges = self._round.points(face)
+        pose = np.concatenate([np.ones(LANDMARKS), np.repeat(_FOLLOW_POSE, n), np.ones(len(edges))])
+        return self.turn(np.concatenate([face, rings, edges]), row, pose), face
 
     def turn(self, vertices: Points, row: NDArray[np.floating], share: Points | float = 1.0) -> Points:
         """Rotate about the neck by the row's head angles, in the portrait's own frame; `share` per vertex."""

@@ -89,7 +89,7 @@ def draw_tongue(palette: Palette, pixels_per_cm: float) -> NDArray[np.uint8]:
     width, height = round(3.0 * pixels_per_cm), round(1.6 * pixels_per_cm)
     x = np.linspace(-1, 1, width)[None]
     y = np.linspace(0, 1, height)[:, None]
-    light = (0.32 + 0.62 * y**0.8) * (1 - 0.35 * x**2) * (1 - 0.2 * np.exp(-((x / 0.09) ** 2)) * (1 - 0.5 * y))
+    light = (0.32 + 0.62 * y**0.8) * (1 - 0.35 * x**2) * (1 - 0.08 * np.exp(-((x / 0.12) ** 2)) * y)
     edge = 1 - np.abs(x) ** 2.6 * (0.35 + 0.65 * y)
     alpha = np.clip(edge / 0.12, 0, 1) * np.clip((1 - y) / 0.05, 0, 1) * 255
     return np.dstack([palette.tongue * light[..., None], alpha]).clip(0, 255).astype(np.uint8)
