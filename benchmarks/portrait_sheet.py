@@ -8,7 +8,7 @@ between two sounds, `mouth_and_eyes.png` closed lips, vowels and a blink. Pictur
 
 Measured on the frames, per portrait: expression networks of face-api and `fer` (an emotion counts where it is the first
 after neutral, or at least 0.2 above the neutral rendering), the identity network's cosine to the picture as given,
-and, by MediaPipe, how the opening of the lips follows jawOpen and the lids eyeBlink (correlation over all frames).
+and, by MediaPipe, how the opening of the lips follows jawOpen and the lids eyeBlink (correlation over all frames of two of the clips).
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ from magictalk_core.vocabulary.rates import FRAME_RATE
 EMOTIONS = ("neutral", "happy", "angry", "sad", "surprised")
 UTTERANCE = "M901-neutral-001"
 """Bob may bring five more apples home."""
-JUDGED_EVERY = 5
+JUDGED_EVERY = 10
+TRACKED = ("neutral", "happy")
 RISE = 0.2
 Motion = NDArray[np.float32]
 Frames = NDArray[np.uint8]
@@ -120,9 +121,10 @@ def expression_of(judge: ExpressionJudge, clips: Mapping[str, Frames]) -> tuple[
 
 
 def following(clips: Mapping[str, Frames], motions: Mapping[str, Motion]) -> tuple[float, float]:
-    """Correlations of lips and lids, as MediaPipe sees them, with what drove them; mean over the emotions."""
+    """Correlations of lips and lids, as MediaPipe sees them, with what drove them; mean over two emotions."""
     tracker, mouths, lids = open_tracker("mediapipe"), [], []
-    for emotion, frames in clips.items():
+    for emotion in TRACKED:
+        frames = clips[emotion]
         seen = list(tracker.track(frames))
         gaps, blinks, known = [], [], []
         for index, one in enumerate(seen):
@@ -148,7 +150,7 @@ class Judges:
         found = Found()
         for name, judge in self.expression.items():
             found.shown[name], found.rise[name] = expression_of(judge, clips)
-        some = np.concatenate([frames[:: 2 * JUDGED_EVERY] for frames in clips.values()])
+        some = np.concatenate([frames[::JUDGED_EVERY] for frames in clips.values()])
         own, made = self.identity.embeddings(given[None])[0], self.identity.embeddings(some)
         cosines = made @ own / np.linalg.norm(made, axis=1) / np.linalg.norm(own)
         found.identity = float(np.nanmean(cosines))
@@ -162,17 +164,13 @@ def print_table(results: Mapping[str, Found]) -> None:
     print("| portrait | " + " | ".join(heads) + " | identity | mouth r | blink r |")
     print("|" + "---|" * (len(heads) + 4))
     for portrait, found in results.items():
-        cells = [
-            f"{found.rise[j][e]:+.2f}{' *' if found.shown[j][e] else ''}" for j in names for e in EMOTIONS[1:]
-        ]
+        cells = [f"{found.rise[j][e]:+.2f}{' *' if found.shown[j][e] else ''}" for j in names for e in EMOTIONS[1:]]
         numbers = [f"{v:.2f}" for v in (found.identity, found.mouth, found.blink)]
         print(f"| {portrait} | " + " | ".join(cells + numbers) + " |")
     for judge in names:
         pairs = [found.shown[judge][e] for found in results.values() for e in EMOTIONS[1:]]
         print(f"{judge}: {np.mean(pairs):.0%} of {len(pairs)} pairs show or raise the intended emotion")
-    either = [
-        max(found.shown[j][e] for j in names) for found in results.values() for e in EMOTIONS[1:]
-    ]
+    either = [max(found.shown[j][e] for j in names) for found in results.values() for e in EMOTIONS[1:]]
     print(f"either judge: {np.mean(either):.0%}")
     for name in ("identity", "mouth", "blink"):
         print(f"{name}: mean {np.nanmean([getattr(found, name) for found in results.values()]):.3f}")

@@ -155,7 +155,9 @@ def remarks_of(face: MeshResult, rgb: NDArray[np.uint8]) -> list[str]:
         )
     contrast = lips_contrast(rgb, face.landmarks)
     if contrast is not None and contrast < _COVERED:
-        found.append("the mouth does not stand out from what is around it: where a hand or a mask covers it, that moves")
+        found.append(
+            "the mouth does not stand out from what is around it: where a hand or a mask covers it, that moves"
+        )
     if face.width < SMALL_PX:
         found.append(f"the face is {face.width:.0f} px wide, fewer than {SMALL_PX}: the video will be soft")
     (left, top), (right, bottom) = _corners(face)
@@ -166,7 +168,9 @@ def remarks_of(face: MeshResult, rgb: NDArray[np.uint8]) -> list[str]:
         found.append(f"the face touches the border ({', '.join(sides)}): what is cut off is made up")
     for name, degrees in _angles(face).items():
         if name == "yaw" and abs(degrees) > _PROFILE_DEG:
-            found.append(f"a profile, yaw {degrees:.0f} degrees: half of the face is not in the picture, take a frontal one")
+            found.append(
+                f"a profile, yaw {degrees:.0f} degrees: half of the face is not in the picture, take a frontal one"
+            )
         elif abs(degrees) > _TURNED_DEG[name]:
             found.append(f"the head is turned, {name} {degrees:.0f} degrees: the video will look flat")
     return found

@@ -100,9 +100,7 @@ class MouthInterior:
         texture = np.repeat(self._white.at(0.5, 0.5), n + 1, axis=0)
         return Layer("cavity", vertices, texture, shade, triangles)
 
-    def _teeth(
-        self, name: str, row: ToothRow, edge: float, back: float, jaw: tuple[Points, Points] | None
-    ) -> Layer:
+    def _teeth(self, name: str, row: ToothRow, edge: float, back: float, jaw: tuple[Points, Points] | None) -> Layer:
         angles = np.linspace(-row.reach, row.reach, _COLUMNS)
         x = row.half_width * self._widen * np.sin(angles)
         z = self._front + back - row.depth * (1 - np.cos(angles))

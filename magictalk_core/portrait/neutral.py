@@ -48,6 +48,9 @@ _LIFT_CM = (0.12, 0.45)
 _SMILE_WIDENS = 0.22
 _OWN_LIPS = 0.5
 """Thickness of lips at rest: how much is the picture's own, the rest is the neutral face's."""
+_INTO_THE_LIP = 0.5
+"""How far the edge of an open lip is moved towards the next row of landmarks."""
+_SOFT_PX = 1.5
 _SNAP_CM = 0.16
 _CREASE_CM = 0.07
 
@@ -76,7 +79,7 @@ def bring_to_rest(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) ->
     if share == 0.0:
         return NeutralPortrait(picture, seam.astype(np.float32), 0.0, None)
     teeth = _teeth_colour(picture, landmarks) if is_open else None
-    of = landmarks.astype(np.float64) if is_open else seam.astype(np.float64)
+    of = _without_teeth(landmarks.astype(np.float64)) if is_open else seam.astype(np.float64)
     resting = _in_picture(_resting_lips(frame, gap, lift), frame)
     shifts = np.zeros_like(of)
     lips, fixed = list(LIP_RINGS), sorted(set(_FIXED))
@@ -96,6 +99,23 @@ def bring_to_rest(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) ->
     if is_open:
         _draw_crease(shaped, moved, frame.scale)
     return NeutralPortrait(shaped, moved.astype(np.float32), share, teeth)
+
+
+def _without_teeth(landmarks: Points) -> Points:
+    """Landmarks whose edges of the lips lie safely on the lips: a pixel of teeth would become a light strip."""
+    inside = landmarks.copy()
+    for rows in (UPPER_LIP_ROWS, LOWER_LIP_ROWS):
+        edge, next_row = list(rows[-1]), list(rows[-2])
+        inside[edge] += _step_into(landmarks[next_row] - landmarks[edge])
+    corners = [78, 308]
+    inside[corners] += _step_into(landmarks[[62, 292]] - landmarks[corners])
+    return inside
+
+
+def _step_into(way: Points) -> Points:
+    """Half of the way to the next row, but where that is less than the softness of pixels."""
+    length = np.maximum(np.linalg.norm(way[:, :2], axis=1, keepdims=True), 1e-6)
+    return np.asarray(way * np.clip(_SOFT_PX / length, _INTO_THE_LIP, 0.9))
 
 
 def _ramp(value: float, low: float, high: float) -> float:
@@ -159,7 +179,9 @@ def _on_the_crease(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], s
     up, low = list(INNER_UPPER), list(INNER_LOWER)
     along = closed[308, :2] - closed[78, :2]
     across = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-6)
-    grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), max(0.6, scale * 0.03))
+    grey = cv2.GaussianBlur(
+        cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), max(0.6, scale * 0.03)
+    )
     reach = np.linspace(-1, 1, 21) * _SNAP_CM * scale
     places = (closed[up, None, :2] + reach[None, :, None] * across).astype(np.float32)
     values = cv2.remap(grey, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
