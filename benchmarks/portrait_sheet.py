@@ -1,6 +1,7 @@
 """Animated portraits, looked at and measured: contact sheets and what judges that nobody here has trained say of them.
 
-    python benchmarks/portrait_sheet.py ../shared/samples/portraits /tmp/sheets [--size 256] [--only mona] [--no-measures]
+    python benchmarks/portrait_sheet.py ../shared/samples/portraits /tmp/sheets
+        [--size 256] [--only mona] [--no-measures]
 
 One utterance of the sample corpus drives every portrait, five times: its true curves as neutral, happy, angry and sad,
 and the neutral ones with the expression of surprise of `recipes.base_models`. `emotions.png` shows a frame of each
@@ -8,7 +9,8 @@ between two sounds, `mouth_and_eyes.png` closed lips, vowels and a blink. Pictur
 
 Measured on the frames, per portrait: expression networks of face-api and `fer` (an emotion counts where it is the first
 after neutral, or at least 0.2 above the neutral rendering), the identity network's cosine to the picture as given,
-and, by MediaPipe, how the opening of the lips follows jawOpen and the lids eyeBlink (correlation over all frames of two of the clips).
+and, by MediaPipe, how the opening of the lips follows jawOpen and the lids eyeBlink (correlation over all frames of two
+of the clips).
 """
 
 from __future__ import annotations
