@@ -44,6 +44,7 @@ _STRONGER = {
 _EMPHASIS = np.array([_STRONGER.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ARKIT_NAMES])
 """The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
 about what drove it (decision 018)."""
+_ANGLES = [MOTION_NAMES.index(f"head_{axis}_deg") for axis in ("pitch", "yaw", "roll")]
 _PRESSED = (0.2, 0.36)
 """Weight of mouthPress from where on lips close, and at which they are sealed."""
 _CLOSE, _JAW = ARKIT_NAMES.index("mouthClose"), ARKIT_NAMES.index("jawOpen")
@@ -81,6 +82,10 @@ class PortraitSurface:
         self._round = RoundOpenings(around, LANDMARKS + sum(map(len, rings)))
         self.rest = np.concatenate([self.face, *rings, self._round.points(self.face)])
         self.triangles = self._round.triangles
+        follow = np.repeat(_FOLLOW_POSE, len(FACE_OVAL))
+        edges = len(self.rest) - LANDMARKS - len(follow)
+        self._share = np.concatenate([np.ones(LANDMARKS), follow, np.ones(edges)])
+        self._pivot = self._fit.centre + self._fit.scale * self._fit.rotation @ _PIVOT_CM
 
     # --- topology ----------------------------------------------------------------------------------------------
 
@@ -118,25 +123,25 @@ class PortraitSurface:
         _part_lips(face, seal)
         return face
 
-    def vertices(self, row: NDArray[np.floating]) -> tuple[Points, Points]:
-        """All skin vertices for a relative motion row (58,), and the face before the head turned."""
+    def vertices(self, row: NDArray[np.floating], turning: Points) -> tuple[Points, Points]:
+        """All skin vertices for a relative motion row (58,) and its `turning`, and the face before the head turned."""
         face = self.shape(row[: len(ARKIT_NAMES)])
         change, n = face - self.face, len(FACE_OVAL)
         rings = self.rest[LANDMARKS : LANDMARKS + n * len(_RINGS)].copy()
         for k, follow in enumerate(_FOLLOW_SHAPE):
             rings[k * n : (k + 1) * n] += change[list(FACE_OVAL)] * follow
         edges = self._round.points(face)
-        pose = np.concatenate([np.ones(LANDMARKS), np.repeat(_FOLLOW_POSE, n), np.ones(len(edges))])
-        return self.turn(np.concatenate([face, rings, edges]), row, pose), face
+        return self.turn(np.concatenate([face, rings, edges]), turning, self._share), face
 
-    def turn(self, vertices: Points, row: NDArray[np.floating], share: Points | float = 1.0) -> Points:
-        """Rotate about the neck by the row's head angles, in the portrait's own frame; `share` per vertex."""
-        pitch, yaw, roll = (float(row[MOTION_NAMES.index(f"head_{a}_deg")]) for a in ("pitch", "yaw", "roll"))
-        fit = self._fit
-        own = self._own_turn
-        turned = own @ rotation_of(pitch, yaw, roll) @ own.T
-        pivot = fit.centre + fit.scale * fit.rotation @ _PIVOT_CM
-        return np.asarray(vertices + ((vertices - pivot) @ turned.T + pivot - vertices) * np.reshape(share, (-1, 1)))
+    def turning(self, row: NDArray[np.floating]) -> Points:
+        """(3, 3) rotation of the row's head angles, in the portrait's own frame."""
+        pitch, yaw, roll = (float(row[i]) for i in _ANGLES)
+        return np.asarray(self._own_turn @ rotation_of(pitch, yaw, roll) @ self._own_turn.T)
+
+    def turn(self, vertices: Points, turning: Points, share: Points | float = 1.0) -> Points:
+        """Rotate about the neck by what `turning` gives; `share` per vertex."""
+        arm = vertices - self._pivot
+        return np.asarray(vertices + (arm @ turning.T - arm) * np.reshape(share, (-1, 1)))
 
     def rig_direction(self, offset_cm: Points) -> Points:
         """A displacement (.., 3) of the rig in pixels of the portrait."""
