@@ -27,8 +27,8 @@ _UPPER_EDGE_CM, _LOWER_EDGE_CM = -0.2, 0.02
 """Cutting edges below the line of the closed lips; the lower ones bite behind the upper ones."""
 _UPPER_BACK_CM, _LOWER_BACK_CM, _TONGUE_BACK_CM = -0.7, -0.95, -1.5
 _DEPTH_SEEN = 0.4
-_SHADOW_CM = 0.5
-_UPPER_SHADOW, _LOWER_SHADOW = 0.5, 0.35
+_SHADOW_CM = 0.36
+_UPPER_SHADOW, _LOWER_SHADOW = 0.36, 0.3
 _JAW = {name: ARKIT_NAMES.index(name) for name in ("jawOpen", "jawForward", "jawLeft", "jawRight")}
 
 
