@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from magictalk_core.commands.untrusted import picture_of
 from magictalk_core.errors import UserError
-from magictalk_core.portrait.face import find_face
+from magictalk_core.faces.face_mesh import MeshResult
+from magictalk_core.faces.head_pose import rotation_of
+from magictalk_core.faces.mesh import LIPS_OUTER
+from magictalk_core.faces.solver import neutral_face
+from magictalk_core.portrait.face import find_face, remarks_of
 from tests.face_fixtures import astronaut, mirrored, need_embedded_weights, noise, turned
 
 
@@ -83,3 +90,26 @@ def test_what_will_not_look_well_is_said(picture: object, says: str) -> None:
 def test_no_face() -> None:
     with pytest.raises(UserError, match=r"^no face found; expected a picture with one face"):
         find_face(noise())
+
+
+def test_a_covered_mouth_is_said() -> None:
+    picture = _enlarged(astronaut(), 1.5)
+    low, high = (f(find_face(picture).landmarks[list(LIPS_OUTER), :2], axis=0).astype(int) for f in (np.min, np.max))
+    picture[low[1] - 25 : high[1] + 25, low[0] - 30 : high[0] + 30] = (70, 110, 140)
+    assert [said for said in find_face(picture).warnings if said.startswith("the mouth does not stand out")]
+
+
+@pytest.mark.parametrize(("yaw", "says"), [(20, ""), (40, "the head is turned, yaw"), (65, "a profile, yaw")])
+def test_a_profile_is_said(yaw: float, says: str) -> None:
+    turned_head = neutral_face() @ rotation_of(0, yaw, 0).T * 12 * [1, -1, -1] + [150, 150, 0]
+    grey = np.full((300, 300, 3), 128, np.uint8)
+    found = [said for said in remarks_of(MeshResult(turned_head.astype(np.float32), 1.0), grey) if "yaw" in said]
+    assert [said.startswith(says) for said in found] == ([True] if says else [])
+
+
+def test_an_animal_is_moved_with_a_word_and_a_cartoon_is_refused(shared: Path) -> None:
+    folder = shared / "samples" / "portraits"
+    dog = find_face(picture_of(folder / "animal_dog_false_positive.jpg").rgb)
+    assert dog.warnings[0].startswith("hardly the face of a person: confidence 0.8")
+    with pytest.raises(UserError, match=r"^no face found"):
+        find_face(picture_of(folder / "negative_llama_cartoon.jpg").rgb)

@@ -29,7 +29,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["ANIMATION_VERSION", "DEFAULT_SIZE", "Animated", "animate_file"]
 
-ANIMATION_VERSION = "2"
+ANIMATION_VERSION = "3"
 
 DEFAULT_SIZE = 256
 

@@ -43,7 +43,7 @@ __all__ = ["COMPARISON_VERSION", "Comparison", "ComparisonVideos", "read_compari
 
 logger = logging.getLogger("magictalk.videos")
 
-COMPARISON_VERSION = "7"
+COMPARISON_VERSION = "8"
 METHOD = MAGICTALK
 _LIST = "comparisons.json"
 _UNSIGNED = "unsigned"

@@ -14,7 +14,7 @@ from magictalk_core.faces.litert import LiteRtModel
 from magictalk_core.faces.region import ROI_SCALE
 from magictalk_core.weights.resolver import resolve
 
-__all__ = ["FaceMesh", "MeshResult", "load_face_mesh"]
+__all__ = ["MIN_PRESENCE", "FaceMesh", "MeshResult", "load_face_mesh"]
 
 MIN_PRESENCE = 0.95
 """Measured on the wheel's network: people, paintings and statues score above 0.99 but for a few frames with the face
@@ -41,9 +41,10 @@ class FaceMesh:
     where the detector put its box.
     """
 
-    def __init__(self, detector: FaceDetector, model: LiteRtModel) -> None:
+    def __init__(self, detector: FaceDetector, model: LiteRtModel, least_presence: float = MIN_PRESENCE) -> None:
         self._detector = detector
         self._model = model
+        self._least_presence = least_presence
 
     def find(self, rgb: NDArray[np.uint8]) -> MeshResult | None:
         """The mesh of the face that the picture (h, w, 3) is about, or None."""
@@ -64,7 +65,7 @@ class FaceMesh:
         low, high = points.min(axis=0), points.max(axis=0)
         eyes = points[263] - points[33]
         result = self._landmarks(rgb, (low + high) / 2, float((high - low).max()) * ROI_SCALE, eyes)
-        return result if result.presence >= MIN_PRESENCE else None
+        return result if result.presence >= self._least_presence else None
 
     def _landmarks(
         self, rgb: NDArray[np.uint8], centre: NDArray[np.float32], side: float, eyes: NDArray[np.float32]
@@ -99,6 +100,6 @@ def _shrink_first(
     return rgb, matrix
 
 
-def load_face_mesh() -> FaceMesh:
-    """Detector and landmark network of the mediapipe wheel."""
-    return FaceMesh(load_face_detector(), LiteRtModel(resolve("face_landmark.tflite").read_bytes()))
+def load_face_mesh(least_presence: float = MIN_PRESENCE) -> FaceMesh:
+    """Detector and landmark network of the mediapipe wheel; a mesh of less presence than that is none."""
+    return FaceMesh(load_face_detector(), LiteRtModel(resolve("face_landmark.tflite").read_bytes()), least_presence)

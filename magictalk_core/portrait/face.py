@@ -10,15 +10,21 @@ from scipy.spatial.transform import Rotation
 
 from magictalk_core.errors import UserError
 from magictalk_core.faces.face_box import FaceBox
-from magictalk_core.faces.face_mesh import FaceMesh, MeshResult, load_face_mesh
+from magictalk_core.faces.face_mesh import MIN_PRESENCE, FaceMesh, MeshResult, load_face_mesh
 from magictalk_core.faces.head_pose import angles_of
 from magictalk_core.faces.solver import face_frame
+from magictalk_core.faces.visible import lips_contrast
 
-__all__ = ["PortraitFace", "find_face"]
+__all__ = ["PortraitFace", "find_face", "remarks_of"]
 
 SMALL_PX = 100
 """A face of fewer pixels gives a soft video."""
 
+_UNSURE_PRESENCE = 0.6
+"""Where nothing is surely a face, what may be one is moved too, with a word: a dog has 0.88."""
+_PROFILE_DEG = 55.0
+_COVERED = 8.0
+"""Lips that stand out less are covered, or none; as the quality gate `min_lips_contrast` has it."""
 _TURNED_DEG = {"pitch": 30.0, "yaw": 30.0, "roll": 20.0}
 """From there on the warped picture shows that it is flat."""
 _ON_ITS_SIDE_DEG = 45.0
@@ -55,13 +61,15 @@ def find_face(rgb: NDArray[np.uint8], number: int | None = None) -> PortraitFace
     A picture in which no face stands upright is tried on its other sides.
     """
     upright, turns = _upright(load_face_mesh(), rgb)
+    if not upright.faces:
+        upright, turns = _View.of(load_face_mesh(_UNSURE_PRESENCE), rgb), 0
     faces = upright.faces
     if not faces:
         raise UserError(f"no face found; expected a picture with one face, frontal, at least {SMALL_PX} px wide")
     chosen = 1 if number is None else number
     if not 1 <= chosen <= len(faces):
         raise UserError(f"--face {chosen}: the picture has {len(faces)}, the largest is --face 1")
-    warnings = _warnings(faces[chosen - 1], upright.rgb)
+    warnings = remarks_of(faces[chosen - 1], upright.rgb)
     if turns:
         warnings.insert(0, f"the face did not stand upright: the picture is turned {_TURNS[turns]}")
     if len(faces) > 1 and number is None:
@@ -137,8 +145,19 @@ def _angles(face: MeshResult) -> dict[str, float]:
     return dict(zip(("pitch", "yaw", "roll"), map(float, turned), strict=True))
 
 
-def _warnings(face: MeshResult, rgb: NDArray[np.uint8]) -> list[str]:
+def remarks_of(face: MeshResult, rgb: NDArray[np.uint8]) -> list[str]:
+    """What will not look well of a face in a picture (h, w, 3), one line each."""
     found = []
+    if face.presence < MIN_PRESENCE:
+        found.append(
+            f"hardly the face of a person: confidence {face.presence:.2f}, people have at least {MIN_PRESENCE}; "
+            "mouth and eyes may move in the wrong places"
+        )
+    contrast = lips_contrast(rgb, face.landmarks)
+    if contrast is not None and contrast < _COVERED:
+        found.append(
+            "the mouth does not stand out from what is around it: where a hand or a mask covers it, that moves"
+        )
     if face.width < SMALL_PX:
         found.append(f"the face is {face.width:.0f} px wide, fewer than {SMALL_PX}: the video will be soft")
     (left, top), (right, bottom) = _corners(face)
@@ -148,6 +167,10 @@ def _warnings(face: MeshResult, rgb: NDArray[np.uint8]) -> list[str]:
     if sides:
         found.append(f"the face touches the border ({', '.join(sides)}): what is cut off is made up")
     for name, degrees in _angles(face).items():
-        if abs(degrees) > _TURNED_DEG[name]:
+        if name == "yaw" and abs(degrees) > _PROFILE_DEG:
+            found.append(
+                f"a profile, yaw {degrees:.0f} degrees: half of the face is not in the picture, take a frontal one"
+            )
+        elif abs(degrees) > _TURNED_DEG[name]:
             found.append(f"the head is turned, {name} {degrees:.0f} degrees: the video will look flat")
     return found

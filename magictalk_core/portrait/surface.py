@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from magictalk_core.faces.head_pose import rotation_of
-from magictalk_core.faces.mesh import FACE_OVAL, LANDMARKS, LEFT_EYE, LIPS_INNER, RIGHT_EYE, TRIANGLES
+from magictalk_core.faces.mesh import FACE_OVAL, LANDMARKS, TRIANGLES
 from magictalk_core.faces.solver import face_frame
+from magictalk_core.portrait.lids import Lids
+from magictalk_core.portrait.lip_points import INNER_LOWER, INNER_UPPER, LOWER_LIP_ROWS
+from magictalk_core.portrait.openings import RoundOpenings
 from magictalk_core.rig.rig import Rig
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
-__all__ = ["PortraitSurface", "fan"]
+__all__ = ["PortraitSurface"]
 
 Points = NDArray[np.float64]
 
@@ -31,16 +34,22 @@ _FOLLOW_POSE = (0.92, 0.75, 0.45, 0.12, 0.0)
 _FOLLOW_SHAPE = (0.55, 0.2, 0.05, 0.0, 0.0)
 _PIVOT_CM = np.array([0.0, -6.0, -6.0])
 
-_UPPER_LIDS = {"Left": (466, 388, 387, 386, 385, 384, 398), "Right": (246, 161, 160, 159, 158, 157, 173)}
-_LOWER_LIDS = {"Left": (249, 390, 373, 374, 380, 381, 382), "Right": (7, 163, 144, 145, 153, 154, 155)}
-_UPPER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
-_LOWER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-_MIN_LIP_GAP = 0.0
-
-
-def fan(loop: tuple[int, ...], centre: int) -> NDArray[np.int32]:
-    """Triangles from a loop of vertices to one in its middle."""
-    return np.array([(loop[i], loop[(i + 1) % len(loop)], centre) for i in range(len(loop))], np.int32)
+_LIP_PROFILE = (0.82, 0.93, 0.98, 1.0, 1.0, 1.0, 0.98, 0.93, 0.82)
+"""How far the lower lip goes down from corner to corner: an open mouth is round there."""
+_STRONGER = {
+    "mouthSmile": 1.5, "mouthFrown": 1.7, "mouthStretch": 1.3, "mouthUpperUp": 1.5, "mouthLowerDown": 1.4,
+    "mouthPress": 1.3, "mouthShrugLower": 1.3, "browDown": 1.4, "browInnerUp": 1.6, "browOuterUp": 1.6,
+    "eyeWide": 1.4, "eyeSquint": 1.3, "cheekSquint": 1.4, "noseSneer": 1.4,
+}  # fmt: skip
+_EMPHASIS = np.array([_STRONGER.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ARKIT_NAMES])
+"""The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
+about what drove it (decision 018)."""
+_ANGLES = [MOTION_NAMES.index(f"head_{axis}_deg") for axis in ("pitch", "yaw", "roll")]
+_PRESSED = (0.2, 0.36)
+"""Weight of mouthPress from where on lips close, and at which they are sealed."""
+_CLOSE, _JAW = ARKIT_NAMES.index("mouthClose"), ARKIT_NAMES.index("jawOpen")
+_PRESS = [ARKIT_NAMES.index(f"mouthPress{side}") for side in ("Left", "Right")]
+_PART = [ARKIT_NAMES.index(f"mouth{what}{side}") for what in ("LowerDown", "UpperUp") for side in ("Left", "Right")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +69,23 @@ class PortraitSurface:
         self._fit = _Fit(frame.rotation.astype(float), frame.scale, frame.centre.astype(float))
         self._own_turn = Rotation.from_matrix(frame.rotation).as_matrix()
         self._deltas = rig.deltas[:, :LANDMARKS].astype(np.float64)
+        self._deltas *= _EMPHASIS[:, None, None]
+        for lip in LOWER_LIP_ROWS:
+            self._deltas[np.ix_([_JAW, *_PART[:2]], lip)] *= np.array(_LIP_PROFILE)[:, None]
         self.face = landmarks[:LANDMARKS].astype(np.float64) * [1, -1, -1]
-        self._openings = self._lid_openings(self.face)
         rig_face = rig.neutral[:LANDMARKS].astype(np.float64)
-        self._rig_openings = self._lid_openings(rig_face * self._fit.scale)
-        self.rest = np.concatenate([self.face, *self._rings(self.face)])
-        self.triangles = np.concatenate([TRIANGLES, self._ring_triangles()])
+        self._lids = Lids(self.face, rig_face * self._fit.scale)
+        self.rig_mouth = rig_face[[13, 14]].mean(axis=0)
+        self.rig_mouth_width = float(np.ptp(rig_face[[61, 291], 0]))
+        rings = self._rings(self.face)
+        around = np.concatenate([TRIANGLES, self._ring_triangles()])
+        self._round = RoundOpenings(around, LANDMARKS + sum(map(len, rings)))
+        self.rest = np.concatenate([self.face, *rings, self._round.points(self.face)])
+        self.triangles = self._round.triangles
+        follow = np.repeat(_FOLLOW_POSE, len(FACE_OVAL))
+        edges = len(self.rest) - LANDMARKS - len(follow)
+        self._share = np.concatenate([np.ones(LANDMARKS), follow, np.ones(edges)])
+        self._pivot = self._fit.centre + self._fit.scale * self._fit.rotation @ _PIVOT_CM
 
     # --- topology ----------------------------------------------------------------------------------------------
 
@@ -95,56 +115,41 @@ class PortraitSurface:
 
     def shape(self, coefficients: NDArray[np.floating]) -> Points:
         """The face (468, 3) for relative coefficients (52,), which may be negative; head pose apart."""
-        weights = coefficients.astype(np.float64)
+        weights, seal = _sealed(np.array(coefficients, np.float64))
         moved = np.flatnonzero(weights)
         offset = np.tensordot(weights[moved], self._deltas[moved], axes=1) @ self._fit.rotation.T * self._fit.scale
         face = self.face + offset
-        self._close_lids(face, weights)
-        _part_lips(face)
+        self._lids.settle(face, weights)
+        _part_lips(face, seal)
         return face
 
-    @staticmethod
-    def _lid_openings(face: Points) -> dict[str, Points]:
-        return {side: face[list(_UPPER_LIDS[side])] - face[list(_LOWER_LIDS[side])] for side in ("Left", "Right")}
-
-    def _close_lids(self, face: Points, weights: Points) -> None:
-        """A blink of 1 closes this eye, whatever its size; an opening never turns inside out."""
-        for side in ("Left", "Right"):
-            blink = float(np.clip(weights[ARKIT_NAMES.index(f"eyeBlink{side}")], -0.3, 1.0))
-            up, low = list(_UPPER_LIDS[side]), list(_LOWER_LIDS[side])
-            wrong = (
-                np.linalg.norm(self._openings[side], axis=1) - np.linalg.norm(self._rig_openings[side], axis=1)
-            ) * blink
-            direction = self._openings[side] / np.maximum(
-                np.linalg.norm(self._openings[side], axis=1, keepdims=True), 1e-6
-            )
-            face[up] -= direction * wrong[:, None]
-            gap = ((face[up] - face[low]) * direction).sum(axis=1)
-            face[up] -= direction * np.minimum(gap, 0)[:, None]
-
-    def vertices(self, row: NDArray[np.floating]) -> tuple[Points, Points]:
-        """All skin vertices for a relative motion row (58,), and the face before the head turned."""
+    def vertices(self, row: NDArray[np.floating], turning: Points) -> tuple[Points, Points]:
+        """All skin vertices for a relative motion row (58,) and its `turning`, and the face before the head turned."""
         face = self.shape(row[: len(ARKIT_NAMES)])
-        change = face - self.face
-        n = len(FACE_OVAL)
-        rings = self.rest[LANDMARKS:].copy()
+        change, n = face - self.face, len(FACE_OVAL)
+        rings = self.rest[LANDMARKS : LANDMARKS + n * len(_RINGS)].copy()
         for k, follow in enumerate(_FOLLOW_SHAPE):
             rings[k * n : (k + 1) * n] += change[list(FACE_OVAL)] * follow
-        pose = np.concatenate([np.ones(LANDMARKS), np.repeat(_FOLLOW_POSE, n)])
-        return self.turn(np.concatenate([face, rings]), row, pose), face
+        edges = self._round.points(face)
+        return self.turn(np.concatenate([face, rings, edges]), turning, self._share), face
 
-    def turn(self, vertices: Points, row: NDArray[np.floating], share: Points | float = 1.0) -> Points:
-        """Rotate about the neck by the row's head angles, in the portrait's own frame; `share` per vertex."""
-        pitch, yaw, roll = (float(row[MOTION_NAMES.index(f"head_{a}_deg")]) for a in ("pitch", "yaw", "roll"))
-        fit = self._fit
-        own = self._own_turn
-        turned = own @ rotation_of(pitch, yaw, roll) @ own.T
-        pivot = fit.centre + fit.scale * fit.rotation @ _PIVOT_CM
-        return np.asarray(vertices + ((vertices - pivot) @ turned.T + pivot - vertices) * np.reshape(share, (-1, 1)))
+    def turning(self, row: NDArray[np.floating]) -> Points:
+        """(3, 3) rotation of the row's head angles, in the portrait's own frame."""
+        pitch, yaw, roll = (float(row[i]) for i in _ANGLES)
+        return np.asarray(self._own_turn @ rotation_of(pitch, yaw, roll) @ self._own_turn.T)
+
+    def turn(self, vertices: Points, turning: Points, share: Points | float = 1.0) -> Points:
+        """Rotate about the neck by what `turning` gives; `share` per vertex."""
+        arm = vertices - self._pivot
+        return np.asarray(vertices + (arm @ turning.T - arm) * np.reshape(share, (-1, 1)))
 
     def rig_direction(self, offset_cm: Points) -> Points:
         """A displacement (.., 3) of the rig in pixels of the portrait."""
         return np.asarray(offset_cm @ self._fit.rotation.T * self._fit.scale)
+
+    def to_rig(self, offset: Points) -> Points:
+        """A displacement (.., 3) in pixels of the portrait, in centimetres of the rig."""
+        return np.asarray(offset @ self._fit.rotation / self._fit.scale)
 
     @property
     def scale(self) -> float:
@@ -152,16 +157,23 @@ class PortraitSurface:
         return self._fit.scale
 
 
-def _part_lips(face: Points) -> None:
-    """Lips that relative motion would push through each other meet in the middle instead."""
-    up, low = list(_UPPER_LIP[1:-1]), list(_LOWER_LIP[1:-1])
-    gap = face[up, 1] - face[low, 1]
-    cross = np.minimum(gap - _MIN_LIP_GAP, 0)
+def _sealed(weights: Points) -> tuple[Points, float]:
+    """The weights, and how far the lips are sealed, 0 to 1: pressed lips touch, however far the jaw is down behind
+    them, as at m, b and p."""
+    press = float(weights[_PRESS].mean())
+    share = float(np.clip((press - _PRESSED[0]) / (_PRESSED[1] - _PRESSED[0]), 0.0, 1.0))
+    seal = share * share * (3 - 2 * share)
+    if seal > 0:
+        weights[_CLOSE] = max(weights[_CLOSE], seal * weights[_JAW])
+        weights[_PART] *= 1 - seal
+    return weights, seal
+
+
+def _part_lips(face: Points, seal: float) -> None:
+    """Sealed lips meet; lips that relative motion would push through each other meet in the middle instead."""
+    up, low = list(INNER_UPPER), list(INNER_LOWER)
+    face[up] -= (gap := face[up] - face[low]) * 0.4 * seal
+    face[low] += gap * 0.6 * seal
+    cross = np.minimum(face[up, 1] - face[low, 1], 0)
     face[up, 1] -= cross / 2
     face[low, 1] += cross / 2
-
-
-EYE_LOOPS = {"Left": LEFT_EYE, "Right": RIGHT_EYE}
-MOUTH_LOOP = LIPS_INNER
-UPPER_LIP = _UPPER_LIP
-LOWER_LIP = _LOWER_LIP

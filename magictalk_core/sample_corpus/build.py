@@ -36,7 +36,7 @@ from magictalk_core.work.isolation import Crash, map_isolated
 
 __all__ = ["SAMPLE_VERSION", "build_sample_corpus", "utterances"]
 
-SAMPLE_VERSION = "4"
+SAMPLE_VERSION = "5"
 _PRELOAD = (*PRELOAD, "magictalk_core.sample_corpus.build", "magictalk_core.portrait.animator", "moderngl")
 VIDEO_FPS = 30
 _IRREGULAR_ACTOR = "W902"

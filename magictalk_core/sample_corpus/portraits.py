@@ -11,8 +11,8 @@ import skimage.data
 from numpy.typing import NDArray
 
 from magictalk_core.portrait.animator import crop_to_face
+from magictalk_core.portrait.neutral import bring_to_rest
 from magictalk_core.rig.shapes import mirror_indices
-from magictalk_core.sample_corpus.resting import relax_mouth
 
 __all__ = ["PORTRAIT_SIZE", "SPEAKERS", "Look", "speaker_portrait"]
 
@@ -112,7 +112,8 @@ def speaker_portrait(speaker: str) -> tuple[NDArray[np.uint8], NDArray[np.float3
     """Picture (384, 384, 3) with a face at rest, and landmarks (468, 3) of a speaker."""
     look = SPEAKERS[speaker]
     smiling, mattes, points = _crop()
-    picture, points = relax_mouth(smiling, points)
+    resting = bring_to_rest(smiling, points)
+    picture, points = resting.picture, resting.landmarks
     (picture, mattes), points = _reshape([picture, mattes], points, look)
     picture = _recolour(picture, mattes, float(points[152, 1]), look)
     if look.mirrored:
