@@ -27,7 +27,8 @@ from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_t
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.storage.sealed import sealed
-from magictalk_core.training.family import ModelFamily
+from magictalk_core.training.family import INIT, ModelFamily
+from magictalk_core.training.initial import must_match, read_as_begun
 from magictalk_core.training.in_use import RunsInUse, point_newest, runs_in_use
 from magictalk_core.training.journal import RunNote
 from magictalk_core.training.tracking import RunTracker
@@ -95,13 +96,18 @@ def run_digest(
 def _models_and_run(
     family: ModelFamily, preset: StrictModel, data: TrainingSet, out: Path
 ) -> tuple[dict[str, Path], Path]:
-    """The models that a training learns from, the newest ones beside `out`, and its run directory.
+    """The models that a training learns from, the newest ones beside `out`, the one that it begins from, and its run
+    directory.
 
     The newest and not the champions: what a training gives depends on data and settings alone, never on what happens
     to be released.
     """
-    models = {name: newest_run(out.parent / name).path for name in family.needs}
-    return models, out / run_digest(family, family.settings_of(preset), data, models)
+    settings = family.settings_of(preset)
+    models = {name: newest_run(out.parent / name).path for name in family.needed_by(settings)}
+    initial = must_match(family, settings, str(data.info["feature_id"]), int(data.info["window"]))
+    if initial is not None:
+        models[INIT] = initial
+    return models, out / run_digest(family, settings, data, models)
 
 
 def _work(
@@ -161,6 +167,8 @@ def train(
     settings = family.settings_of(preset)
     data = TrainingSet.open(data_dir)
     models, run = _models_and_run(family, preset, data, out)
+    if INIT in models:
+        data = read_as_begun(data, models[INIT])
     processes = Processes.of(settings.training)
     lock = held_or_refused(run / ".lock", f"the training {run}") if processes.is_first else nullcontext()
     with lock:

@@ -14,11 +14,12 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.models.audio2bs.model import Audio2BSModel
 from magictalk_core.models.audio2bs.task import speech_of_runs
 from magictalk_core.models.lip_residue.config import LipResidueSettings
-from magictalk_core.models.lip_residue.network import ResidueGenerator
+from magictalk_core.models.lip_residue.network import ResidueGenerator, of_channels
 from magictalk_core.models.shared.losses import motion_errors
 from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.models.sync_expert.network import in_sync_loss, sync_probability
 from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.model_folder import ModelFolder
 from magictalk_core.training.task import WHOLE_BATCH, BatchPart
 from magictalk_core.training_set.batches import BatchOrder, evenly
 from magictalk_core.training_set.dataset import TrainingSet
@@ -44,10 +45,16 @@ class ResidueTask:
     """
 
     def __init__(
-        self, settings: LipResidueSettings, data: TrainingSet, audio2bs: Audio2BSModel, expert: SyncExpertModel | None
+        self,
+        settings: LipResidueSettings,
+        data: TrainingSet,
+        audio2bs: Audio2BSModel,
+        expert: SyncExpertModel | None,
+        initial: ModelFolder | None = None,
     ) -> None:
-        """`expert`: None where `sync_weight` is 0."""
-        self.config, self.training = settings.network, settings.training
+        """`expert`: None where `sync_weight` is 0. `initial`: the model that is begun from, in whose scales `data` is
+        read; None: chance."""
+        self.config, self.training, self.initial = settings.network, settings.training, initial
         audio2bs.folder.must_fit(data)
         if expert is not None:
             expert.folder.must_fit(data)
@@ -69,7 +76,12 @@ class ResidueTask:
 
     def build_network(self) -> nn.Module:
         state = self.audio2bs.config.hidden
-        return ResidueGenerator(self.config, state, self.mouth.shape[1], self.style.shape[1])
+        network = ResidueGenerator(self.config, state, self.mouth.shape[1], self.style.shape[1])
+        if self.initial is not None:
+            mouth = self.initial.places(self.frames.mouth_names, self.initial.config["mouth"])
+            seen = self.initial.places(self.frames.coefficient_names, self.initial.config["coefficients"])
+            network.load_state_dict(of_channels(self.initial.weights(), mouth, seen, self.config.reads))
+        return network
 
     def steps_per_epoch(self) -> int:
         return self.order.steps_per_epoch
