@@ -110,6 +110,14 @@ def _models_and_run(
     return models, out / run_digest(family, settings, data, models)
 
 
+def _begun(settings: FamilySettings, models: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+    """What a model folder, and the tags of its run, say of the model that the training begins from; empty: chance."""
+    if INIT not in models:
+        return {}
+    name, weights = getattr(settings.training, INIT), file_md5(models[INIT] / WEIGHTS)
+    return {INIT: {"name": name, "weights_md5": weights}}
+
+
 def _work(
     family: ModelFamily, settings: FamilySettings, data: TrainingSet, models: Mapping[str, Path], run: Path
 ) -> Work:
@@ -169,6 +177,7 @@ def train(
     models, run = _models_and_run(family, preset, data, out)
     if INIT in models:
         data = read_as_begun(data, models[INIT])
+    begun = _begun(settings, models)
     processes = Processes.of(settings.training)
     lock = held_or_refused(run / ".lock", f"the training {run}") if processes.is_first else nullcontext()
     with lock:
@@ -176,14 +185,15 @@ def train(
             task, work = family.build(settings, data.learned(), models), _work(family, settings, data, models, run)
             if processes.is_first:
                 write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
-                _open_tracking(run, family, preset, data, tracker, tags or {})
+                named = {f"{INIT}.{name}": value for name, value in begun.get(INIT, {}).items()}
+                _open_tracking(run, family, preset, data, tracker, {**(tags or {}), **named})
             sampler = None if render is None else Sampler(task, render, family.name, tracker, run / "samples")
             with repeatable_arithmetic(settings.training.threads):
                 fitted = fit(task, settings.training, run, tracker, progress, processes, sampler)
             if processes.is_first:
                 if sampler is not None and settings.training.sample_every:
                     sampler.log(fitted.weights, fitted.state.step)
-                _finish(family, task, data, run, fitted, tracker, plot, work)
+                _finish(family, task, data, run, fitted, tracker, plot, work, begun)
         if processes.is_first:
             point_newest(out, run.name)
         # The others read what the first has written.
@@ -236,12 +246,13 @@ def _finish(
     tracker: RunTracker,
     plot: CurvePlot | None,
     work: Work,
+    begun: Mapping[str, Any],
 ) -> None:
-    """Write the model with its record, the curves and, last of all, the result."""
+    """Write the model with its record, the curves and, last of all, the result. `begun`: what it began from."""
     from magictalk_core.training.model_folder import write_model_folder
 
     with atomic_directory(run / "model") as folder:
-        facts = task.describe_model(fitted.weights, folder)
+        facts = task.describe_model(fitted.weights, folder) | begun
         write_model_folder(family, fitted.weights, data, facts, folder)
     with atomic_path(run / "curves.csv") as temporary:
         pd.DataFrame(fitted.state.curves, columns=["step", "metric", "value"]).to_csv(temporary, index=False)
