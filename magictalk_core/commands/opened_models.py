@@ -7,7 +7,7 @@ at least as well as those.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from magictalk_core.models.shipped.gain import Face, Gain
 from magictalk_core.models.shipped.initial import SHIPPED, initial_folder
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.in_use import runs_in_use
-from magictalk_core.training.run import WEIGHTS, current_model
+from magictalk_core.training.run import WEIGHTS, current_model, newest_run
 from magictalk_core.workspace import Workspace
 
 __all__ = ["Beginning", "LivePerformers", "Performers", "beginning_of", "open_live_models", "open_models"]
@@ -43,6 +43,8 @@ _FEW = 4
 """Evaluations of a model that was not distilled for few: of a solver that offline takes 20."""
 
 Motion = NDArray[np.float32]
+_Which = Callable[[Path], Path]
+"""From the runs of a family to the model folder of one of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +99,14 @@ def _opened(workspace: Workspace, model: Path | None, lips: bool, judged_by_lips
     return own if model is not None else _unless_it_lost(workspace, own, lips, judged_by_lips)
 
 
-def _own(workspace: Workspace, model: Path | None, lips: bool) -> Performers:
+def _own(workspace: Workspace, model: Path | None, lips: bool, which: _Which = current_model) -> Performers:
+    """`model`, or the workspace's own, with its lips: of each family that one that `which` finds among its runs."""
     step = f"`magictalk run --select models/emodiff --home {workspace.home}`"
     with _readable(workspace.models("emodiff") if model is None else model, step):
-        path = current_model(workspace.models("emodiff")) if model is None else model
+        path = which(workspace.models("emodiff")) if model is None else model
         emodiff, styles = EmoDiffModel.load(path), StyleBank.load(path)
     stamp = f"emodiff {file_md5(path / WEIGHTS)[:12]}"
-    refiner = _own_refiner(workspace) if lips else None
+    refiner = _own_refiner(workspace, which) if lips else None
     worth = None if refiner is None else lip_worth(workspace, emodiff, path, refiner)
     if worth is not None and not worth.is_worth:
         return Performers(str(path), stamp, path, emodiff, styles, None, (_remark(worth),))
@@ -119,15 +122,20 @@ class Beginning:
 
 
 def beginning_of(workspace: Workspace) -> Beginning | None:
-    """Of the workspace's models in use, as `animate` uses them; None for models that began from chance. Raises
+    """Of the workspace's newest models, as `animate` uses models; None for those that began from chance. Raises
     `UserError`, also where what they began from is gone."""
     if runs_in_use(workspace.models("emodiff")) is None:
         return None
-    return _beginning(workspace, _own(workspace, None, _has_lips(workspace)))
+    own = _own(workspace, None, _has_lips(workspace), _newest_model)
+    return _beginning(workspace, own, _newest_model)
 
 
-def _beginning(workspace: Workspace, own: Performers) -> Beginning | None:
-    lips = [current_model(workspace.models(name)) for name in _LIP_MODELS] if _has_lips(workspace) else []
+def _newest_model(runs: Path) -> Path:
+    return newest_run(runs).path
+
+
+def _beginning(workspace: Workspace, own: Performers, which: _Which = current_model) -> Beginning | None:
+    lips = [which(workspace.models(name)) for name in _LIP_MODELS] if _has_lips(workspace) else []
     named = [init for init in map(begun_from, (own.folder, *lips)) if init is not None]
     if not named:
         return None
@@ -228,7 +236,7 @@ def _remark(worth: LipWorth) -> str:
     )
 
 
-def _own_refiner(workspace: Workspace) -> LipRefiner:
+def _own_refiner(workspace: Workspace, which: _Which = current_model) -> LipRefiner:
     """The workspace's lip models. Raises `UserError`."""
     missing = [name for name in _LIP_MODELS if runs_in_use(workspace.models(name)) is None]
     step = f'`magictalk run --home {workspace.home} --select "+models/lip_residue"`'
@@ -238,7 +246,7 @@ def _own_refiner(workspace: Workspace) -> LipRefiner:
             "EmoDiff alone"
         )
     with _readable(workspace.models("lip_residue"), step):
-        return LipRefiner.of(current_model(workspace.models("lip_residue")), workspace.models("audio2bs"))
+        return LipRefiner.of(which(workspace.models("lip_residue")), workspace.models("audio2bs"))
 
 
 @contextmanager
