@@ -70,8 +70,8 @@ def run(
     """Bring assets up to date: all of them, or a selection. Unchanged work is not done again.
 
     --preset becomes the workspace's preset, as by `magictalk preset set`, and stays so for every run after it.
-    --init base fine-tunes the models that come with the package, with the preset own_face if no other is given, and says
-    what was gained on held-out clips.
+    --init base fine-tunes the models that come with the package, with the preset own_face if no other is given, and
+    says what was gained on held-out clips.
 
     Example: magictalk run --preset sample --select "mead/index mead/media"
     """

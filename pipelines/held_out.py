@@ -30,8 +30,8 @@ def must_hold_clips_out(wanted: Set[dg.AssetKey], accepted: Mapping[Split, int] 
     trains = any(key.path[0] == "models" for key in wanted)
     if trains and accepted is not None and not accepted[Split.VAL]:
         raise UserError(
-            f"fine-tuning needs held-out clips to stop by, found {accepted[Split.TRAIN]} accepted for training, none for "
-            "validation: give three videos or more, or cut a long one: `ffmpeg -i me.mp4 -f segment -segment_time 15 "
+            f"fine-tuning needs held-out clips to stop by, found {accepted[Split.TRAIN]} accepted for training, none "
+            "for validation: give three videos or more, or cut a long one: `ffmpeg -i me.mp4 -f segment -segment_time 15 "
             "-reset_timestamps 1 -force_key_frames 'expr:gte(t,n_forced*15)' clips/%03d.mp4`"
         )
 

@@ -46,7 +46,7 @@ _LOOKING = {dg.AssetKey("lineage_report"), dg.AssetKey("report")}
 """They tell of all that is there, ablations included, which they do not ask for: so they come last."""
 
 FINE_TUNING = "+training_set models/emodiff models/audio2bs models/lip_residue tables/gain"
-"""What is selected where trainings begin from finished models and nothing else is asked for: no expert, no evaluation."""
+"""What is selected where trainings begin from finished models and nothing else is asked for: no judge, no table."""
 
 QUIET_LOGS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -1,4 +1,4 @@
-"""`tables/gain`: what a workspace's newest models gained over those that they began from, as numbers and in a sentence."""
+"""`tables/gain`: what a workspace's newest models gained over those that they began from, in numbers and words."""
 
 from __future__ import annotations
 

@@ -28,11 +28,9 @@ def begun_from(model: Path) -> str | None:
     return config[INIT]["name"] if INIT in config else None
 
 
-def gain_over(
-    workspace: Workspace, before: tuple[Face, list[Path]], after: tuple[Face, list[Path]]
-) -> Gain | None:
-    """What the models `after`, with their folders, gained over those `before`; None where nothing was held out that both
-    know how to read: no training set, no held-out clip, another speech feature."""
+def gain_over(workspace: Workspace, before: tuple[Face, list[Path]], after: tuple[Face, list[Path]]) -> Gain | None:
+    """What the models `after`, with their folders, gained over those `before`; None where nothing was held out that
+    both know how to read: no training set, no held-out clip, another speech feature."""
     if not (workspace.training_set / "info.json").is_file():
         return None
     data = TrainingSet.open(workspace.training_set)

@@ -1,8 +1,8 @@
 """The models that `magictalk animate` and `live` use, opened; what is not there or cannot be read is one line.
 
 In this order: the folder that was named, the workspace's own (its champion, or what was trained last), those that come
-with the package. Models that began from others (`training.init`) are the workspace's own where they follow held-out clips
-at least as well as those.
+with the package. Models that began from others (`training.init`) give way to those where they follow held-out clips less
+well.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class Performers:
 
 def open_models(workspace: Workspace, model: Path | None = None, lips: bool = True) -> Performers:
     """`model`: a folder of EmoDiff or its student, or the name `magictalk-base`; None: what the workspace has, else
-    `magictalk-base`. With `lips` the mouth is refined where refinement was seen to gain. The workspace's models give way
-    to those that their training began from where these follow held-out clips better. Raises `UserError`."""
+    `magictalk-base`. With `lips` the mouth is refined where refinement was seen to gain. The workspace's models give
+    way to those that their training began from where these follow held-out clips better. Raises `UserError`."""
     return _opened(workspace, model, lips, judged_by_lips=lips)
 
 
@@ -169,11 +169,8 @@ def _unless_it_lost(workspace: Workspace, own: Performers, lips: bool, judged_by
     lost = not gain.is_worth if judged_by_lips else gain.emodiff_after < gain.emodiff_before
     if not lost:
         return own
-    name = before.name
-    remark = f"{own.name} is not used: {gain.sentence(name)}" if judged_by_lips else (
-        f"{own.name} is not used: on {gain.clips} held-out clips EmoDiff's jaw follows with r {gain.emodiff_after:.2f}, "
-        f"that of {name} with {gain.emodiff_before:.2f}"
-    )
+    said = gain.sentence(before.name) if judged_by_lips else gain.sentence_of_emodiff(before.name)
+    remark = f"{own.name} is not used: {said}"
     return replace(before, refiner=before.refiner if lips else None, remarks=(*before.remarks, remark))
 
 

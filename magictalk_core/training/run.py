@@ -28,8 +28,8 @@ from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.storage.sealed import sealed
 from magictalk_core.training.family import INIT, ModelFamily
-from magictalk_core.training.initial import must_match, read_as_begun
 from magictalk_core.training.in_use import RunsInUse, point_newest, runs_in_use
+from magictalk_core.training.initial import must_match, read_as_begun
 from magictalk_core.training.journal import RunNote
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet, training_set_input

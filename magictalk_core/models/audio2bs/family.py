@@ -17,7 +17,6 @@ __all__ = ["AUDIO2BS"]
 
 def _build(settings: Audio2BSSettings, data: TrainingSet, models: Models) -> TrainingTask:
     from magictalk_core.models.audio2bs.task import Audio2BSTask
-
     from magictalk_core.training.model_folder import ModelFolder
 
     return Audio2BSTask(settings, data, ModelFolder.begun_from(models, "audio2bs"))

@@ -1,7 +1,7 @@
 """A linear readout that begins at another: ridge regression towards known weights, as far as held-out clips bear it.
 
-W = argmin |X W - Y|^2 + penalty |W - W0|^2, which is W0 and the ridge of what W0 leaves over. W0 comes from voices without
-number, the data from minutes of somebody: an infinite penalty keeps W0, a small one forgets it.
+W = argmin |X W - Y|^2 + penalty |W - W0|^2, which is W0 and the ridge of what W0 leaves over. W0 knows many voices, the
+data are minutes of somebody: an infinite penalty keeps W0, a small one forgets it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class CorrectedReadout:
 def correct_readout(
     prior: Readout, stretches: Sequence[Stretch], groups: Sequence[str], components: int, channel: int
 ) -> CorrectedReadout:
-    """The `prior` as far corrected as pays on what is left out: `stretches` of one of the `groups` are never in two folds.
+    """The `prior` corrected as far as pays on what is left out: `stretches` of one of the `groups` are one fold's.
 
-    Judged by the mean correlation over stretches of the column `channel` of the mouth. Without two groups nothing can be
-    left out, and the prior stays.
+    Judged by the mean correlation over stretches of the column `channel` of the mouth. Without two groups nothing can
+    be left out, and the prior stays.
     """
     width = prior.weight.shape[1]
     rest = [Stretch(s.features, s.mouth - prior.mouth(s.features), s.level_counts) for s in stretches]

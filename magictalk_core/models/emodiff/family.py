@@ -25,7 +25,6 @@ def _without_style(settings: EmoDiffSettings) -> EmoDiffSettings:
 
 def _build(settings: EmoDiffSettings, data: TrainingSet, models: Models) -> TrainingTask:
     from magictalk_core.models.emodiff.task import EmoDiffTask
-
     from magictalk_core.training.model_folder import ModelFolder
 
     return EmoDiffTask(settings, data, ModelFolder.begun_from(models, "emodiff"))

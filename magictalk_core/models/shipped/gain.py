@@ -22,6 +22,7 @@ from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.emotions import NEUTRAL
+from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["Face", "Gain", "measure_gain"]
 
@@ -42,7 +43,8 @@ class Face:
     refiner: LipRefiner | None
 
     def jaws(self, speech: Sequence[Motion], own_styles: Sequence[Motion], known: Sequence[str]) -> list[_Jaws]:
-        """Of speech (n, F) in the style `neutral`, else in frames (k, D) with the columns `known` of each clip itself."""
+        """Of speech (n, F) in the style `neutral`, else in frames (k, D) of each clip itself, whose columns are
+        `known`."""
         names = self.emodiff.channels
         if NEUTRAL in self.styles.emotions:
             styles = [self.styles.frames(NEUTRAL)] * len(speech)
@@ -89,12 +91,19 @@ class Gain(StrictModel):
     def sentence(self, name: str) -> str:
         """In words; `name` is that of the models that were begun from."""
         between = "" if self.low is None or self.high is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
-        seen = "" if self.split == Split.TEST else ", by which the training was stopped"
+        gained = f"{self.after - self.before:+.2f}{between}"
         verdict = "" if self.is_worth else f": {name} stays in use"
-        return (
-            f"on {self.clips} held-out clips ({self.stretches} stretches of {_STRETCH // 25} s{seen}) the jaw follows with "
-            f"r {self.after:.2f}, that of {name} with {self.before:.2f}: {self.after - self.before:+.2f}{between}{verdict}"
-        )
+        return f"{self._asked} r {self.after:.2f}, that of {name} with {self.before:.2f}: {gained}{verdict}"
+
+    def sentence_of_emodiff(self, name: str) -> str:
+        """The same of EmoDiff without refined lips."""
+        return f"{self._asked} EmoDiff's r {self.emodiff_after:.2f}, that of {name} with {self.emodiff_before:.2f}"
+
+    @property
+    def _asked(self) -> str:
+        seen = "" if self.split == Split.TEST else ", by which the training was stopped"
+        pieces = f"{self.stretches} stretches of {_STRETCH // FRAME_RATE} s{seen}"
+        return f"on {self.clips} held-out clips ({pieces}) the jaw follows with"
 
 
 def measure_gain(before: Face, after: Face, data: TrainingSet) -> Gain | None:

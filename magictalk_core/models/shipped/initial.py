@@ -29,6 +29,6 @@ def initial_folder(family: str, init: str) -> Path:
     if runs_in_use(runs) is not None:
         return current_run(runs).path.absolute()
     raise UserError(
-        f"training.init: `{init}` holds no {family}: expected `{SHIPPED}`, a workspace that has trained it, or a folder "
-        f"with {family}/{WEIGHTS}"
+        f"training.init: `{init}` holds no {family}: expected `{SHIPPED}`, a workspace that has trained it, or a "
+        f"folder with {family}/{WEIGHTS}"
     )
