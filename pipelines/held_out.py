@@ -24,6 +24,12 @@ _REMEDY = (
 )
 
 
+_CUT = (
+    "ffmpeg -i me.mp4 -force_key_frames 'expr:gte(t,n_forced*15)' -f segment -segment_time 15 -reset_timestamps 1 "
+    "clips/%03d.mp4"
+)
+
+
 def must_hold_clips_out(wanted: Set[dg.AssetKey], accepted: Mapping[Split, int] | None) -> None:
     """Raise `UserError` where models are to be fine-tuned and no clip is held out that tells when to stop, and whether
     anything was gained."""
@@ -31,8 +37,7 @@ def must_hold_clips_out(wanted: Set[dg.AssetKey], accepted: Mapping[Split, int] 
     if trains and accepted is not None and not accepted[Split.VAL]:
         raise UserError(
             f"fine-tuning needs held-out clips to stop by, found {accepted[Split.TRAIN]} accepted for training, none "
-            "for validation: give three videos or more, or cut a long one: `ffmpeg -i me.mp4 -f segment -segment_time 15 "
-            "-reset_timestamps 1 -force_key_frames 'expr:gte(t,n_forced*15)' clips/%03d.mp4`"
+            f"for validation: give three videos or more, or cut a long one: `{_CUT}`"
         )
 
 

@@ -1,8 +1,8 @@
 """The models that `magictalk animate` and `live` use, opened; what is not there or cannot be read is one line.
 
 In this order: the folder that was named, the workspace's own (its champion, or what was trained last), those that come
-with the package. Models that began from others (`training.init`) give way to those where they follow held-out clips less
-well.
+with the package. Models that began from others (`training.init`) give way to those where they follow held-out clips
+less well.
 """
 
 from __future__ import annotations
