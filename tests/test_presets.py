@@ -66,6 +66,6 @@ def test_what_a_preset_must_not_say(tmp_path: Path, text: str, said: str) -> Non
 
 def test_an_unknown_preset_says_which_there_are() -> None:
     with pytest.raises(
-        UserError, match=r"no preset `huge`: expected one of base, paper, sample, or the path of a YAML file"
+        UserError, match=r"no preset `huge`: expected one of base, own_face, paper, sample, or the path of a YAML file"
     ):
         load_preset("huge")
