@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,10 @@ def tables(clips: Sequence[RealClip], given: argparse.Namespace, feature: str, o
         columns |= {"features": pa.array(list(features[places[there]]), type=pa.list_(pa.float32()))}
         speech.append(pa.table(columns | {"feature_id": [feature] * len(motion)}, schema=SPEECH.schema()))
     write_table(CLIPS, rows, out / "clips.parquet")
-    write_table(FRAMES, pd.concat(frames, ignore_index=True), out / "frames.parquet")
-    write_table(SPEECH, pa.concat_tables(speech), out / "speech.parquet")
-    return CorpusTables(out / "clips.parquet", [out / "frames.parquet"], [out / "speech.parquet"], "d" * 32 + ".dir")
+    motions, voices = (out / name / "all.parquet" for name in ("frames", "speech"))
+    write_table(FRAMES, pd.concat(frames, ignore_index=True), motions)
+    write_table(SPEECH, pa.concat_tables(speech), voices)
+    return CorpusTables(out / "clips.parquet", [motions], [voices], "d" * 32 + ".dir")
 
 
 def _splits(speakers: Sequence[str]) -> dict[str, Split]:
@@ -136,8 +137,8 @@ class Trained:
     lip_residue: Path
     is_refined: bool
 
-    def performers(self, lips: bool) -> Performers:
-        refiner = LipRefiner.load(self.audio2bs, self.lip_residue) if lips else None
+    def performers(self) -> Performers:
+        refiner = LipRefiner.load(self.audio2bs, self.lip_residue)
         emodiff, styles = EmoDiffModel.load(self.emodiff), StyleBank.load(self.emodiff)
         return Performers("own", "own", self.emodiff, emodiff, styles, refiner)
 
@@ -151,7 +152,8 @@ def trained(clips: Sequence[RealClip], preset: Preset, given: argparse.Namespace
     order = ("audio2bs", "emodiff", "lip_residue")
     paths = {n: train(FAMILIES[n], preset, data, out / "models" / n, MemoryTracker()).path for n in order}
     refiner = LipRefiner.load(paths["audio2bs"], paths["lip_residue"])
-    worth = measure_lips(EmoDiffModel.load(paths["emodiff"]), refiner, TrainingSet.open(data))
+    calm = StyleBank.load(paths["emodiff"]).frames("neutral")
+    worth = measure_lips(EmoDiffModel.load(paths["emodiff"]), refiner, TrainingSet.open(data), calm)
     for name in order:
         result = (paths[name].parent / "result.json").read_text(encoding="utf-8")
         print(f"  {name}: {yaml.safe_load(result)['metrics']}", flush=True)
@@ -160,29 +162,23 @@ def trained(clips: Sequence[RealClip], preset: Preset, given: argparse.Namespace
     return Trained(**paths, is_refined=worth is None or worth.is_worth)
 
 
-def performed(models: Performers, clip: RealClip, feature: NDArray[np.float32]) -> Made:
-    """As `magictalk animate` performs in the style `neutral`."""
+def performed(models: Performers, clip: RealClip, feature: NDArray[np.float32]) -> list[Made]:
+    """As `magictalk animate` performs in the style `neutral`: without refined lips, with them, and the readout alone."""
+    assert models.refiner is not None
+    voice, names = voice_activity(clip.samples, len(feature)), models.emodiff.channels
     style = models.styles.at_intensity(models.styles.name_of("neutral"), 1.0)
-    state = models.perform(feature, voice_activity(clip.samples, len(feature)), style, 0)
-    return made_of(to_motion(state, models.emodiff.channels)[:, : len(ARKIT_NAMES)])
+    alone = replace(models, refiner=None).perform(feature, voice, style, 0)
+    rests = models.emodiff.voice_of(voice)
+    lips = models.refiner.refine(alone, names, feature, models.emodiff.feature_id, style, rests)
+    neutral, _ = models.refiner.audio2bs.neutral(models.refiner.folder.normal_speech(feature))
+    made = [made_of(to_motion(motion, names)[:, : len(ARKIT_NAMES)]) for motion in (alone, lips)]
+    return [*made, made_of(placed(models.refiner.audio2bs.mouth, neutral[0].numpy()))]
 
 
-def read_out(refiner: LipRefiner, feature: NDArray[np.float32]) -> Made:
-    neutral, _ = refiner.audio2bs.neutral(refiner.folder.normal_speech(feature))
-    return made_of(placed(refiner.audio2bs.mouth, neutral[0].numpy()))
-
-
-def methods(
-    fold: Trained, shipped: tuple[Performers, Performers], clip: RealClip, feature: Any
-) -> Iterator[tuple[str, Made]]:
-    alone, whole = shipped
-    assert whole.refiner is not None
-    own, refined = fold.performers(lips=False), fold.performers(lips=True)
-    assert refined.refiner is not None
-    made = [performed(models, clip, feature) for models in (alone, whole, own, refined)]
-    used = made[3] if fold.is_refined else made[2]
-    readouts = [read_out(one.refiner, feature) for one in (whole, refined)]
-    yield from zip(METHODS, [*made, used, *readouts], strict=True)
+def methods(fold: Trained, shipped: list[Made], clip: RealClip, feature: Any) -> Iterator[tuple[str, Made]]:
+    alone, refined, readout = performed(fold.performers(), clip, feature)
+    used = refined if fold.is_refined else alone
+    yield from zip(METHODS, [shipped[0], shipped[1], alone, refined, used, shipped[2], readout], strict=True)
 
 
 def changed(preset: Preset, settings: Sequence[str]) -> Preset:
@@ -209,7 +205,7 @@ def main() -> None:
     preset = changed(load_preset("own_face"), given.set)
     clips = {name: load_clip(given.clips, name, given.cache) for name in LAGS}
     base = Workspace(given.cache / "nothing")
-    shipped = open_models(base, Path(BASE), lips=False), open_models(base, Path(BASE))
+    shipped = open_models(base, Path(BASE))
     found: dict[str, dict[str, dict[str, float]]] = {name: {} for name in METHODS}
     for number, left_out in enumerate(folds()):
         if given.fold and number not in given.fold:
@@ -219,7 +215,8 @@ def main() -> None:
         fold = trained(others, preset, given, given.cache / "folds" / str(number))
         for name in left_out:
             feature = heard(clips[name], preset.speech.feature, given.cache)
-            for method, made in methods(fold, shipped, clips[name], feature):
+            made_before = performed(shipped, clips[name], feature)
+            for method, made in methods(fold, made_before, clips[name], feature):
                 found[method][name] = scores(made, clips[name])
             print(f"  {name}: " + ", ".join(f"{m} {found[m][name]['r']:.2f}" for m in METHODS), flush=True)
     report(found)

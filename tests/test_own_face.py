@@ -73,10 +73,9 @@ def test_a_readout_is_corrected_towards_who_speaks_as_far_as_left_out_clips_gain
 def test_the_correction_is_the_ridge_towards_the_prior() -> None:
     known, prior = voices(drawn(1), noise=0.01), Readout(drawn(2), np.full(CHANNELS, 0.5))
     found = correct_readout(prior, known, list("abcde"), FEATURES, 0)
-    x = np.concatenate([frames_around(s.features, WIDTH).reshape(len(s.features), -1) for s in known])
-    y = np.concatenate([s.mouth for s in known])
+    clips = [frames_around(s.features, WIDTH).reshape(len(s.features), -1) for s in known]
     # Components of all features are a rotation of them: the penalty is the same in either.
-    x, y = x - x.mean(0), y - y.mean(0)
+    x, y = np.concatenate([c - c.mean(0) for c in clips]), np.concatenate([s.mouth - s.mouth.mean(0) for s in known])
     strength, before = found.penalty * np.trace(x.T @ x) / x.shape[1], prior.weight.reshape(CHANNELS, -1).T
     stacked = np.vstack([x, np.sqrt(strength) * np.eye(x.shape[1])])
     wanted, *_ = np.linalg.lstsq(stacked, np.vstack([y, np.sqrt(strength) * before]), rcond=None)

@@ -1,7 +1,9 @@
 """A linear readout that begins at another: ridge regression towards known weights, as far as held-out clips bear it.
 
 W = argmin |X W - Y|^2 + penalty |W - W0|^2, which is W0 and the ridge of what W0 leaves over. W0 knows many voices, the
-data are minutes of somebody: an infinite penalty keeps W0, a small one forgets it.
+data are minutes of somebody: an infinite penalty keeps W0, a small one forgets it. Weights are learned from how a mouth
+moves within a clip, the level from all clips: how open a mouth is held differs from clip to clip for reasons that no
+voice tells.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from magictalk_core.models.audio2bs.linear import Moments, Readout, Stretch
 
 __all__ = ["PENALTIES", "CorrectedReadout", "correct_readout"]
 
-PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, float("inf"))
+PENALTIES = (0.3, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, float("inf"))
 """That are tried, in units of the mean variance of the components; the last one leaves the prior as it is."""
 
 _FOLDS = 5
@@ -47,7 +49,7 @@ def correct_readout(
         kept = [rest[i] for i in range(len(rest)) if i not in left_out]
         if not any(one.level_counts for one in kept):
             continue
-        moments = Moments.of(kept, width, components)
+        moments = Moments.of(kept, width, components, is_within=True)
         for penalty in PENALTIES:
             tried = _sum(prior, moments, penalty)
             scores[penalty] += [_correlation(tried, stretches[i], channel) for i in left_out]
@@ -56,7 +58,7 @@ def correct_readout(
         return CorrectedReadout(prior, PENALTIES[-1], {})
     best = max(means.values())
     chosen = max(penalty for penalty, mean in means.items() if mean >= best - _AS_GOOD)
-    return CorrectedReadout(_sum(prior, Moments.of(rest, width, components), chosen), chosen, means)
+    return CorrectedReadout(_sum(prior, Moments.of(rest, width, components, is_within=True), chosen), chosen, means)
 
 
 def _folds(groups: Sequence[str]) -> list[list[int]]:

@@ -68,7 +68,9 @@ class ResidueTask:
         self.mouth = self.frames.motion[:, self.frames.columns(self.frames.mouth_names)]
         self.style = self.frames.normal[:, self.frames.columns(self.frames.coefficient_names)]
         self.styles = StylePools(data.index, self.config.style_frames)
-        labelled = frozenset(set(self.frames.emotions.tolist()) - {UNLABELLED}) or None
+        named = frozenset(set(self.frames.emotions.tolist()) - {UNLABELLED})
+        labelled = named or None
+        self.keeps_initial = initial is not None and not named - {NEUTRAL}
         train, val = (self.frames.segments(split, labelled) for split in (Split.TRAIN, Split.VAL))
         starts = self.frames.training_windows(train, self.training.run, self.training.stride)
         self.order = BatchOrder(starts, self.training.batch, self.training.seed)
@@ -84,7 +86,8 @@ class ResidueTask:
         return network
 
     def steps_per_epoch(self) -> int:
-        return self.order.steps_per_epoch
+        """None where a model is begun from and no clip shows an emotion: what moods do to a mouth it knows better."""
+        return 0 if self.keeps_initial else self.order.steps_per_epoch
 
     def _frames(self, starts: Indices) -> Tensor:
         return torch.from_numpy(starts[:, None] + np.arange(self.training.run))
