@@ -163,7 +163,7 @@ def trained(clips: Sequence[RealClip], preset: Preset, given: argparse.Namespace
 
 
 def performed(models: Performers, clip: RealClip, feature: NDArray[np.float32]) -> list[Made]:
-    """As `magictalk animate` performs in the style `neutral`: without refined lips, with them, and the readout alone."""
+    """As `magictalk animate` performs in the style `neutral`, without refined lips and with them; and the readout."""
     assert models.refiner is not None
     voice, names = voice_activity(clip.samples, len(feature)), models.emodiff.channels
     style = models.styles.at_intensity(models.styles.name_of("neutral"), 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from magictalk_core.commands.opened_models import open_models
 from magictalk_core.errors import UserError
 from magictalk_core.models.audio2bs.config import Audio2BSNetworkConfig
 from magictalk_core.models.audio2bs.linear import Readout, Stretch, frames_around
+from magictalk_core.models.audio2bs.model import Audio2BSModel
 from magictalk_core.models.audio2bs.network import Audio2BS
 from magictalk_core.models.audio2bs.network import of_channels as mouth_of_channels
 from magictalk_core.models.audio2bs.prior import PENALTIES, correct_readout
@@ -28,12 +30,13 @@ from magictalk_core.models.families import FAMILIES
 from magictalk_core.models.lip_residue.config import LipResidueNetworkConfig
 from magictalk_core.models.lip_residue.network import ResidueGenerator
 from magictalk_core.models.lip_residue.network import of_channels as residue_of_channels
+from magictalk_core.models.lip_residue.task import ResidueTask
 from magictalk_core.models.shipped.base import BASE_FAMILIES, base_folder, base_name
 from magictalk_core.models.shipped.gain import stretch_correlations
 from magictalk_core.presets.beginning import begins_from, preset_beginning_from
 from magictalk_core.presets.preset import Preset, load_preset
 from magictalk_core.storage.hashes import file_md5
-from magictalk_core.training.initial import must_match
+from magictalk_core.training.initial import must_match, read_as_begun
 from magictalk_core.training.model_folder import ModelFolder
 from magictalk_core.training.run import newest_run, run_digest, train
 from magictalk_core.training.tracking import MemoryTracker
@@ -194,6 +197,16 @@ def test_a_training_that_gains_nothing_changes_nothing(data: Path, tmp_path: Pat
     wanted = motion_of_channels(base.weights(), base.places(kept.channels), len(base.channels))
     for name, value in kept.weights().items():
         torch.testing.assert_close(value, wanted[name])
+
+
+def test_the_residue_stays_where_no_clip_shows_an_emotion(workspace: Workspace, data: Path) -> None:
+    begun, audio2bs = base_folder("lip_residue"), Audio2BSModel.load(newest_run(workspace.models("audio2bs")).path)
+    known = read_as_begun(TrainingSet.open(data).learned(), begun)
+    initial = ModelFolder.open(begun, ("lip_residue",))
+    for emotions, learns in ((known.index["emotion"], True), ("neutral", False), (None, False)):
+        named = replace(known, index=known.index.assign(emotion=emotions))
+        task = ResidueTask(own_face().lip_residue, named, audio2bs, None, initial)
+        assert (task.steps_per_epoch() > 0) is learns
 
 
 def test_another_network_is_refused_by_the_fields_that_differ(tmp_path: Path, data: Path) -> None:

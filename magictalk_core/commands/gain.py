@@ -52,6 +52,6 @@ def write_gain(workspace: Workspace) -> GainTable:
         name = None if began is None else began.models.name
         write_text(path, json.dumps({"began_from": name, "gain": facts, "says": sentence}, indent=1))
         held_out = TrainingSet.open(workspace.training_set).spoken
-        clips = [] if gain is None else held_out.loc[held_out["split"] == gain.split, "clip_id"]
+        clips = None if gain is None else held_out.loc[held_out["split"] == gain.split, "clip_id"]
         work.record(clips=clips)
     return GainTable(path, file_md5(path), sentence, gain)
