@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from magictalk_core.config import InitialisedTraining
@@ -10,7 +11,7 @@ from magictalk_core.models.families import FAMILIES
 from magictalk_core.presets.preset import Preset, load_preset
 from magictalk_core.training.family import INIT
 from magictalk_core.training.initial import must_match
-from magictalk_core.workspace import Workspace
+from magictalk_core.workspace import Workspace, absolute
 
 __all__ = ["OWN_FACE", "begins_from", "preset_beginning_from"]
 
@@ -27,8 +28,10 @@ def begins_from(preset: Preset) -> frozenset[str]:
 def preset_beginning_from(workspace: Workspace, init: str, preset: Preset | None) -> Preset:
     """`preset`, else the workspace's own where that begins from something, else `own_face`: with `init` for what every
     training begins from that can. Raises `UserError` where there is no such model, or its network is another one."""
+    if not init:
+        raise UserError("--init: expected `base`, a workspace or a folder of models, found nothing")
     chosen = preset or _own(workspace) or load_preset(OWN_FACE)
-    named = str(Path(init).expanduser().absolute()) if Path(init).expanduser().is_dir() else init
+    named = str(absolute(Path(init))) if os.path.isdir(os.path.expanduser(init)) else init
     changed = {}
     for section in type(chosen).model_fields:
         settings = getattr(chosen, section)
