@@ -68,11 +68,16 @@ def describe_emodiff(
     initial: ModelFolder | None = None,
 ) -> dict[str, Any]:
     """The facts of a model folder: the network's settings; beside them styles, blinks, how the preset asks its
-    models. The styles of a model that was begun from stay, but for emotions that the training clips show."""
+    models. The styles of a model that was begun from stay, but for emotions that the training clips show, and its blinks
+    where these show none."""
     styles = StyleBank.from_training_set(data)
     if initial is not None:
         styles = StyleBank.load(initial.path).joined_by(styles, initial.places(data.channels))
     styles.save(folder)
-    BlinkStatistics.fit(data).save(folder)
+    blinks = BlinkStatistics.fit(data)
+    if initial is not None and not blinks.per_minute:
+        # Somebody who did not blink in a minute of video has eyes all the same.
+        blinks = BlinkStatistics.load(initial.path)
+    blinks.save(folder)
     (folder / SAMPLING_FILE).write_text(sampling.model_dump_json(indent=1), encoding="utf-8")
     return {"network": config.model_dump(mode="json")}
