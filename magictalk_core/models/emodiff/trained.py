@@ -68,8 +68,8 @@ def describe_emodiff(
     initial: ModelFolder | None = None,
 ) -> dict[str, Any]:
     """The facts of a model folder: the network's settings; beside them styles, blinks, how the preset asks its
-    models. The styles of a model that was begun from stay, but for emotions that the training clips show, and its blinks
-    where these show none."""
+    models. The styles of a model that was begun from stay, but for emotions that the training clips show, and its
+    blinks where these show none."""
     styles = StyleBank.from_training_set(data)
     if initial is not None:
         styles = StyleBank.load(initial.path).joined_by(styles, initial.places(data.channels))
