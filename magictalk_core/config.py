@@ -18,6 +18,7 @@ __all__ = [
     "FacesConfig",
     "FamilyRelease",
     "FamilySettings",
+    "InitialisedTraining",
     "MediaConfig",
     "MetricRule",
     "PictureConfig",
@@ -184,6 +185,16 @@ class TrainingConfig(StrictModel):
     validate_every: int = Field(50, ge=1, description="optimizer steps between looks at the held-out loss")
     patience: int = Field(0, ge=0, description="validations without a better held-out loss before the end; 0: never")
     sample_every: int = Field(0, ge=0, description="epochs between rendered samples in MLflow; 0: none")
+
+
+class InitialisedTraining(TrainingConfig):
+    """A training that may begin from a finished model of its family instead of from chance."""
+
+    init: str = Field(
+        "",
+        description="model that it begins from: base (magictalk-base, shipped), a workspace or folder of models; "
+        "empty: none. `magictalk run --init` sets it",
+    )
 
 
 class FamilySettings(StrictModel):

@@ -60,16 +60,22 @@ def run(
         typer.Option("--select", help="assets; + for upstream or downstream, e.g. `+mead/manifest` or `training_set+`"),
     ] = None,
     preset: PresetOption = None,
+    init: Annotated[
+        str | None,
+        typer.Option("--init", help="models that trainings begin from: base, a workspace, or a folder of models"),
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Bring assets up to date: all of them, or a selection. Unchanged work is not done again.
 
     --preset becomes the workspace's preset, as by `magictalk preset set`, and stays so for every run after it.
+    --init base fine-tunes the models that come with the package, with the preset own_face if no other is given, and
+    says what was gained on held-out clips.
 
     Example: magictalk run --preset sample --select "mead/index mead/media"
     """
-    _run_pipeline(workspace_of(home), preset, select, as_json)
+    _run_pipeline(workspace_of(home), preset, select, as_json, init)
 
 
 @app.command()
@@ -89,7 +95,9 @@ def demo(home: Home = None, preset: PresetOption = None) -> None:
     typer.echo(summarize_demo(workspace))
 
 
-def _run_pipeline(workspace: Workspace, preset: str | None, select: str | None, as_json: bool) -> None:
+def _run_pipeline(
+    workspace: Workspace, preset: str | None, select: str | None, as_json: bool, init: str | None = None
+) -> None:
     # Imported here: Dagster takes seconds, and `magictalk --help` must not.
     from pipelines.run import AssetOutcome, quiet_libraries, run
 
@@ -97,9 +105,11 @@ def _run_pipeline(workspace: Workspace, preset: str | None, select: str | None, 
         name = outcome.asset + (f" [{outcome.partition}]" if outcome.partition else "")
         counts = ", ".join(f"{k.removeprefix('dagster/')} {v}" for k, v in outcome.counts.items() if k != "bytes")
         typer.echo(f"  {name:<40} {outcome.seconds:7.1f} s  {counts}", err=True)
+        if outcome.says:
+            typer.echo(f"  {outcome.says}", err=True)
 
     quiet_libraries()
-    report = run(workspace, preset, select, show)
+    report = run(workspace, preset, select, show, init)
     for check in report.failed_checks:
         typer.echo(f"  check failed: {check}", err=True)
     if as_json:

@@ -22,7 +22,7 @@ preset_app = typer.Typer(
 
 @preset_app.command("set")
 def preset_set(
-    preset: Annotated[str, typer.Argument(help="sample, base, paper, or the path of a YAML file")],
+    preset: Annotated[str, typer.Argument(help="sample, base, own_face, paper, or the path of a YAML file")],
     home: Home = None,
     as_json: Json = False,
 ) -> None:

@@ -187,6 +187,11 @@ def _asset_stages() -> dict[str, _Stage]:
             ["training_set", "quality", "speech.feature"],
         ),
         **{f"models-{name}": _model_stage(name, family) for name, family in FAMILIES.items()},
+        "tables-gain": _Stage(
+            "tables/gain",
+            ["training_set", "models/emodiff", "models/audio2bs", "models/lip_residue"],
+            ["tables/gain.json"],
+        ),
         **{f"release-{family}": _release_stage(family) for family in RELEASED},
         "generated": _Stage(
             "generated",

@@ -9,10 +9,10 @@ import dagster as dg
 
 from assets.evaluation import NEED_TEST_CLIPS
 from assets.paper import PAPER_KEYS
-from magictalk_core.errors import PermanentError
+from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.vocabulary.clips import Split
 
-__all__ = ["without_what_needs_labels", "without_what_needs_test_clips"]
+__all__ = ["must_hold_clips_out", "without_what_needs_labels", "without_what_needs_test_clips"]
 
 _NEED_THEM = NEED_TEST_CLIPS | PAPER_KEYS
 
@@ -22,6 +22,23 @@ _REMEDY = (
     "add speakers, set split=val and split=test in the labels CSV, or hold out clips of the same speakers "
     "(`magictalk corpus add ... --split clip --replace`)"
 )
+
+
+_CUT = (
+    "ffmpeg -i me.mp4 -force_key_frames 'expr:gte(t,n_forced*15)' -f segment -segment_time 15 -reset_timestamps 1 "
+    "clips/%03d.mp4"
+)
+
+
+def must_hold_clips_out(wanted: Set[dg.AssetKey], accepted: Mapping[Split, int] | None) -> None:
+    """Raise `UserError` where models are to be fine-tuned and no clip is held out that tells when to stop, and whether
+    anything was gained."""
+    trains = any(key.path[0] == "models" for key in wanted)
+    if trains and accepted is not None and not accepted[Split.VAL]:
+        raise UserError(
+            f"fine-tuning needs held-out clips to stop by, found {accepted[Split.TRAIN]} accepted for training, none "
+            f"for validation: give three videos or more, or cut a long one: `{_CUT}`"
+        )
 
 
 def without_what_needs_test_clips(

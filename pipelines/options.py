@@ -19,7 +19,8 @@ __all__ = ["CurveFormat", "Home", "Json", "PresetOption", "workspace_of", "works
 Home = Annotated[Path | None, typer.Option("--home", help="workspace; default $MAGICTALK_HOME or ./data")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on standard output")]
 PresetOption = Annotated[
-    str | None, typer.Option("--preset", help="sample, base, paper, or a YAML file: from now on the workspace's preset")
+    str | None,
+    typer.Option("--preset", help="sample, base, own_face, paper, or a YAML file: from now on the workspace's preset"),
 ]
 CurveFormat = Annotated[
     str | None, typer.Option("--format", help="parquet, csv, livelink, gltf or usd; default: by the suffix")

@@ -21,8 +21,9 @@ from assets.records import DATA_VERSION_TAG
 from magictalk_core.corpora.registry import list_corpora
 from magictalk_core.errors import UserError
 from magictalk_core.preparation.listing import accepted_by_split, emotions_to_learn, read_index, shards_of
-from magictalk_core.presets.of_workspace import preset_of, set_preset
-from magictalk_core.presets.preset import load_preset
+from magictalk_core.presets.beginning import begins_from, preset_beginning_from
+from magictalk_core.presets.of_workspace import preset_of, store_preset
+from magictalk_core.presets.preset import Preset, load_preset
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.training_set.assemble import training_corpora
 from magictalk_core.workspace import Workspace
@@ -30,7 +31,7 @@ from pipelines.definitions import build_definitions
 from pipelines.dvc_workspace import record_results
 from pipelines.executors import executor_choice
 from pipelines.failures import failure_of
-from pipelines.held_out import without_what_needs_labels, without_what_needs_test_clips
+from pipelines.held_out import must_hold_clips_out, without_what_needs_labels, without_what_needs_test_clips
 from pipelines.home import prepare_home
 from pipelines.instance import COMMAND_TAG, end_dead_runs, open_instance
 from pipelines.jobs import INDEX, RECORD_STAGES
@@ -44,6 +45,9 @@ logger = logging.getLogger("magictalk.preset")
 _LOOKING = {dg.AssetKey("lineage_report"), dg.AssetKey("report")}
 """They tell of all that is there, ablations included, which they do not ask for: so they come last."""
 
+FINE_TUNING = "+training_set models/emodiff models/audio2bs models/lip_residue tables/gain"
+"""What is selected where trainings begin from finished models and nothing else is asked for: no judge, no table."""
+
 QUIET_LOGS = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -56,6 +60,8 @@ class AssetOutcome:
     version: str | None
     seconds: float
     counts: dict[str, Any]
+    says: str = ""
+    """A sentence for people, where there is one."""
 
 
 @dataclass
@@ -160,6 +166,7 @@ class _Runner:
             (materialization.tags or {}).get(DATA_VERSION_TAG),
             float(values.get("duration_s", 0.0)),
             counts,
+            str(values.get("says", "")),
         )
         self.report.outcomes.append(outcome)
         self.on_asset(outcome)
@@ -198,16 +205,20 @@ def run(
     preset: str | None = None,
     selection: str | None = None,
     on_asset: Callable[[AssetOutcome], None] = lambda outcome: None,
+    init: str | None = None,
 ) -> RunReport:
     """Materialize `selection` (default: all that is not made by hand alone) in dependency order, with the workspace's
     preset.
 
-    `preset`, a name or a path, becomes the workspace's first, and a change is told. Raises what the first step that
-    failed raised, as an error of the same class.
+    `preset`, a name or a path, becomes the workspace's first, and a change is told. `init`: the models that trainings
+    begin from, which becomes part of the preset; the default is then what fine-tuning needs, and what it gained. Raises
+    what the first step that failed raised, as an error of the same class.
     """
     start = time.monotonic()
-    if preset is not None:
-        load_preset(preset)  # a wrong one is refused before anything is touched
+    # A wrong one is refused before anything is touched.
+    wanted = None if preset is None else load_preset(preset)
+    if init is not None:
+        wanted, selection = preset_beginning_from(workspace, init, wanted), selection or FINE_TUNING
     corpora = [entry.name for entry in list_corpora(workspace)]
     if not corpora:
         raise UserError(
@@ -215,7 +226,7 @@ def run(
             "`magictalk corpus add NAME --kind folder --root DIR`, or `magictalk demo`"
         )
     with held_or_refused(workspace.run_lock, f"the workspace {workspace.home}"):
-        _settle_preset(workspace, preset)
+        _settle_preset(workspace, wanted)
         prepare_home(workspace)
         runner = _Runner(workspace, on_asset)
         end_dead_runs(runner.instance)
@@ -226,11 +237,9 @@ def run(
     return runner.report
 
 
-def _settle_preset(workspace: Workspace, preset: str | None) -> None:
+def _settle_preset(workspace: Workspace, preset: Preset | None) -> None:
     """Spell the workspace's preset out, after it is changed to `preset` where one is given."""
-    if preset is None:
-        preset_of(workspace)
-    change = set_preset(workspace, preset or str(workspace.preset))
+    change = store_preset(workspace, preset or preset_of(workspace))
     if change.is_one:
         logger.warning("%s", change.line())
 
@@ -260,6 +269,8 @@ def _bring_up_to_date(runner: _Runner, corpora: Sequence[str], wanted: set[dg.As
         data -= _on_the_cluster(runner, data, shard_stages)
     runner.materialize(data, shard_stages)
     accepted = accepted_by_split(runner.workspace, corpora)
+    if begins_from(preset_of(runner.workspace)):
+        must_hold_clips_out(wanted - done, accepted)
     rest = without_what_needs_test_clips(wanted - done, selection, accepted)
     rest = without_what_needs_labels(rest, selection, lambda: _emotions(runner.workspace, corpora))
     runner.materialize(rest - _LOOKING)

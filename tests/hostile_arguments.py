@@ -123,7 +123,7 @@ def commands(files: list[str], outputs: list[str], homes: list[str]) -> list[Com
         Command(["corpus", "fetch"], [named], listed | {"--limit": _one_of(*NUMBERS), "--pause": _one_of(*NUMBERS)}),
         *_workspace_commands(files, outputs, listed),
         Command(["demo"], [], {"--preset": preset}, **never_good),
-        Command(["run"], [], {"--preset": preset, "--select": word, **listed}, **never_good),
+        Command(["run"], [], {"--preset": preset, "--select": word, "--init": preset, **listed}, **never_good),
         Command(["weights", "list"], [], {"--json": None}),
         Command(["weights", "verify"], [], {"--json": None}),
         Command(["weights", "fetch"], [word]),

@@ -140,6 +140,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
             "scores",
             "training_set",
         ],
+        "tables/gain": ["models/audio2bs", "models/emodiff", "models/lip_residue", "training_set"],
         "tables/claims": ["generated", "refined", "scores", "set_scores", "training_set"],
         "picture_motion": [
             "generated",

@@ -160,7 +160,7 @@ def test_params_of_a_model_stage_are_what_the_identity_of_its_training_reads(nam
     params = stage_params(f"models-{name}")
     named = {leaf for leaf in settings_in(preset) if is_named(leaf, params)}
     fixed = {
-        "emodiff_no_style": {"emodiff.network.style"},
+        "emodiff_no_style": {"emodiff.network.style", "emodiff.training.init"},
         "sync_expert_all_channels": {"sync_expert.network.channels"},
         # A third of the epochs, one at least: of one and of two it is the same.
         **{judge.name: {"sync_expert.training.epochs"} for judge in SYNC_JUDGES},

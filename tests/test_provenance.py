@@ -52,6 +52,7 @@ def outputs_of(workspace: Workspace) -> dict[str, list[Path]]:
         "videos/grids": [workspace.videos / "grids"],
         "tables/summary": [workspace.tables / "summary.csv"],
         "tables/claims": [workspace.tables / "claims.parquet"],
+        "tables/gain": [workspace.tables / "gain.json"],
         "videos/comparison": [workspace.videos / "comparison", *(workspace.videos / "comparison").glob("*.mp4")],
         "lineage_report": [workspace.lineage_report],
         "report": [workspace.report / "report.html"],

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from magictalk_core.models.emodiff.model import EmoDiffModel
+from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.lip_residue.worth import LipWorth, measure_lips
 from magictalk_core.storage.atomic import write_text
@@ -17,6 +18,7 @@ from magictalk_core.storage.cache import cache_root
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.training.run import WEIGHTS
 from magictalk_core.training_set.dataset import TrainingSet
+from magictalk_core.vocabulary.emotions import NEUTRAL
 from magictalk_core.workspace import Workspace
 
 __all__ = ["lip_worth"]
@@ -34,7 +36,8 @@ def lip_worth(workspace: Workspace, emodiff: EmoDiffModel, folder: Path, refiner
     file = cache_root() / "lips" / f"{digest_of({'data': data.info['learned'], 'weights': weights})}.json"
     known = _read(file)
     if known is None:
-        known = measure_lips(emodiff, refiner, data)
+        styles = StyleBank.load(folder)
+        known = measure_lips(emodiff, refiner, data, styles.frames(NEUTRAL) if NEUTRAL in styles.emotions else None)
         if known is not None:
             write_text(file, known.model_dump_json(indent=1))
     return known

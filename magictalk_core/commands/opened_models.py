@@ -1,12 +1,13 @@
 """The models that `magictalk animate` and `live` use, opened; what is not there or cannot be read is one line.
 
 In this order: the folder that was named, the workspace's own (its champion, or what was trained last), those that come
-with the package.
+with the package. Models that began from others (`training.init`) give way to those where they follow held-out clips
+less well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from magictalk_core.commands.init_choice import begun_from, gain_over
 from magictalk_core.commands.lip_choice import lip_worth
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.models.emodiff.blinks import BLINKS_FILE, BlinkStatistics
@@ -23,12 +25,14 @@ from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.lip_residue.worth import LipWorth
 from magictalk_core.models.shipped.base import BASE, base_folder, base_name, base_worth
+from magictalk_core.models.shipped.gain import Face, Gain
+from magictalk_core.models.shipped.initial import SHIPPED, initial_folder
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.in_use import runs_in_use
-from magictalk_core.training.run import WEIGHTS, current_model
+from magictalk_core.training.run import WEIGHTS, current_model, newest_run
 from magictalk_core.workspace import Workspace
 
-__all__ = ["LivePerformers", "Performers", "open_live_models", "open_models"]
+__all__ = ["Beginning", "LivePerformers", "Performers", "beginning_of", "open_live_models", "open_models"]
 
 _LIP_MODELS = ("audio2bs", "lip_residue")
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError, SafetensorError)
@@ -39,6 +43,8 @@ _FEW = 4
 """Evaluations of a model that was not distilled for few: of a solver that offline takes 20."""
 
 Motion = NDArray[np.float32]
+_Which = Callable[[Path], Path]
+"""From the runs of a family to the model folder of one of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +62,10 @@ class Performers:
     styles: StyleBank
     refiner: LipRefiner | None
     remarks: tuple[str, ...] = ()
+
+    @property
+    def face(self) -> Face:
+        return Face(self.emodiff, self.styles, self.refiner)
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -76,20 +86,96 @@ class Performers:
 
 def open_models(workspace: Workspace, model: Path | None = None, lips: bool = True) -> Performers:
     """`model`: a folder of EmoDiff or its student, or the name `magictalk-base`; None: what the workspace has, else
-    `magictalk-base`. With `lips` the mouth is refined where refinement was seen to gain. Raises `UserError`."""
+    `magictalk-base`. With `lips` the mouth is refined where refinement was seen to gain. The workspace's models give
+    way to those that their training began from where these follow held-out clips better. Raises `UserError`."""
+    return _opened(workspace, model, lips, judged_by_lips=lips)
+
+
+def _opened(workspace: Workspace, model: Path | None, lips: bool, judged_by_lips: bool) -> Performers:
     is_own = runs_in_use(workspace.models("emodiff")) is not None
     if model == Path(BASE) or (model is None and not is_own):
         return _shipped(lips)
+    own = _own(workspace, model, lips)
+    return own if model is not None else _unless_it_lost(workspace, own, lips, judged_by_lips)
+
+
+def _own(workspace: Workspace, model: Path | None, lips: bool, which: _Which = current_model) -> Performers:
+    """`model`, or the workspace's own, with its lips: of each family that one that `which` finds among its runs."""
     step = f"`magictalk run --select models/emodiff --home {workspace.home}`"
     with _readable(workspace.models("emodiff") if model is None else model, step):
-        path = current_model(workspace.models("emodiff")) if model is None else model
+        path = which(workspace.models("emodiff")) if model is None else model
         emodiff, styles = EmoDiffModel.load(path), StyleBank.load(path)
     stamp = f"emodiff {file_md5(path / WEIGHTS)[:12]}"
-    refiner = _own_refiner(workspace) if lips else None
+    refiner = _own_refiner(workspace, which) if lips else None
     worth = None if refiner is None else lip_worth(workspace, emodiff, path, refiner)
     if worth is not None and not worth.is_worth:
         return Performers(str(path), stamp, path, emodiff, styles, None, (_remark(worth),))
     return Performers(str(path), stamp, path, emodiff, styles, refiner)
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """What a workspace's models began from, and what they gained over it; None where nothing was held out to tell."""
+
+    models: Performers
+    gain: Gain | None
+
+
+def beginning_of(workspace: Workspace) -> Beginning | None:
+    """Of the workspace's newest models, as `animate` uses models; None for those that began from chance. Raises
+    `UserError`, also where what they began from is gone."""
+    if runs_in_use(workspace.models("emodiff")) is None:
+        return None
+    own = _own(workspace, None, _has_lips(workspace), _newest_model)
+    return _beginning(workspace, own, _newest_model)
+
+
+def _newest_model(runs: Path) -> Path:
+    return newest_run(runs).path
+
+
+def _beginning(workspace: Workspace, own: Performers, which: _Which = current_model) -> Beginning | None:
+    lips = [which(workspace.models(name)) for name in _LIP_MODELS] if _has_lips(workspace) else []
+    named = [init for init in map(begun_from, (own.folder, *lips)) if init is not None]
+    if not named:
+        return None
+    before = _begun(named[0])
+    return Beginning(before, gain_over(workspace, (before.face, [*before.folders]), (own.face, [*own.folders])))
+
+
+def _begun(init: str) -> Performers:
+    """The models that `training.init` names, as `animate` uses them."""
+    if init in (SHIPPED, BASE):
+        return _shipped(lips=True)
+    if runs_in_use(Workspace(Path(init)).models("emodiff")) is not None:
+        return open_models(Workspace(Path(init)))
+    with _readable(Path(init), "`magictalk run --init base`"):
+        folder = initial_folder("emodiff", init)
+        refiner = LipRefiner.load(initial_folder("audio2bs", init), initial_folder("lip_residue", init))
+        emodiff, styles = EmoDiffModel.load(folder), StyleBank.load(folder)
+        return Performers(init, f"emodiff {file_md5(folder / WEIGHTS)[:12]}", folder, emodiff, styles, refiner)
+
+
+def _unless_it_lost(workspace: Workspace, own: Performers, lips: bool, judged_by_lips: bool) -> Performers:
+    """`own`, or what it began from where that follows held-out clips better, and why."""
+    whole = own if own.refiner is not None or not _has_lips(workspace) else _own(workspace, None, True)
+    try:
+        began = _beginning(workspace, whole)
+    except UserError as error:
+        return replace(own, remarks=(*own.remarks, f"not compared with what these models began from: {error}"))
+    if began is None or began.gain is None:
+        return own
+    gain, before = began.gain, began.models
+    lost = not gain.is_worth if judged_by_lips else gain.emodiff_after < gain.emodiff_before
+    if not lost:
+        return own
+    said = gain.sentence(before.name) if judged_by_lips else gain.sentence_of_emodiff(before.name)
+    remark = f"{own.name} is not used: {said}"
+    return replace(before, refiner=before.refiner if lips else None, remarks=(*before.remarks, remark))
+
+
+def _has_lips(workspace: Workspace) -> bool:
+    return all(runs_in_use(workspace.models(name)) is not None for name in _LIP_MODELS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +198,7 @@ def open_live_models(workspace: Workspace, model: Path | None = None) -> LivePer
     students = workspace.models(_STUDENT)
     if model is None and runs_in_use(workspace.models("emodiff")) and runs_in_use(students):
         model = current_model(students)
-    performers = open_models(workspace, model, lips=False)
+    performers = _opened(workspace, model, lips=False, judged_by_lips=True)
     motion = performers.emodiff
     if performers.folder == base_folder("emodiff"):
         with _readable(base_folder(), "`pip install --force-reinstall magictalk`"):
@@ -147,7 +233,7 @@ def _remark(worth: LipWorth) -> str:
     )
 
 
-def _own_refiner(workspace: Workspace) -> LipRefiner:
+def _own_refiner(workspace: Workspace, which: _Which = current_model) -> LipRefiner:
     """The workspace's lip models. Raises `UserError`."""
     missing = [name for name in _LIP_MODELS if runs_in_use(workspace.models(name)) is None]
     step = f'`magictalk run --home {workspace.home} --select "+models/lip_residue"`'
@@ -157,7 +243,7 @@ def _own_refiner(workspace: Workspace) -> LipRefiner:
             "EmoDiff alone"
         )
     with _readable(workspace.models("lip_residue"), step):
-        return LipRefiner.of(current_model(workspace.models("lip_residue")), workspace.models("audio2bs"))
+        return LipRefiner.of(which(workspace.models("lip_residue")), workspace.models("audio2bs"))
 
 
 @contextmanager

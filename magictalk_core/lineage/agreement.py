@@ -29,7 +29,7 @@ _SAME_NAME = {
     "lip_ablation", "external_videos", "picture_motion", "picture_scores", "paper",
 }  # fmt: skip
 _OTHER_NAME = {
-    "summary": "tables/summary", "claims": "tables/claims", "comparison": "videos/comparison",
+    "summary": "tables/summary", "claims": "tables/claims", "gain": "tables/gain", "comparison": "videos/comparison",
     "user_study": "figures/user_study", "grids": "videos/grids",
     **{name: f"tables/{name}" for name in ("table1", "table2", "table3", "table4", "ablations")},
     **{name: f"figures/{name}" for name in ("figure4", "figure6", "figure9")},

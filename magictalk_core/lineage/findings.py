@@ -164,6 +164,7 @@ def _outputs(workspace: Workspace) -> Iterator[tuple[str, Path]]:
         ("picture_scores", workspace.picture_scores / "picture_scores.parquet"),
         ("summary", workspace.tables / "summary.csv"),
         ("claims", workspace.tables / "claims.parquet"),
+        ("gain", workspace.tables / "gain.json"),
         ("comparison", workspace.videos / "comparison"),
         ("external_videos", workspace.external_videos),
         ("user_study", workspace.figures / "user_study"),

@@ -41,6 +41,7 @@ _NAMES = {
     "figures/user_study": ("user_study", "figures/user_study"),
     "tables/summary": ("summary", "tables/summary.csv"),
     "tables/claims": ("claims", "tables/claims.parquet"),
+    "tables/gain": ("gain", "tables/gain.json"),
     "picture_motion": ("picture_motion", "picture_motion/test/motion.parquet"),
     "picture_scores": ("picture_scores", "picture_scores/picture_scores.parquet"),
     "tables/table1": ("table1", "tables/table1"),

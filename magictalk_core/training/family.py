@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from magictalk_core.training.task import TrainingTask
     from magictalk_core.training_set.dataset import TrainingSet
 
-__all__ = ["ModelFamily", "Models"]
+__all__ = ["INIT", "ModelFamily", "Models"]
 
 Models = Mapping[str, Path]
 """Family -> folder of its trained model."""
+
+INIT = "init"
+"""Among the models that a family is built with: the one of itself that its training begins from."""
 
 _WITHOUT_EFFECT = ("keep_checkpoints", "sample_every")
 """Settings of a training that change nothing of the weights."""
@@ -29,13 +32,20 @@ def _as_they_are(settings: Any) -> Any:
     return settings
 
 
+def _nothing(settings: Any) -> frozenset[str]:
+    return frozenset()
+
+
 @dataclass(frozen=True)
 class ModelFamily:
     """One family.
 
     `version` is bumped when the same data and settings would train another model. `section` is where the preset has its
     settings; several families may share one, each with its `variant` of them. `build` makes the task from settings, a
-    training set and the models of the families that it `needs`.
+    training set and the models of the families that it `needs`, some of which its settings may make it `spare`.
+
+    A family whose training may begin from a finished model has `initial`: from what `training.init` says to a model
+    folder. `free_of_layout`: settings of its network that no weight depends on.
     """
 
     name: str
@@ -45,15 +55,31 @@ class ModelFamily:
     build: Callable[[Any, TrainingSet, Models], TrainingTask]
     needs: tuple[str, ...] = ()
     variant: Callable[[Any], Any] = _as_they_are
+    spare: Callable[[Any], frozenset[str]] = _nothing
+    initial: Callable[[str], Path] | None = None
+    free_of_layout: frozenset[str] = frozenset()
 
     def settings_of(self, preset: StrictModel) -> FamilySettings:
         """The settings of this family in a preset."""
         settings: FamilySettings = self.variant(getattr(preset, self.section))
         return settings
 
+    def needed_by(self, settings: FamilySettings) -> tuple[str, ...]:
+        """The families that a training with these settings learns from."""
+        spared = self.spare(settings)
+        return tuple(name for name in self.needs if name not in spared)
+
+    def initial_of(self, settings: FamilySettings) -> Path | None:
+        """The folder of the model that a training with these settings begins from; None: chance. Raises `UserError`."""
+        init = getattr(settings.training, "init", "")
+        return self.initial(init) if init and self.initial is not None else None
+
     def learned_from(self, settings: FamilySettings) -> dict[str, Any]:
         """The settings that change the weights: not how the finished model is sampled, nor what is only kept."""
         values = settings.model_dump(mode="json", exclude={"sampling"})
         for name in _WITHOUT_EFFECT:
             values["training"].pop(name)
+        if not values["training"].get(INIT):
+            # Of one that begins from chance, as all did once: its identity is what it was.
+            values["training"].pop(INIT, None)
         return values

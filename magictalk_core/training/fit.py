@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from magictalk_core.config import TrainingConfig
+from magictalk_core.config import InitialisedTraining, TrainingConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.training.checkpoint import Best, TrainerState, latest_checkpoint, load_checkpoint, save_checkpoint
 from magictalk_core.training.processes import Processes
@@ -95,6 +95,9 @@ def fit(
         logger.info("going on from %s", checkpoint.name)
     per_epoch = task.steps_per_epoch()
     steps, clock = per_epoch * config.epochs, _Clock(config.batch, state.step)
+    if state.step == 0 and config.patience and isinstance(config, InitialisedTraining) and config.init:
+        # What is begun from is the first that may be kept: a training that gains nothing changes nothing.
+        _validate(task, state, config, tracker, processes)
     while state.step < steps and not _is_over(state, config):
         loss = _step(task, state, config, steps, processes)
         is_last = state.step == steps

@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.training.family import ModelFamily
+from magictalk_core.training.family import INIT, ModelFamily, Models
+from magictalk_core.training_set.channels import columns_of
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.training_set.normalizer import Normalizer
 
@@ -82,8 +83,19 @@ class ModelFolder:
     def feature_size(self) -> int:
         return int(self.config["feature_size"])
 
+    @classmethod
+    def begun_from(cls, models: Models, family: str) -> ModelFolder | None:
+        """The model, among those that a family is built with, that its training begins from; None: chance."""
+        return cls.open(models[INIT], (family,)) if INIT in models else None
+
     def weights(self) -> dict[str, Tensor]:
-        return load_file(self.path / "model.safetensors")
+        """In single precision, whatever they are stored in."""
+        found = load_file(self.path / "model.safetensors")
+        return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
+
+    def places(self, wanted: Sequence[str], known: Sequence[str] | None = None) -> list[int]:
+        """Where the `wanted` channels lie among the `known` ones, this model's own if not said."""
+        return columns_of(wanted, self.channels if known is None else known, str(self.path))
 
     def normal_speech(self, speech: NDArray[np.float32]) -> Tensor:
         """(L, F) speech features to normalised ones. Raises `PermanentError` for another size."""

@@ -27,8 +27,9 @@ from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_t
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.storage.sealed import sealed
-from magictalk_core.training.family import ModelFamily
+from magictalk_core.training.family import INIT, ModelFamily
 from magictalk_core.training.in_use import RunsInUse, point_newest, runs_in_use
+from magictalk_core.training.initial import must_match, read_as_begun
 from magictalk_core.training.journal import RunNote
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet, training_set_input
@@ -95,13 +96,26 @@ def run_digest(
 def _models_and_run(
     family: ModelFamily, preset: StrictModel, data: TrainingSet, out: Path
 ) -> tuple[dict[str, Path], Path]:
-    """The models that a training learns from, the newest ones beside `out`, and its run directory.
+    """The models that a training learns from, the newest ones beside `out`, the one that it begins from, and its run
+    directory.
 
     The newest and not the champions: what a training gives depends on data and settings alone, never on what happens
     to be released.
     """
-    models = {name: newest_run(out.parent / name).path for name in family.needs}
-    return models, out / run_digest(family, family.settings_of(preset), data, models)
+    settings = family.settings_of(preset)
+    models = {name: newest_run(out.parent / name).path for name in family.needed_by(settings)}
+    initial = must_match(family, settings, str(data.info["feature_id"]), int(data.info["window"]))
+    if initial is not None:
+        models[INIT] = initial
+    return models, out / run_digest(family, settings, data, models)
+
+
+def _begun(settings: FamilySettings, models: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+    """What a model folder, and the tags of its run, say of the model that the training begins from; empty: chance."""
+    if INIT not in models:
+        return {}
+    name, weights = getattr(settings.training, INIT), file_md5(models[INIT] / WEIGHTS)
+    return {INIT: {"name": name, "weights_md5": weights}}
 
 
 def _work(
@@ -161,6 +175,9 @@ def train(
     settings = family.settings_of(preset)
     data = TrainingSet.open(data_dir)
     models, run = _models_and_run(family, preset, data, out)
+    if INIT in models:
+        data = read_as_begun(data, models[INIT])
+    begun = _begun(settings, models)
     processes = Processes.of(settings.training)
     lock = held_or_refused(run / ".lock", f"the training {run}") if processes.is_first else nullcontext()
     with lock:
@@ -168,14 +185,15 @@ def train(
             task, work = family.build(settings, data.learned(), models), _work(family, settings, data, models, run)
             if processes.is_first:
                 write_text(run / "preset.yaml", yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False))
-                _open_tracking(run, family, preset, data, tracker, tags or {})
+                named = {f"{INIT}.{name}": value for name, value in begun.get(INIT, {}).items()}
+                _open_tracking(run, family, preset, data, tracker, {**(tags or {}), **named})
             sampler = None if render is None else Sampler(task, render, family.name, tracker, run / "samples")
             with repeatable_arithmetic(settings.training.threads):
                 fitted = fit(task, settings.training, run, tracker, progress, processes, sampler)
             if processes.is_first:
                 if sampler is not None and settings.training.sample_every:
                     sampler.log(fitted.weights, fitted.state.step)
-                _finish(family, task, data, run, fitted, tracker, plot, work)
+                _finish(family, task, data, run, fitted, tracker, plot, work, begun)
         if processes.is_first:
             point_newest(out, run.name)
         # The others read what the first has written.
@@ -228,12 +246,13 @@ def _finish(
     tracker: RunTracker,
     plot: CurvePlot | None,
     work: Work,
+    begun: Mapping[str, Any],
 ) -> None:
-    """Write the model with its record, the curves and, last of all, the result."""
+    """Write the model with its record, the curves and, last of all, the result. `begun`: what it began from."""
     from magictalk_core.training.model_folder import write_model_folder
 
     with atomic_directory(run / "model") as folder:
-        facts = task.describe_model(fitted.weights, folder)
+        facts = task.describe_model(fitted.weights, folder) | begun
         write_model_folder(family, fitted.weights, data, facts, folder)
     with atomic_path(run / "curves.csv") as temporary:
         pd.DataFrame(fitted.state.curves, columns=["step", "metric", "value"]).to_csv(temporary, index=False)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from magictalk_core.config import FamilySettings, StrictModel, TrainingConfig, algorithm_switch
+from magictalk_core.config import FamilySettings, InitialisedTraining, StrictModel, algorithm_switch
 
 __all__ = ["Audio2BSNetworkConfig", "Audio2BSSettings", "Audio2BSTrainingConfig"]
 
@@ -31,7 +31,7 @@ class Audio2BSNetworkConfig(StrictModel):
     )
 
 
-class Audio2BSTrainingConfig(TrainingConfig):
+class Audio2BSTrainingConfig(InitialisedTraining):
     """Runs of frames of neutral speech, and what else may teach."""
 
     batch: int = Field(32, description="runs per step")

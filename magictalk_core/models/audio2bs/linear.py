@@ -76,9 +76,10 @@ class Moments:
     level_y: Values
 
     @classmethod
-    def of(cls, stretches: Iterable[Stretch], width: int, components: int) -> Moments:
-        """Of `width` frames and so many principal components of each. Raises `PermanentError` where nothing tells the
-        level of the mouth."""
+    def of(cls, stretches: Iterable[Stretch], width: int, components: int, is_within: bool = False) -> Moments:
+        """Of `width` frames and so many principal components of each. `is_within`: every stretch teaches weights by its
+        motion alone, and those whose level counts the level. Raises `PermanentError` where nothing tells the level of
+        the mouth."""
         known = list(stretches)
         if not any(len(stretch.mouth) and stretch.level_counts for stretch in known):
             raise PermanentError("linear readout: expected training frames whose level counts, found none")
@@ -90,7 +91,7 @@ class Moments:
         level_x, level_y = (np.concatenate(values).mean(0) for values in zip(*counted, strict=True))
         squares, products = np.zeros((size, size)), np.zeros((size, channels))
         for (x, y), stretch in zip(pairs, known, strict=True):
-            from_x, from_y = (level_x, level_y) if stretch.level_counts else (x.mean(0), y.mean(0))
+            from_x, from_y = (level_x, level_y) if stretch.level_counts and not is_within else (x.mean(0), y.mean(0))
             squares += (x - from_x).T @ (x - from_x)
             products += (x - from_x).T @ (y - from_y)
         return cls(width, mean, directions, squares, products, level_x, level_y)

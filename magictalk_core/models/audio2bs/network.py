@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
 from magictalk_core.models.audio2bs.config import Audio2BSNetworkConfig
 from magictalk_core.models.shared.speech_steps import steps_per_frame, to_steps
 
-__all__ = ["Audio2BS"]
+__all__ = ["Audio2BS", "of_channels"]
 
 _WIDTHS = (32, 32, 64, 64)
 _SLOPE = 0.02
@@ -59,7 +61,7 @@ class Audio2BS(nn.Module):
 
     def __init__(self, config: Audio2BSNetworkConfig, channels: int, feature_size: int) -> None:
         super().__init__()
-        self.window = config.window
+        self.window, self.feature_frames = config.window, config.feature_frames
         self.encoder = SpeechEncoder(feature_size, config.encoder)
         self.lstm = nn.LSTM(config.encoder, config.hidden, config.layers, batch_first=True)
         self.last = nn.Linear(config.head, channels)
@@ -84,6 +86,10 @@ class Audio2BS(nn.Module):
             self.base_bias.copy_(bias)
             self.last.weight.zero_()
             self.last.bias.zero_()
+
+    def base(self) -> tuple[Tensor, Tensor]:
+        """What the network stands on: (M, k, F) and (M,)."""
+        return self.base_weight.unflatten(1, (self.feature_frames, -1)), self.base_bias
 
     def forward(self, speech: Tensor) -> tuple[Tensor, Tensor]:
         """speech (B, N + T - 1, k, F) normalised -> mouth (B, N, M) in 0..1 and the LSTM's last states (B, N, H)."""
@@ -111,3 +117,11 @@ class Audio2BS(nn.Module):
     def read_base(self, speech: Tensor) -> Tensor:
         """The mouth of `forward` where the base is alone, without asking the LSTM."""
         return self._read(speech, speech.shape[1] - self.window + 1).clamp(0.0, 1.0)
+
+
+_OF_CHANNELS = ("last.weight", "last.bias", "base_weight", "base_bias")
+
+
+def of_channels(weights: Mapping[str, Tensor], places: Sequence[int]) -> dict[str, Tensor]:
+    """The weights of a network that makes the mouth channels at `places` alone, of one that makes more."""
+    return {name: value[list(places)] if name in _OF_CHANNELS else value for name, value in weights.items()}

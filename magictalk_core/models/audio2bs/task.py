@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from magictalk_core.models.audio2bs.config import Audio2BSNetworkConfig, Audio2BSSettings
-from magictalk_core.models.audio2bs.linear import Stretch, fit_readout
-from magictalk_core.models.audio2bs.network import Audio2BS
+from magictalk_core.models.audio2bs.linear import Readout, Stretch, fit_readout
+from magictalk_core.models.audio2bs.network import Audio2BS, of_channels
+from magictalk_core.models.audio2bs.prior import CorrectedReadout, correct_readout
 from magictalk_core.models.shared.losses import motion_errors
+from magictalk_core.training.model_folder import ModelFolder
 from magictalk_core.training.task import WHOLE_BATCH, BatchPart
 from magictalk_core.training_set.batches import BatchOrder, evenly
 from magictalk_core.training_set.dataset import TrainingSet
@@ -48,8 +50,11 @@ def _calm_emotions(frames: TrainingFrames) -> frozenset[str] | None:
 class Audio2BSTask:
     """Batches of runs of neutral clips, or of all clips, whose level then counts in the neutral ones alone."""
 
-    def __init__(self, settings: Audio2BSSettings, data: TrainingSet) -> None:
+    def __init__(self, settings: Audio2BSSettings, data: TrainingSet, initial: ModelFolder | None = None) -> None:
+        """`initial`: the model that is begun from, in whose scales `data` is read; None: chance."""
         self.config, self.training, self.data = settings.network, settings.training, data
+        self.initial = initial
+        self.corrected: CorrectedReadout | None = None
         self.frames = TrainingFrames(data)
         self.mouth_columns = self.frames.columns(self.frames.mouth_names)
         self.mouth = self.frames.motion[:, self.mouth_columns]
@@ -63,6 +68,8 @@ class Audio2BSTask:
 
     def build_network(self) -> nn.Module:
         network = Audio2BS(self.config, self.mouth.shape[1], int(self.data.info["feature_size"]))
+        if self.initial is not None:
+            return self._begun(network, self.initial)
         if self.config.base == "none":
             network.begin_at(self.frames.states.mean[self.mouth_columns])
             return network
@@ -71,6 +78,25 @@ class Audio2BSTask:
         )
         network.stand_on(torch.from_numpy(base.weight), torch.from_numpy(base.bias))
         return network
+
+    def _begun(self, network: Audio2BS, initial: ModelFolder) -> Audio2BS:
+        """`network` with the weights of `initial`; a base that stands alone is corrected as far as left-out clips
+        gain."""
+        places = initial.places(self.frames.mouth_names, initial.config["mouth"])
+        network.load_state_dict(of_channels(initial.weights(), places))
+        if network.is_base_alone:
+            prior = Readout(*(value.double().numpy() for value in network.base()))
+            stretches, groups = list(self._stretches()), self._groups()
+            jaw = self.frames.mouth_names.index("jawOpen")
+            self.corrected = correct_readout(prior, stretches, groups, self.config.base_components, jaw)
+            found = self.corrected.readout
+            network.stand_on(torch.from_numpy(found.weight), torch.from_numpy(found.bias))
+        return network
+
+    def _groups(self) -> list[str]:
+        """Of the training segments, in order: who speaks, and where that is one person, which clip it is."""
+        speakers = self.train["speaker"].astype(str).tolist()
+        return speakers if len(set(speakers)) > 1 else self.train["clip_id"].astype(str).tolist()
 
     def _stretches(self) -> Iterator[Stretch]:
         """What the base is fitted to: the training segments, as the network sees them."""
@@ -109,4 +135,9 @@ class Audio2BSTask:
         return float(self.loss(network, evenly(self.held_out, _VALIDATION_RUNS), 0, 0.0))
 
     def describe_model(self, weights: dict[str, Tensor], folder: Path) -> dict[str, Any]:
-        return {"network": self.config.model_dump(mode="json"), "mouth": list(self.frames.mouth_names)}
+        facts = {"network": self.config.model_dump(mode="json"), "mouth": list(self.frames.mouth_names)}
+        if self.corrected is not None:
+            # As words: JSON has no infinity.
+            tried = {f"{penalty:g}": round(r, 4) for penalty, r in self.corrected.tried.items()}
+            facts["readout"] = {"penalty": f"{self.corrected.penalty:g}", "left_out_r": tried}
+        return facts

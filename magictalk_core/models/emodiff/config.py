@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from magictalk_core.config import FamilySettings, StrictModel, TrainingConfig, algorithm_switch
+from magictalk_core.config import FamilySettings, InitialisedTraining, StrictModel, algorithm_switch
 
 __all__ = [
     "EmoDiffNetworkConfig",
@@ -52,7 +52,7 @@ class EmoDiffNetworkConfig(StrictModel):
         return self.relative_to_style and self.style != "none"
 
 
-class EmoDiffTrainingConfig(TrainingConfig):
+class EmoDiffTrainingConfig(InitialisedTraining):
     """How the denoiser is trained."""
 
     loss: Literal["noise", "velocity"] = algorithm_switch(

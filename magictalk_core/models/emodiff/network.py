@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig
 
-__all__ = ["Denoiser"]
+__all__ = ["Denoiser", "of_channels"]
 
 TIME_CODE_SIZE = {"beta": 3, "sinusoidal": 64}
 
@@ -113,3 +114,21 @@ class Denoiser(nn.Module):
             abar = self.alphas_cumprod[t][:, None, None]
             noise = (1 - abar).sqrt() * x + abar.sqrt() * noise
         return noise
+
+
+def of_channels(weights: Mapping[str, Tensor], places: Sequence[int], size: int) -> dict[str, Tensor]:
+    """The weights of a denoiser of the channels at `places` alone, of one of `size` channels: what it no longer sees
+    is for it as if it were at its mean."""
+    chosen = list(places)
+    found = dict(weights)
+    condition = len(weights["null_condition"])
+    kept = [*chosen, *range(size, condition)]
+    time = weights["enter.weight"].shape[1] - size - condition
+    columns = [*chosen, *range(size, size + time), *(size + time + place for place in kept)]
+    found["enter.weight"] = weights["enter.weight"][:, columns]
+    found["null_condition"] = weights["null_condition"][kept]
+    if "memory.weight" in weights:
+        found["memory.weight"] = weights["memory.weight"][:, kept]
+    for name in ("head.1.weight", "head.1.bias"):
+        found[name] = weights[name][chosen]
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,11 @@ class StyleBank:
             if isinstance(emotion, str):
                 emotions.setdefault(emotion, []).append(str(clip))
         return cls(clips, emotions)
+
+    def joined_by(self, other: StyleBank, places: Sequence[int]) -> StyleBank:
+        """The styles of `other`, and those of this one that it lacks, in the channels at `places` of this one."""
+        clips = {clip: np.ascontiguousarray(frames[:, list(places)]) for clip, frames in self.clips.items()}
+        return StyleBank(clips | other.clips, self.emotions | other.emotions)
 
     def save(self, folder: Path) -> None:
         save_file(self.clips, folder / "styles.safetensors")

@@ -18,7 +18,9 @@ from magictalk_core.config import TrainingConfig
 from magictalk_core.models.emodiff.conditions import STYLE_FRAMES, condition_matrix
 from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig, EmoDiffSettings
 from magictalk_core.models.emodiff.diffusion import NoiseSchedule, hold_first
+from magictalk_core.models.emodiff.network import of_channels
 from magictalk_core.models.emodiff.trained import denoiser_for, describe_emodiff, sample_of
+from magictalk_core.training.model_folder import ModelFolder
 from magictalk_core.training.task import WHOLE_BATCH, BatchPart
 from magictalk_core.training_set.batches import BatchOrder, evenly
 from magictalk_core.training_set.dataset import TrainingSet
@@ -82,14 +84,19 @@ class DenoisingWindows:
 class EmoDiffTask:
     """Builds batches from a training set and computes the loss of the denoiser."""
 
-    def __init__(self, settings: EmoDiffSettings, data: TrainingSet) -> None:
+    def __init__(self, settings: EmoDiffSettings, data: TrainingSet, initial: ModelFolder | None = None) -> None:
+        """`initial`: the model that is begun from, in whose scales `data` is read; None: chance."""
         self.config, self.training, self.sampling = settings.network, settings.training, settings.sampling
-        self.data = data
+        self.data, self.initial = data, initial
         self.schedule = NoiseSchedule(self.config)
         self.windows = DenoisingWindows(data, self.config, self.training)
 
     def build_network(self) -> nn.Module:
-        return denoiser_for(self.data, self.config)
+        network = denoiser_for(self.data, self.config)
+        if self.initial is not None:
+            places = self.initial.places(self.data.channels)
+            network.load_state_dict(of_channels(self.initial.weights(), places, len(self.initial.channels)))
+        return network
 
     def steps_per_epoch(self) -> int:
         """Full batches in one pass over the training windows; the few that are left over change with every epoch."""
@@ -152,4 +159,4 @@ class EmoDiffTask:
         return sample_of(weights, self.config, self.sampling, self.data)
 
     def describe_model(self, weights: dict[str, Tensor], folder: Path) -> dict[str, Any]:
-        return describe_emodiff(self.config, self.sampling, self.data, folder)
+        return describe_emodiff(self.config, self.sampling, self.data, folder, self.initial)

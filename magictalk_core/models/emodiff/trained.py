@@ -14,6 +14,7 @@ from magictalk_core.models.emodiff.config import EmoDiffNetworkConfig, SamplingC
 from magictalk_core.models.emodiff.model import SAMPLING_FILE, EmoDiffModel
 from magictalk_core.models.emodiff.network import Denoiser
 from magictalk_core.models.emodiff.styles import StyleBank
+from magictalk_core.training.model_folder import ModelFolder
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.training_set.normalizer import Normalizer
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
@@ -60,11 +61,23 @@ def sample_of(
 
 
 def describe_emodiff(
-    config: EmoDiffNetworkConfig, sampling: SamplingConfig, data: TrainingSet, folder: Path
+    config: EmoDiffNetworkConfig,
+    sampling: SamplingConfig,
+    data: TrainingSet,
+    folder: Path,
+    initial: ModelFolder | None = None,
 ) -> dict[str, Any]:
     """The facts of a model folder: the network's settings; beside them styles, blinks, how the preset asks its
-    models."""
-    StyleBank.from_training_set(data).save(folder)
-    BlinkStatistics.fit(data).save(folder)
+    models. The styles of a model that was begun from stay, but for emotions that the training clips show, and its
+    blinks where these show none."""
+    styles = StyleBank.from_training_set(data)
+    if initial is not None:
+        styles = StyleBank.load(initial.path).joined_by(styles, initial.places(data.channels))
+    styles.save(folder)
+    blinks = BlinkStatistics.fit(data)
+    if initial is not None and not blinks.per_minute:
+        # Somebody who did not blink in a minute of video has eyes all the same.
+        blinks = BlinkStatistics.load(initial.path)
+    blinks.save(folder)
     (folder / SAMPLING_FILE).write_text(sampling.model_dump_json(indent=1), encoding="utf-8")
     return {"network": config.model_dump(mode="json")}

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from magictalk_core.config import FamilySettings, StrictModel, TrainingConfig, algorithm_switch
+from magictalk_core.config import FamilySettings, InitialisedTraining, StrictModel, algorithm_switch
 
 __all__ = ["LipResidueNetworkConfig", "LipResidueSettings", "LipResidueTrainingConfig"]
 
@@ -29,7 +29,7 @@ class LipResidueNetworkConfig(StrictModel):
     )
 
 
-class LipResidueTrainingConfig(TrainingConfig):
+class LipResidueTrainingConfig(InitialisedTraining):
     """Runs of frames of emotional speech, each with a style clip, and the frozen sync expert."""
 
     batch: int = Field(32, description="runs per step")

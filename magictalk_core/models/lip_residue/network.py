@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
 from magictalk_core.models.lip_residue.config import LipResidueNetworkConfig
 
-__all__ = ["ResidueGenerator", "style_clip"]
+__all__ = ["ResidueGenerator", "of_channels", "style_clip"]
 
 _WIDTHS = (64, 128, 128)
 _GROUPS = 8
@@ -68,3 +70,19 @@ class ResidueGenerator(nn.Module):
         heard = neutral if self.reads_mouth else state
         joined = torch.cat([heard, emotion[:, None].expand(-1, state.shape[1], -1)], dim=-1)
         return torch.tanh(self.last(self.hidden(joined)))
+
+
+def of_channels(
+    weights: Mapping[str, Tensor], mouth: Sequence[int], coefficients: Sequence[int], reads: str
+) -> dict[str, Tensor]:
+    """The weights of a generator that makes the channels at `mouth` alone and sees those at `coefficients` of a style,
+    of one that makes and sees more: what it no longer sees is for it as if it were at its mean."""
+    made, seen = list(mouth), list(coefficients)
+    found = dict(weights)
+    found["emotion.convolutions.0.weight"] = weights["emotion.convolutions.0.weight"][:, seen]
+    if reads == "mouth":
+        entered, made_before = weights["hidden.0.weight"], len(weights["last.bias"])
+        found["hidden.0.weight"] = entered[:, [*made, *range(made_before, entered.shape[1])]]
+    for name in ("last.weight", "last.bias"):
+        found[name] = weights[name][made]
+    return found

@@ -14,11 +14,12 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.models.audio2bs.model import Audio2BSModel
 from magictalk_core.models.audio2bs.task import speech_of_runs
 from magictalk_core.models.lip_residue.config import LipResidueSettings
-from magictalk_core.models.lip_residue.network import ResidueGenerator
+from magictalk_core.models.lip_residue.network import ResidueGenerator, of_channels
 from magictalk_core.models.shared.losses import motion_errors
 from magictalk_core.models.sync_expert.model import SyncExpertModel
 from magictalk_core.models.sync_expert.network import in_sync_loss, sync_probability
 from magictalk_core.storage.hashes import file_md5
+from magictalk_core.training.model_folder import ModelFolder
 from magictalk_core.training.task import WHOLE_BATCH, BatchPart
 from magictalk_core.training_set.batches import BatchOrder, evenly
 from magictalk_core.training_set.dataset import TrainingSet
@@ -44,10 +45,16 @@ class ResidueTask:
     """
 
     def __init__(
-        self, settings: LipResidueSettings, data: TrainingSet, audio2bs: Audio2BSModel, expert: SyncExpertModel | None
+        self,
+        settings: LipResidueSettings,
+        data: TrainingSet,
+        audio2bs: Audio2BSModel,
+        expert: SyncExpertModel | None,
+        initial: ModelFolder | None = None,
     ) -> None:
-        """`expert`: None where `sync_weight` is 0."""
-        self.config, self.training = settings.network, settings.training
+        """`expert`: None where `sync_weight` is 0. `initial`: the model that is begun from, in whose scales `data` is
+        read; None: chance."""
+        self.config, self.training, self.initial = settings.network, settings.training, initial
         audio2bs.folder.must_fit(data)
         if expert is not None:
             expert.folder.must_fit(data)
@@ -61,7 +68,9 @@ class ResidueTask:
         self.mouth = self.frames.motion[:, self.frames.columns(self.frames.mouth_names)]
         self.style = self.frames.normal[:, self.frames.columns(self.frames.coefficient_names)]
         self.styles = StylePools(data.index, self.config.style_frames)
-        labelled = frozenset(set(self.frames.emotions.tolist()) - {UNLABELLED}) or None
+        named = frozenset(set(self.frames.emotions.tolist()) - {UNLABELLED})
+        labelled = named or None
+        self.keeps_initial = initial is not None and not named - {NEUTRAL}
         train, val = (self.frames.segments(split, labelled) for split in (Split.TRAIN, Split.VAL))
         starts = self.frames.training_windows(train, self.training.run, self.training.stride)
         self.order = BatchOrder(starts, self.training.batch, self.training.seed)
@@ -69,10 +78,16 @@ class ResidueTask:
 
     def build_network(self) -> nn.Module:
         state = self.audio2bs.config.hidden
-        return ResidueGenerator(self.config, state, self.mouth.shape[1], self.style.shape[1])
+        network = ResidueGenerator(self.config, state, self.mouth.shape[1], self.style.shape[1])
+        if self.initial is not None:
+            mouth = self.initial.places(self.frames.mouth_names, self.initial.config["mouth"])
+            seen = self.initial.places(self.frames.coefficient_names, self.initial.config["coefficients"])
+            network.load_state_dict(of_channels(self.initial.weights(), mouth, seen, self.config.reads))
+        return network
 
     def steps_per_epoch(self) -> int:
-        return self.order.steps_per_epoch
+        """None where a model is begun from and no clip shows an emotion: what moods do to a mouth it knows better."""
+        return 0 if self.keeps_initial else self.order.steps_per_epoch
 
     def _frames(self, starts: Indices) -> Tensor:
         return torch.from_numpy(starts[:, None] + np.arange(self.training.run))

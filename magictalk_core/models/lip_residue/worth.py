@@ -46,20 +46,25 @@ def jaw_correlation(made: Sequence[Motion], true: Sequence[Motion], jaw: int) ->
     return float(np.mean(found))
 
 
-def measure_lips(emodiff: EmoDiffModel, refiner: LipRefiner, data: TrainingSet) -> LipWorth | None:
-    """On the validation split of `data`, each clip in its own style; None without a held-out clip."""
+def measure_lips(
+    emodiff: EmoDiffModel, refiner: LipRefiner, data: TrainingSet, calm: Motion | None = None
+) -> LipWorth | None:
+    """On the validation split of `data`, each clip in its own style; None without a held-out clip. `calm` (k, D): the
+    frames of the style `neutral`, in which clips without a label are then said."""
     rows = data.spoken[data.spoken["split"] == Split.VAL]
     if not len(rows):
         return None
     rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, _SEGMENTS).round().astype(int))]
     spans = [slice(s, s + n) for s, n in zip(rows["start"].tolist(), rows["length"].tolist(), strict=True)]
     heard, true = ([np.array(values[span]) for span in spans] for values in (data.features, data.states))
-    asked = [MotionRequest(speech, style) for speech, style in zip(heard, true, strict=True)]
+    unnamed = rows["emotion"].isna().tolist()
+    styles = [calm if calm is not None and bare else own for own, bare in zip(true, unnamed, strict=True)]
+    asked = [MotionRequest(speech, style) for speech, style in zip(heard, styles, strict=True)]
     made = emodiff.generate_many(asked)
     names, feature, jaw = emodiff.channels, emodiff.feature_id, data.channels.index("jawOpen")
     refined = [
         refiner.refine(motion, names, speech, feature, style)
-        for motion, speech, style in zip(made, heard, true, strict=True)
+        for motion, speech, style in zip(made, heard, styles, strict=True)
     ]
     before, after = (jaw_correlation(motions, true, jaw) for motions in (made, refined))
     return LipWorth(emodiff=before, refined=after, clips=len(rows))

@@ -12,9 +12,12 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.models.lip_residue.worth import LipWorth
+
+if TYPE_CHECKING:
+    from magictalk_core.models.lip_residue.worth import LipWorth
 
 __all__ = ["BASE", "BASE_FAMILIES", "MEASURED", "base_folder", "base_name", "base_worth"]
 
@@ -47,4 +50,7 @@ def base_name() -> str:
 
 def base_worth() -> LipWorth:
     """Whether their lip models beat their EmoDiff on voices that neither had heard."""
+    # Imported here, with torch: where the models lie is asked by whoever trains nothing.
+    from magictalk_core.models.lip_residue.worth import LipWorth
+
     return LipWorth.model_validate(_measured()["lips"])
