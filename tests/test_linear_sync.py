@@ -1,4 +1,4 @@
-"""The sync expert of the package: late sound is found in voices it never heard, and what it does not know it does not say."""
+"""The sync expert of the package: late sound is found in voices it never heard, and doubt is told as doubt."""
 
 from __future__ import annotations
 
@@ -147,7 +147,9 @@ def toy_recordings(speakers: int = 4, each: int = 6) -> list[Recording]:
     told, found = random.normal(size=(len(JAW_MOUTH_NAMES), 29)), []
     for place in range(speakers):
         for number in range(each):
-            smooth = np.apply_along_axis(np.convolve, 0, random.normal(size=(120, len(JAW_MOUTH_NAMES))), np.ones(3), "same")
+            smooth = np.apply_along_axis(
+                np.convolve, 0, random.normal(size=(120, len(JAW_MOUTH_NAMES))), np.ones(3), "same"
+            )
             mouth = (0.3 + 0.1 * smooth).astype(np.float32)
             features = smooth @ told + random.normal(size=(120, 29))
             found.append(Recording(Speaker("toy", f"v{place}"), f"words {number}", features.astype(np.float32), mouth))
@@ -186,5 +188,7 @@ def test_a_seen_mouth_follows_its_rule_loosely_and_the_same_draw_is_the_same() -
 def test_both_sides_of_a_channel_are_one() -> None:
     assert mouth_channels("jawOpen") == ("jawOpen",)
     assert mouth_channels("mouthSmile") == ("mouthSmileLeft", "mouthSmileRight")
-    values = stem_columns(np.array([[0.2, 0.4, 0.9]]), ("mouthSmileLeft", "mouthSmileRight", "jawOpen"), ("jawOpen", "mouthSmile"))
+    values = stem_columns(
+        np.array([[0.2, 0.4, 0.9]]), ("mouthSmileLeft", "mouthSmileRight", "jawOpen"), ("jawOpen", "mouthSmile")
+    )
     np.testing.assert_allclose(values, [[0.9, 0.3]])

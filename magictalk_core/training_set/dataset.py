@@ -10,8 +10,8 @@
       left_out.csv      accepted clips that are not in it, and why
       info.json         channels, feature id, tracker kinds, window, corpus digests, counts, digest of all this;
                         `learned`: digest of what a training reads of it
-      sync_gate.csv     with a sync gate only: the verdict on every clip, its offset in frames, how sure that is, by what
-                        method; `speaker_mismatch` where it was left out
+      sync_gate.csv     with a sync gate only: verdict, offset in frames, confidence and method of every clip;
+                        `speaker_mismatch` where it was left out
 
 A segment is a stretch of a clip without a lost face; no window crosses its ends. Those of the test split lie last, so
 that what a training reads is the beginning of every array. The bytes depend on the input alone.

@@ -26,7 +26,8 @@ MEASURED = "measured.json"
 
 
 def base_folder(family: str | None = None) -> Path:
-    """Where they lie, or the folder of one of `BASE_FAMILIES` or of `SYNC_EXPERT`. Raises `PermanentError` where it is missing."""
+    """Where they lie, or the folder of one of `BASE_FAMILIES` or of `SYNC_EXPERT`. Raises `PermanentError` where it is
+    missing."""
     path = Path(str(resources.files("magictalk_core.models.shipped").joinpath(BASE)))
     path = path if family is None else path / family
     if not path.is_dir():

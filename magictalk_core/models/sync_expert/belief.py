@@ -12,8 +12,8 @@ __all__ = ["OffsetBelief", "believed"]
 Values = NDArray[np.float64]
 
 _IN_SYNC, _SPREAD = 0.6, 1.5
-"""What is known of a clip before it is seen: six of ten are in sync, give or take a frame and a half, and the others off
-by anything. Two thirds of real files are (docs/real_voices.md)."""
+"""What is known of a clip before it is seen: six of ten are in sync, give or take a frame and a half, and the others
+off by anything. Of real files about a third have late sound."""
 _NEAR = 2
 """Frames around the offset that count for the same: as far apart as one would let a clip pass."""
 

@@ -65,9 +65,9 @@ class LinearJudge:
     ) -> tuple[float, float, int]:
         if feature_id != self.expert.feature:
             raise PermanentError(
-                f"sync gate: the expert of the package hears `{self.expert.feature}`, the clips have `{feature_id}`: set "
-                f"speech.feature to {self.expert.feature}, or training_set.sync_gate.expert to an expert of your own or "
-                "to nothing"
+                f"sync gate: the expert of the package hears `{self.expert.feature}`, the clips have `{feature_id}`: "
+                f"set speech.feature to {self.expert.feature}, or training_set.sync_gate.expert to an expert of your "
+                "own, or to nothing"
             )
         found = self.expert.offset(motion, channels, speech)
         return 1 - found.correlation, found.confidence, found.offset

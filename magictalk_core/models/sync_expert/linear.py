@@ -1,13 +1,13 @@
 """A sync expert in closed form: by how many frames a tracked mouth is late, and how sure that is.
 
-Canonical correlation (Hotelling 1936) finds what a stretch of speech and a stretch of mouth motion have in common: pairs
-of projections, one of 9 frames of speech features and one of 9 frames of the mouth, that go together as closely as any
-can. Slid over a clip, the correlation of the pairs at every shift is evidence for that shift; with what is known before
-any clip is seen, that most are in sync, it becomes a probability. Motion counts alone: slow changes of a face and its
-level are taken out, and every channel is brought to one size.
+Canonical correlation (Hotelling 1936) finds what a stretch of speech and a stretch of mouth motion have in common:
+pairs of projections, one of 9 frames of speech features and one of 9 frames of the mouth, that go together as closely
+as any can. Slid over a clip, the correlation of the pairs at every shift is evidence for that shift; with what is known
+before any clip is seen, that most are in sync, it becomes a probability. Motion counts alone: slow changes of a face
+and its level are taken out, and every channel is brought to one size.
 
-It is fitted by `recipes/base_models` to synthetic voices and comes with the package. Unlike the trained networks of this
-family it cannot tell a stranger's voice from one that it did not understand.
+It is fitted by `recipes/base_models` to synthetic voices and comes with the package. Unlike the trained networks of
+this family it cannot tell a stranger's voice from one that it did not understand.
 """
 
 from __future__ import annotations
@@ -28,7 +28,18 @@ from magictalk_core.models.sync_expert.belief import OffsetBelief, believed
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES
 
-__all__ = ["FURTHEST", "LINEAR_SYNC", "MOUTH_STEMS", "Evidence", "LinearSync", "mouth_channels", "movement", "stem_columns", "windows_around", "without_level"]
+__all__ = [
+    "FURTHEST",
+    "LINEAR_SYNC",
+    "MOUTH_STEMS",
+    "Evidence",
+    "LinearSync",
+    "mouth_channels",
+    "movement",
+    "stem_columns",
+    "windows_around",
+    "without_level",
+]
 
 Values = NDArray[np.float64]
 
@@ -133,7 +144,9 @@ class LinearSync:
         moved = windows_around(movement(mouth[:n]), self.moved.shape[1]) @ self.moved.reshape(len(self.moved), -1).T
         return Evidence.of(heard, moved, self.weights)
 
-    def offset(self, motion: NDArray[np.floating], channels: Sequence[str], speech: NDArray[np.floating]) -> OffsetBelief:
+    def offset(
+        self, motion: NDArray[np.floating], channels: Sequence[str], speech: NDArray[np.floating]
+    ) -> OffsetBelief:
         """Of motion (n, D) with columns named by `channels`, without frames that lack a face, and speech (m, F).
 
         Raises `PermanentError` for a missing channel and for a clip with fewer than 26 frames.

@@ -68,7 +68,9 @@ def add_sync_expert(recordings: Sequence[Recording], settings: BaseSettings, fol
     taught = [one for one in recordings if one.speaker.voice not in settings.held_out]
     expert = fit_sync(taught, recipe_preset(settings.changes).speech.feature, settings.sync)
     (folder / SYNC_EXPERT).mkdir()
-    expert.save(folder / SYNC_EXPERT / LINEAR_SYNC, {"recipe": f"{__package__} {BASE_VERSION}", "license": "Apache-2.0"})
+    expert.save(
+        folder / SYNC_EXPERT / LINEAR_SYNC, {"recipe": f"{__package__} {BASE_VERSION}", "license": "Apache-2.0"}
+    )
     # What is measured is what is shipped: in half precision.
     packed = LinearSync.load(folder / SYNC_EXPERT / LINEAR_SYNC)
     return asdict(measure_sync(packed, held_out, taught, settings.seed))

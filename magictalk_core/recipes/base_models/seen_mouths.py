@@ -1,7 +1,7 @@
 """Mouths of rules as a tracker of a person might have shown them: what a sync expert must not be misled by.
 
-Of every channel only a part follows the rules; the rest is another mouth's, since people articulate in ways that no rule
-knows, and with the same rhythm. Articulation runs ahead or behind by up to a frame and a half, levels drift, pictures
+Of every channel only a part follows the rules; the rest is another mouth's, since people articulate in ways that no
+rule knows, and with the same rhythm. Articulation runs ahead and behind by a frame or two, levels drift, pictures
 tremble, some channels show nothing of speech.
 """
 
