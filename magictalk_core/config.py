@@ -120,16 +120,22 @@ class SpeechRecipeConfig(StrictModel):
 
 
 class SyncGateConfig(StrictModel):
-    """Clips whose face does not move with the voice, found by a sync expert of an earlier run."""
+    """Clips whose face does not move with the voice, or moves before or after it, found by a sync expert."""
 
-    expert: str = Field("", description="its folder, a copy outside of the workspace's models; empty: no gate")
+    expert: str = Field(
+        "",
+        description="magictalk-base: the one of the package; or the folder of an earlier run's, a copy outside of the "
+        "workspace's models; empty: no gate",
+    )
     action: Literal["report", "reject", "correct"] = Field(
         "reject",
         description="report: judge and keep; reject: leave out what is shifted or fits at no shift; correct: move the "
         "speech of shifted clips, leave out the others",
     )
     threshold: float | None = Field(
-        None, description="confidence below which no shift fits; empty: the one that the expert measured for itself"
+        None,
+        description="confidence below which no shift fits, or is believed; empty: the one that the expert measured for "
+        "itself",
     )
     tolerance: int = Field(2, ge=0, description="frames that a clip may be shifted; the sound of video is often late")
     least_frames: int = Field(40, ge=16, description="shorter clips are kept without a verdict: too few shifts")

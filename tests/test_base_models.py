@@ -24,7 +24,8 @@ from magictalk_core.models.families import FAMILIES
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.lip_residue.network import ResidueGenerator
 from magictalk_core.models.lip_residue.task import ResidueTask
-from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES
+from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, SYNC_EXPERT
+from magictalk_core.models.sync_expert.linear import LINEAR_SYNC, LinearSync
 from magictalk_core.recipes.base_models.expressions import MANNERS, STRENGTHS
 from magictalk_core.recipes.base_models.pack import pack_models
 from magictalk_core.recipes.base_models.performance import PLAIN, Persona, perform
@@ -35,6 +36,7 @@ from magictalk_core.recipes.base_models.takes import takes_of, write_training_se
 from magictalk_core.recipes.base_voice.articulation import mouth_curves
 from magictalk_core.recipes.base_voice.recordings import SPEAKERS, Recording, RecordingSettings
 from magictalk_core.recipes.base_voice.speaking import Speaker
+from magictalk_core.speech.features import WHISPER
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.training_set.dataset import TrainingSet
@@ -232,6 +234,7 @@ def test_the_recipe_from_nothing_at_tiny_size(tmp_path: Path) -> None:
     assert measured["methods"]["magictalk"]["jaw_r"] > 0.3 and measured["lips"]["clips"] > 0
     folder = tmp_path / BASE
     assert json.loads((folder / "measured.json").read_text())["version"] == measured["version"]
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(BASE_FAMILIES)
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {*BASE_FAMILIES, SYNC_EXPERT}
+    assert LinearSync.load(folder / SYNC_EXPERT / LINEAR_SYNC).feature == WHISPER and measured["offsets"]["clips"] > 0
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".safetensors", ".json", ".md"}
     assert f"{measured['methods']['magictalk']['jaw_r']:.3f}" in (folder / "README.md").read_text()

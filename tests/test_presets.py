@@ -26,6 +26,7 @@ def test_the_base_preset_hears_real_voices_and_is_the_sample_preset_otherwise() 
     assert set(different) == {
         "name",
         "speech.feature",
+        *(f"training_set.sync_gate.{name}" for name in ("expert", "action")),
         *(f"audio2bs.network.{name}" for name in ("feature_frames", "base", "base_components")),
     }
 

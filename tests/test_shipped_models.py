@@ -24,7 +24,8 @@ from magictalk_core.media.decode import read_audio
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.models.lip_residue.worth import LipWorth
 from magictalk_core.models.shipped import base
-from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, base_folder, base_name, base_worth
+from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, SYNC_EXPERT, base_folder, base_name, base_worth
+from magictalk_core.models.sync_expert.linear import LINEAR_SYNC
 from magictalk_core.portrait.provenance import PROVENANCE_LABEL, read_provenance
 from magictalk_core.speech.activity import voice_activity
 from magictalk_core.speech.features import WHISPER, speech_features
@@ -77,6 +78,10 @@ def test_the_files_are_as_the_recipe_left_them_and_small() -> None:
         config = json.loads((folder / family / "config.json").read_text(encoding="utf-8"))
         assert (config["family"], config["feature_id"]) == (family, WHISPER)
         assert config["version"] == FAMILIES[family].version
+    with safe_open(folder / SYNC_EXPERT / LINEAR_SYNC, "np") as file:
+        assert {str(file.get_tensor(name).dtype) for name in file.keys()} == {"float16"}
+        assert file.metadata()["feature"] == WHISPER and file.metadata()["license"] == "Apache-2.0"
+    assert found[f"{SYNC_EXPERT}/{LINEAR_SYNC}"].stat().st_size < 1_000_000
 
 
 def test_the_card_says_what_they_are_made_from() -> None:

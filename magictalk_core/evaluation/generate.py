@@ -24,7 +24,7 @@ from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.storage.parquet import read_frame, write_table
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.training.run import current_model, model_input
-from magictalk_core.training_set.dataset import TrainingSet, out_of_sync, training_set_input
+from magictalk_core.training_set.dataset import TrainingSet, moved_back, out_of_sync, training_set_input
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.clips import Split
 from magictalk_core.vocabulary.rates import FRAME_RATE
@@ -70,17 +70,17 @@ class GeneratedMotion:
 def test_clips(workspace: Workspace, corpora: Sequence[str], limit: int = 0) -> list[tuple[str, str]]:
     """(corpus, clip id) of the accepted test clips, spread over the corpora when `limit` cuts the list.
 
-    Without those that a sync gate found out of sync.
+    Without those that a sync gate found out of sync; where that is all of them, since one camera took them, those that
+    could be corrected are scored as they lie.
     """
-    unfit = out_of_sync(workspace.training_set)
-    per_corpus = [
-        [
-            (corpus, str(clip))
-            for clip in usable_clips(CorpusReader(workspace, corpus), Split.TEST)["clip_id"]
-            if clip not in unfit
-        ]
+    accepted = [
+        [(corpus, str(clip)) for clip in usable_clips(CorpusReader(workspace, corpus), Split.TEST)["clip_id"]]
         for corpus in corpora
     ]
+    unfit = out_of_sync(workspace.training_set)
+    if all(clip in unfit for clips in accepted for _, clip in clips):
+        unfit -= moved_back(workspace.training_set)
+    per_corpus = [[(corpus, clip) for corpus, clip in clips if clip not in unfit] for clips in accepted]
     longest = max((len(clips) for clips in per_corpus), default=0)
     mixed = [clips[i] for i in range(longest) for clips in per_corpus if i < len(clips)]
     return mixed[:limit] if limit else mixed

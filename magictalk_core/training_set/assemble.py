@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -23,7 +22,7 @@ from magictalk_core.training_set.copies import excluded_copies
 from magictalk_core.training_set.dataset import LEARNED, TRAINING_SET_VERSION, TrainingSet
 from magictalk_core.training_set.shard_clips import CorpusTables
 from magictalk_core.training_set.style_clips import style_clips
-from magictalk_core.training_set.sync_gate import OpenJudge, SyncGate
+from magictalk_core.training_set.sync_gate import OpenJudge, SyncGate, expert_folder
 from magictalk_core.vocabulary.clips import Status
 from magictalk_core.work.manifest import manifest_inputs, read_manifest
 from magictalk_core.work.provenance import Work, input_of
@@ -106,7 +105,7 @@ def _work(
     home, config = workspace.home, settings.training_set
     inputs = list(manifest_inputs(workspace, corpora))
     if config.sync_gate.expert:
-        inputs.append(input_of(home, "model", Path(config.sync_gate.expert).absolute()))
+        inputs.append(input_of(home, "model", expert_folder(config.sync_gate.expert).absolute()))
     read: dict[str, Any] = {
         "training_set": config.model_dump(mode="json", exclude={"sync_gate": {"expert"}}) | {"corpora": [*wanted]},
         "quality": settings.quality.model_dump(mode="json"),

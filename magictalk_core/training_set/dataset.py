@@ -10,7 +10,8 @@
       left_out.csv      accepted clips that are not in it, and why
       info.json         channels, feature id, tracker kinds, window, corpus digests, counts, digest of all this;
                         `learned`: digest of what a training reads of it
-      sync_gate.csv     with a sync gate only: the verdict on every clip, `speaker_mismatch` where it was left out
+      sync_gate.csv     with a sync gate only: verdict, offset in frames, confidence and method of every clip;
+                        `speaker_mismatch` where it was left out
 
 A segment is a stretch of a clip without a lost face; no window crosses its ends. Those of the test split lie last, so
 that what a training reads is the beginning of every array. The bytes depend on the input alone.
@@ -19,6 +20,7 @@ that what a training reads is the beginning of every array. The bytes depend on 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ __all__ = [
     "SYNC_GATE",
     "TRAINING_SET_VERSION",
     "TrainingSet",
+    "moved_back",
     "out_of_sync",
     "training_set_input",
 ]
@@ -99,11 +102,20 @@ class TrainingSet:
 
 def out_of_sync(training_set: Path) -> frozenset[str]:
     """Clips that a sync gate left out or corrected: as they lie in their corpus, nothing can be scored on them."""
+    return _judged(training_set, lambda found: ~found["kept"] | (found["shift"] != 0))
+
+
+def moved_back(training_set: Path) -> frozenset[str]:
+    """Clips whose speech a sync gate moved."""
+    return _judged(training_set, lambda found: found["kept"] & (found["shift"] != 0))
+
+
+def _judged(training_set: Path, chosen: Callable[[pd.DataFrame], pd.Series]) -> frozenset[str]:
     table = training_set / SYNC_GATE
     if not table.is_file():
         return frozenset()
     found = pd.read_csv(table)
-    return frozenset(found.loc[~found["kept"] | (found["shift"] != 0), "clip_id"])
+    return frozenset(found.loc[chosen(found), "clip_id"])
 
 
 def training_set_input(home: Path, training_set: Path, is_learned: bool = False) -> Input:

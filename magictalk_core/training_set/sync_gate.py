@@ -1,13 +1,15 @@
-"""The sync gate of the training set: clips whose face does not move with the voice.
+"""The sync gate of the training set: clips whose face does not move with the voice, or moves before or after it.
 
-The expert judges the clips that the next one learns from, so it comes from outside of the workspace: a model folder of
-an earlier run, copied away and named in the preset. No training set then depends on itself.
+The expert judges the clips that the next one learns from, so it comes from outside of the workspace: the one that comes
+with the package, or a model folder of an earlier run, copied away; the preset names it. No training set then depends on
+itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -18,16 +20,18 @@ from magictalk_core.config import SyncGateConfig
 from magictalk_core.errors import UserError
 from magictalk_core.training_set.gaps import longest_measured
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.vocabulary.shipped import BASE
 
-__all__ = ["ClipSync", "OpenJudge", "SpeakerJudge", "SyncGate", "verdict_of"]
+__all__ = ["ClipSync", "OpenJudge", "SpeakerJudge", "SyncGate", "expert_folder", "verdict_of"]
 
 Motion = NDArray[np.float32]
-Verdict = Literal["matched", "shifted", "mismatch", "unjudged"]
+Verdict = Literal["matched", "shifted", "mismatch", "unsure", "unjudged"]
 
 
 class SpeakerJudge(Protocol):
     """A sync expert as the gate needs it: `names` are the channels it sees, `threshold` the least confidence of a match
-    that it measured for itself, `digest` its identity."""
+    that it measured for itself, `digest` its identity; `method`: how it judges, in a word. One that `knows_strangers`
+    has no confidence in a face that moves with no shift of the voice; another one only does not know then."""
 
     @property
     def names(self) -> tuple[str, ...]: ...
@@ -35,6 +39,10 @@ class SpeakerJudge(Protocol):
     def threshold(self) -> float | None: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def knows_strangers(self) -> bool: ...
 
     def __call__(
         self, motion: Motion, channels: Sequence[str], speech: Motion, feature_id: str, /
@@ -49,7 +57,7 @@ OpenJudge = Callable[[Path], SpeakerJudge]
 @dataclass(frozen=True)
 class ClipSync:
     """What a sync gate found in a clip. `shift`: frames by which its speech is moved later before packing; offset,
-    distance and confidence are None without a verdict."""
+    distance, confidence and the method that found them are None without a verdict."""
 
     verdict: Verdict
     kept: bool
@@ -57,13 +65,22 @@ class ClipSync:
     offset: int | None
     distance: float | None
     confidence: float | None
+    method: str | None = None
 
 
-def verdict_of(confidence: float, offset: int, threshold: float, tolerance: int) -> Verdict:
-    """`matched`: in sync; `shifted`: in sync at another offset, which can be corrected; `mismatch`: at none."""
+def verdict_of(confidence: float, offset: int, threshold: float, tolerance: int, knows_strangers: bool) -> Verdict:
+    """`matched`: in sync; `shifted`: in sync at another offset, which can be corrected; `mismatch`: at none, says a
+    judge that knows strangers; `unsure`: at none that is known."""
     if confidence < threshold:
-        return "mismatch"
+        return "mismatch" if knows_strangers else "unsure"
     return "shifted" if abs(offset) > tolerance else "matched"
+
+
+def expert_folder(expert: str) -> Path:
+    """Of the expert that a preset names: `magictalk-base`, the one that comes with the package, or a folder."""
+    if expert == BASE:
+        return Path(str(resources.files("magictalk_core").joinpath("models", "shipped", BASE, "sync_expert")))
+    return Path(expert).expanduser()
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +95,11 @@ class SyncGate:
     def open(cls, config: SyncGateConfig, open_judge: OpenJudge, own_models: Path | None = None) -> SyncGate:
         """Raises `UserError` when the preset names no expert that is there, one below `own_models`, or one that knows
         no threshold where the preset gives none."""
-        path = Path(config.expert).expanduser()
+        path = expert_folder(config.expert)
         if not path.is_dir():
             raise UserError(
                 f"training_set.sync_gate.expert: no folder {path}: copy the model folder of a sync expert of an "
-                "earlier run there, or leave it empty for no gate"
+                f"earlier run there, name `{BASE}` for the one of the package, or leave it empty for no gate"
             )
         if own_models is not None and path.resolve().is_relative_to(own_models.resolve()):
             raise UserError(
@@ -114,7 +131,8 @@ class SyncGate:
         if part.stop - part.start < self.config.least_frames:
             return ClipSync("unjudged", True, 0, None, None, None)
         distance, confidence, offset = self.judge(motion[part], MOTION_NAMES, speech[part], feature_id)
-        verdict = verdict_of(confidence, offset, self.threshold, self.config.tolerance)
+        verdict = verdict_of(confidence, offset, self.threshold, self.config.tolerance, self.judge.knows_strangers)
         corrected = self.config.action == "correct" and verdict == "shifted"
-        kept = self.config.action == "report" or corrected or verdict == "matched"
-        return ClipSync(verdict, kept, offset if corrected else 0, offset, distance, confidence)
+        kept = self.config.action == "report" or corrected or verdict in ("matched", "unsure")
+        shift = offset if corrected else 0
+        return ClipSync(verdict, kept, shift, offset, distance, confidence, self.judge.method)

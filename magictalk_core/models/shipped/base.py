@@ -5,6 +5,7 @@
     magictalk-base/README.md        card: what they were made from, figures, limits, licence
     magictalk-base/measured.json    version, md5 of every file, and what was measured on voices that were left out
     magictalk-base/<family>/        as training leaves it (`training/model_folder.py`), weights in half precision
+    magictalk-base/sync_expert/     what finds late sound: `models/sync_expert/linear.py`
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.vocabulary.shipped import BASE
 
 if TYPE_CHECKING:
     from magictalk_core.models.lip_residue.worth import LipWorth
 
-__all__ = ["BASE", "BASE_FAMILIES", "MEASURED", "base_folder", "base_name", "base_worth"]
+__all__ = ["BASE", "BASE_FAMILIES", "MEASURED", "SYNC_EXPERT", "base_folder", "base_name", "base_worth"]
 
-BASE = "magictalk-base"
 BASE_FAMILIES = ("emodiff", "audio2bs", "lip_residue")
+SYNC_EXPERT = "sync_expert"
 MEASURED = "measured.json"
 
 
 def base_folder(family: str | None = None) -> Path:
-    """Where they lie, or the model folder of one of `BASE_FAMILIES`. Raises `PermanentError` where it is missing."""
+    """Where they lie, or the folder of one of `BASE_FAMILIES` or of `SYNC_EXPERT`. Raises `PermanentError` where it is
+    missing."""
     path = Path(str(resources.files("magictalk_core.models.shipped").joinpath(BASE)))
     path = path if family is None else path / family
     if not path.is_dir():

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from magictalk_core.models.families import family_named
-from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, MEASURED
+from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, MEASURED, SYNC_EXPERT
+from magictalk_core.models.sync_expert.linear import LINEAR_SYNC, LinearSync
 from magictalk_core.recipes.base_models.card import card
 from magictalk_core.recipes.base_models.measure import measure
 from magictalk_core.recipes.base_models.pack import pack_models
 from magictalk_core.recipes.base_models.settings import BaseSettings, recipe_preset
 from magictalk_core.recipes.base_models.styles import style_bank
+from magictalk_core.recipes.base_models.sync import fit_sync, measure_sync
 from magictalk_core.recipes.base_models.takes import takes_of, write_training_set
 from magictalk_core.recipes.base_voice.recordings import Recording, record
 from magictalk_core.storage.atomic import atomic_directory, write_text
@@ -26,7 +29,7 @@ from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.vocabulary.arkit import JAW_MOUTH_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["BASE_VERSION", "run_recipe"]
+__all__ = ["BASE_VERSION", "add_sync_expert", "run_recipe"]
 
 BASE_VERSION = "1"
 """Of the shipped models: one more whenever they are made anew."""
@@ -59,6 +62,20 @@ def _train(settings: BaseSettings, out: Path) -> dict[str, Path]:
     return {name: model.path for name, model in trained.items()}
 
 
+def add_sync_expert(recordings: Sequence[Recording], settings: BaseSettings, folder: Path) -> dict[str, Any]:
+    """Write the expert that finds late sound below `folder`; returns what was measured on the voices held out."""
+    held_out = [one for one in recordings if one.speaker.voice in settings.held_out]
+    taught = [one for one in recordings if one.speaker.voice not in settings.held_out]
+    expert = fit_sync(taught, recipe_preset(settings.changes).speech.feature, settings.sync)
+    (folder / SYNC_EXPERT).mkdir()
+    expert.save(
+        folder / SYNC_EXPERT / LINEAR_SYNC, {"recipe": f"{__package__} {BASE_VERSION}", "license": "Apache-2.0"}
+    )
+    # What is measured is what is shipped: in half precision.
+    packed = LinearSync.load(folder / SYNC_EXPERT / LINEAR_SYNC)
+    return asdict(measure_sync(packed, held_out, taught, settings.seed))
+
+
 def run_recipe(out: Path, settings: BaseSettings) -> dict[str, Any]:
     """Write the folder `magictalk-base` into `out`, and beside it what it came from; returns what was measured.
 
@@ -73,6 +90,7 @@ def run_recipe(out: Path, settings: BaseSettings) -> dict[str, Any]:
     with atomic_directory(out / BASE) as folder:
         pack_models(models, style_bank(spoken[:_STYLE_RECORDINGS]), folder)
         found = measure(folder, taught, held_out)
+        found["offsets"] = add_sync_expert(recordings, settings, folder)
         minutes = sum(len(recording.mouth) for recording in recordings) / FRAME_RATE / 60
         measured: dict[str, Any] = {"version": BASE_VERSION, "minutes": round(minutes, 1), **found}
         (folder / "README.md").write_text(card(measured), encoding="utf-8")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from magictalk_core.presets.preset import Preset, load_preset
+from magictalk_core.recipes.base_models.sync import SyncSettings
 from magictalk_core.recipes.base_voice.recordings import SPEAKERS, RecordingSettings
 from magictalk_core.recipes.base_voice.speaking import Speaker
 
@@ -17,7 +18,8 @@ HELD_OUT = frozenset(("en-us+m4", "en+f4", "awb"))
 """Voices by which everything was chosen and measured: no model learns from them."""
 
 _DIFFERS: dict[str, Any] = {
-    "training_set": {"stride": 4},
+    # Its own clips are in sync by construction.
+    "training_set": {"stride": 4, "sync_gate": {"expert": ""}},
     "emodiff": {
         "network": {"speech_context": 1},
         "training": {"epochs": 4, "condition_noise": 0.3, "level_noise": 0.3, "threads": 1},
@@ -49,6 +51,7 @@ class BaseSettings:
     speakers: tuple[Speaker, ...] = SPEAKERS
     held_out: frozenset[str] = HELD_OUT
     seed: int = 19
+    sync: SyncSettings = field(default_factory=SyncSettings)
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
