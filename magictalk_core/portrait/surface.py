@@ -49,6 +49,8 @@ _PRESSED = (0.2, 0.36)
 """Weight of mouthPress from where on lips close, and at which they are sealed."""
 _CLOSE, _JAW = ARKIT_NAMES.index("mouthClose"), ARKIT_NAMES.index("jawOpen")
 _PRESS = [ARKIT_NAMES.index(f"mouthPress{side}") for side in ("Left", "Right")]
+_SMILE = [ARKIT_NAMES.index(f"mouthSmile{side}") for side in ("Left", "Right")]
+_SMILE_LIFTS, _OPEN_JAW = 0.45, 0.15
 _PART = [ARKIT_NAMES.index(f"mouth{what}{side}") for what in ("LowerDown", "UpperUp") for side in ("Left", "Right")]
 
 
@@ -115,7 +117,7 @@ class PortraitSurface:
 
     def shape(self, coefficients: NDArray[np.floating]) -> Points:
         """The face (468, 3) for relative coefficients (52,), which may be negative; head pose apart."""
-        weights, seal = _sealed(np.array(coefficients, np.float64))
+        weights, seal = _coupled(np.array(coefficients, np.float64))
         moved = np.flatnonzero(weights)
         offset = np.tensordot(weights[moved], self._deltas[moved], axes=1) @ self._fit.rotation.T * self._fit.scale
         face = self.face + offset
@@ -157,8 +159,8 @@ class PortraitSurface:
         return self._fit.scale
 
 
-def _sealed(weights: Points) -> tuple[Points, float]:
-    """The weights, and how far the lips are sealed, 0 to 1: pressed lips touch, however far the jaw is down behind
+def _coupled(weights: Points) -> tuple[Points, float]:
+    """The weights with what shapes do to each other, and how far the lips are sealed, 0 to 1: pressed lips touch, however far the jaw is down behind
     them, as at m, b and p."""
     press = float(weights[_PRESS].mean())
     share = float(np.clip((press - _PRESSED[0]) / (_PRESSED[1] - _PRESSED[0]), 0.0, 1.0))
@@ -166,6 +168,9 @@ def _sealed(weights: Points) -> tuple[Points, float]:
     if seal > 0:
         weights[_CLOSE] = max(weights[_CLOSE], seal * weights[_JAW])
         weights[_PART] *= 1 - seal
+    # A smile over an open jaw uncovers the upper teeth.
+    opened = float(np.clip(weights[_JAW] / _OPEN_JAW, 0.0, 1.0)) * (1 - seal)
+    weights[_PART[2:]] += _SMILE_LIFTS * opened * np.clip(weights[_SMILE], 0.0, 1.0)
     return weights, seal
 
 
