@@ -160,8 +160,10 @@ class PortraitSurface:
 
 
 def _coupled(weights: Points) -> tuple[Points, float]:
-    """The weights with what shapes do to each other, and how far the lips are sealed, 0 to 1: pressed lips touch, however far the jaw is down behind
-    them, as at m, b and p."""
+    """The weights with what shapes do to each other, and how far the lips are sealed, 0 to 1.
+
+    Pressed lips touch, however far the jaw is down behind them, as at m, b and p.
+    """
     press = float(weights[_PRESS].mean())
     share = float(np.clip((press - _PRESSED[0]) / (_PRESSED[1] - _PRESSED[0]), 0.0, 1.0))
     seal = share * share * (3 - 2 * share)
