@@ -37,9 +37,9 @@ _PIVOT_CM = np.array([0.0, -6.0, -6.0])
 _LIP_PROFILE = (0.82, 0.93, 0.98, 1.0, 1.0, 1.0, 0.98, 0.93, 0.82)
 """How far the lower lip goes down from corner to corner: an open mouth is round there."""
 _STRONGER = {
-    "mouthSmile": 1.5, "mouthFrown": 1.7, "mouthStretch": 1.3, "mouthUpperUp": 1.5, "mouthLowerDown": 1.4,
-    "mouthPress": 1.3, "mouthShrugLower": 1.3, "browDown": 1.4, "browInnerUp": 1.6, "browOuterUp": 1.6,
-    "eyeWide": 1.4, "eyeSquint": 1.3, "cheekSquint": 1.4, "noseSneer": 1.4,
+    "mouthSmile": 1.6, "mouthFrown": 2.1, "mouthStretch": 1.3, "mouthUpperUp": 1.7, "mouthLowerDown": 1.4,
+    "mouthPress": 1.3, "mouthShrugLower": 1.3, "browDown": 1.9, "browInnerUp": 1.8, "browOuterUp": 1.7,
+    "eyeWide": 1.5, "eyeSquint": 1.6, "cheekSquint": 1.7, "noseSneer": 1.7,
 }  # fmt: skip
 _EMPHASIS = np.array([_STRONGER.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ARKIT_NAMES])
 """The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
