@@ -39,7 +39,7 @@ def read_palette(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], tee
     skin = _median(picture, landmarks, list(_CHEEKS))
     white = _white_of_the_eyes(picture, landmarks)
     if teeth is None:
-        light = min(_MOST_LIGHT, 0.6 * max(white.mean(), skin.mean()) + 0.6 * max(skin.mean(), 0.8 * white.mean()))
+        light = min(_MOST_LIGHT, 0.65 * max(white.mean(), skin.mean()) + 0.65 * max(skin.mean(), 0.8 * white.mean()))
         cast = white / max(white.mean(), 1.0)
         # As much ivory as the picture has colour: none in a grey one.
         colourful = float(np.clip(np.ptp(skin) / 60.0, 0.0, 1.0))

@@ -37,9 +37,9 @@ _PIVOT_CM = np.array([0.0, -6.0, -6.0])
 _LIP_PROFILE = (0.82, 0.93, 0.98, 1.0, 1.0, 1.0, 0.98, 0.93, 0.82)
 """How far the lower lip goes down from corner to corner: an open mouth is round there."""
 _STRONGER = {
-    "mouthSmile": 1.5, "mouthFrown": 1.7, "mouthStretch": 1.3, "mouthUpperUp": 1.5, "mouthLowerDown": 1.4,
-    "mouthPress": 1.3, "mouthShrugLower": 1.3, "browDown": 1.4, "browInnerUp": 1.6, "browOuterUp": 1.6,
-    "eyeWide": 1.4, "eyeSquint": 1.3, "cheekSquint": 1.4, "noseSneer": 1.4,
+    "mouthSmile": 1.6, "mouthFrown": 2.1, "mouthStretch": 1.3, "mouthUpperUp": 1.7, "mouthLowerDown": 1.4,
+    "mouthPress": 1.3, "mouthShrugLower": 1.3, "browDown": 1.9, "browInnerUp": 1.8, "browOuterUp": 1.7,
+    "eyeWide": 1.5, "eyeSquint": 1.6, "cheekSquint": 1.7, "noseSneer": 1.7,
 }  # fmt: skip
 _EMPHASIS = np.array([_STRONGER.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ARKIT_NAMES])
 """The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
@@ -49,6 +49,8 @@ _PRESSED = (0.2, 0.36)
 """Weight of mouthPress from where on lips close, and at which they are sealed."""
 _CLOSE, _JAW = ARKIT_NAMES.index("mouthClose"), ARKIT_NAMES.index("jawOpen")
 _PRESS = [ARKIT_NAMES.index(f"mouthPress{side}") for side in ("Left", "Right")]
+_SMILE = [ARKIT_NAMES.index(f"mouthSmile{side}") for side in ("Left", "Right")]
+_SMILE_LIFTS, _OPEN_JAW = 0.45, 0.15
 _PART = [ARKIT_NAMES.index(f"mouth{what}{side}") for what in ("LowerDown", "UpperUp") for side in ("Left", "Right")]
 
 
@@ -115,7 +117,7 @@ class PortraitSurface:
 
     def shape(self, coefficients: NDArray[np.floating]) -> Points:
         """The face (468, 3) for relative coefficients (52,), which may be negative; head pose apart."""
-        weights, seal = _sealed(np.array(coefficients, np.float64))
+        weights, seal = _coupled(np.array(coefficients, np.float64))
         moved = np.flatnonzero(weights)
         offset = np.tensordot(weights[moved], self._deltas[moved], axes=1) @ self._fit.rotation.T * self._fit.scale
         face = self.face + offset
@@ -157,15 +159,20 @@ class PortraitSurface:
         return self._fit.scale
 
 
-def _sealed(weights: Points) -> tuple[Points, float]:
-    """The weights, and how far the lips are sealed, 0 to 1: pressed lips touch, however far the jaw is down behind
-    them, as at m, b and p."""
+def _coupled(weights: Points) -> tuple[Points, float]:
+    """The weights with what shapes do to each other, and how far the lips are sealed, 0 to 1.
+
+    Pressed lips touch, however far the jaw is down behind them, as at m, b and p.
+    """
     press = float(weights[_PRESS].mean())
     share = float(np.clip((press - _PRESSED[0]) / (_PRESSED[1] - _PRESSED[0]), 0.0, 1.0))
     seal = share * share * (3 - 2 * share)
     if seal > 0:
         weights[_CLOSE] = max(weights[_CLOSE], seal * weights[_JAW])
         weights[_PART] *= 1 - seal
+    # A smile over an open jaw uncovers the upper teeth.
+    opened = float(np.clip(weights[_JAW] / _OPEN_JAW, 0.0, 1.0)) * (1 - seal)
+    weights[_PART[2:]] += _SMILE_LIFTS * opened * np.clip(weights[_SMILE], 0.0, 1.0)
     return weights, seal
 
 
