@@ -28,11 +28,11 @@ from magictalk_core.models.emodiff.network import of_channels as motion_of_chann
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.models.lip_residue.config import LipResidueNetworkConfig
+from magictalk_core.models.lip_residue.gain import stretch_correlations
 from magictalk_core.models.lip_residue.network import ResidueGenerator
 from magictalk_core.models.lip_residue.network import of_channels as residue_of_channels
 from magictalk_core.models.lip_residue.task import ResidueTask
 from magictalk_core.models.shipped.base import BASE_FAMILIES, base_folder, base_name
-from magictalk_core.models.shipped.gain import stretch_correlations
 from magictalk_core.presets.beginning import begins_from, preset_beginning_from
 from magictalk_core.presets.preset import Preset, load_preset
 from magictalk_core.storage.hashes import file_md5

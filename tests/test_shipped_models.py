@@ -22,9 +22,9 @@ from magictalk_core.commands.opened_models import Performers, open_models
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.media.decode import read_audio
 from magictalk_core.models.families import FAMILIES
-from magictalk_core.models.lip_residue.worth import LipWorth
+from magictalk_core.models.lip_residue.worth import LipWorth, base_worth
 from magictalk_core.models.shipped import base
-from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, SYNC_EXPERT, base_folder, base_name, base_worth
+from magictalk_core.models.shipped.base import BASE, BASE_FAMILIES, SYNC_EXPERT, base_folder, base_name
 from magictalk_core.models.sync_expert.linear import LINEAR_SYNC
 from magictalk_core.portrait.provenance import PROVENANCE_LABEL, read_provenance
 from magictalk_core.speech.activity import voice_activity

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magictalk_core.commands.opened_models import beginning_of
-from magictalk_core.models.shipped.gain import Gain
+from magictalk_core.models.lip_residue.gain import Gain
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.in_use import runs_in_use

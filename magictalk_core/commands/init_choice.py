@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from magictalk_core.models.shipped.gain import Face, Gain, measure_gain
+from magictalk_core.models.lip_residue.gain import Face, Gain, measure_gain
 from magictalk_core.storage.atomic import write_text
 from magictalk_core.storage.cache import cache_root
 from magictalk_core.storage.hashes import digest_of, file_md5

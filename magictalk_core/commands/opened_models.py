@@ -22,10 +22,10 @@ from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.models.emodiff.blinks import BLINKS_FILE, BlinkStatistics
 from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
+from magictalk_core.models.lip_residue.gain import Face, Gain
 from magictalk_core.models.lip_residue.model import LipRefiner
-from magictalk_core.models.lip_residue.worth import LipWorth
-from magictalk_core.models.shipped.base import BASE, base_folder, base_name, base_worth
-from magictalk_core.models.shipped.gain import Face, Gain
+from magictalk_core.models.lip_residue.worth import LipWorth, base_worth
+from magictalk_core.models.shipped.base import BASE, base_folder, base_name
 from magictalk_core.models.shipped.initial import SHIPPED, initial_folder
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.in_use import runs_in_use

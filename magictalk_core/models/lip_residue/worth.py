@@ -14,10 +14,11 @@ from pydantic import Field
 from magictalk_core.config import StrictModel
 from magictalk_core.models.emodiff.model import EmoDiffModel, MotionRequest
 from magictalk_core.models.lip_residue.model import LipRefiner
+from magictalk_core.models.shipped.base import measured_of_base
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.vocabulary.clips import Split
 
-__all__ = ["LipWorth", "jaw_correlation", "measure_lips"]
+__all__ = ["LipWorth", "base_worth", "jaw_correlation", "measure_lips"]
 
 _SEGMENTS = 24
 """Held-out segments that are asked at most."""
@@ -68,3 +69,8 @@ def measure_lips(
     ]
     before, after = (jaw_correlation(motions, true, jaw) for motions in (made, refined))
     return LipWorth(emodiff=before, refined=after, clips=len(rows))
+
+
+def base_worth() -> LipWorth:
+    """Whether the shipped lip models beat the shipped EmoDiff on voices that neither had heard."""
+    return LipWorth.model_validate(measured_of_base()["lips"])

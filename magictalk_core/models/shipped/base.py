@@ -13,15 +13,11 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.vocabulary.shipped import BASE
 
-if TYPE_CHECKING:
-    from magictalk_core.models.lip_residue.worth import LipWorth
-
-__all__ = ["BASE", "BASE_FAMILIES", "MEASURED", "SYNC_EXPERT", "base_folder", "base_name", "base_worth"]
+__all__ = ["BASE", "BASE_FAMILIES", "MEASURED", "SYNC_EXPERT", "base_folder", "base_name", "measured_of_base"]
 
 BASE_FAMILIES = ("emodiff", "audio2bs", "lip_residue")
 SYNC_EXPERT = "sync_expert"
@@ -41,19 +37,12 @@ def base_folder(family: str | None = None) -> Path:
     return path
 
 
-def _measured() -> dict[str, object]:
+def measured_of_base() -> dict[str, object]:
+    """What lies in `MEASURED`."""
     values: dict[str, object] = json.loads((base_folder() / MEASURED).read_text(encoding="utf-8"))
     return values
 
 
 def base_name() -> str:
     """`magictalk-base` and its version: what is printed, and stamped into what they make."""
-    return f"{BASE} {_measured()['version']}"
-
-
-def base_worth() -> LipWorth:
-    """Whether their lip models beat their EmoDiff on voices that neither had heard."""
-    # Imported here, with torch: where the models lie is asked by whoever trains nothing.
-    from magictalk_core.models.lip_residue.worth import LipWorth
-
-    return LipWorth.model_validate(_measured()["lips"])
+    return f"{BASE} {measured_of_base()['version']}"
