@@ -138,6 +138,11 @@ def main() -> None:
         print(row(name, method, clips, expert.threshold), flush=True)
     strangers = [clip.with_voice_of(other) for clip, other in zip(clips, clips[1:] + clips[:1], strict=True)]
     print(row("chance: the expert, another voice", own, strangers, expert.threshold))
+    for clip in clips:
+        for late in (MOVED, -MOVED):
+            found, true = own(clip.moved(late)), clip.lag + late
+            if abs(found.offset - true) > NEAR:
+                print(f"not found: {clip.name} at {true}: {found.offset} ({found.confidence:.2f})")
     print(f"\n| clip | offset | {' | '.join(methods)} |\n|{'---|' * (2 + len(methods))}")
     for clip in clips:
         beliefs = [method(clip) for method in methods.values()]

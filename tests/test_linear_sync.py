@@ -76,18 +76,20 @@ def gate(**settings: object) -> SyncGate:
 def test_a_late_mouth_is_found_in_voices_it_never_heard(clips: list[tuple[Values, Values]], late: int) -> None:
     judge = gate()
     verdicts = [judge(*moved(motion, speech, late), WHISPER) for motion, speech in clips]
-    assert len(verdicts) == 8
+    assert len(verdicts) == 10
     for verdict in verdicts:
         assert verdict.offset is not None and abs(verdict.offset - late) <= 1 and verdict.method == "linear_sync"
         assert verdict.verdict == ("shifted" if late else "matched") and verdict.kept
         assert verdict.shift == (verdict.offset if late else 0)
 
 
-def test_noise_in_place_of_a_mouth_is_believed_nothing_of(clips: list[tuple[Values, Values]]) -> None:
+def test_noise_in_place_of_a_mouth_is_seldom_believed_and_never_left_out(clips: list[tuple[Values, Values]]) -> None:
     random, judge = np.random.default_rng(0), gate()
-    for motion, speech in clips:
-        verdict = judge(random.uniform(0, 1, motion.shape).astype(np.float32), speech, WHISPER)
-        assert verdict.verdict in ("unsure", "matched") and verdict.kept and verdict.shift == 0
+    noise = [(random.uniform(0, 1, motion.shape).astype(np.float32), speech) for motion, speech in clips * 3]
+    verdicts = [judge(*clip, WHISPER) for clip in noise]
+    assert all(verdict.kept for verdict in verdicts)
+    assert sum(verdict.verdict == "shifted" for verdict in verdicts) <= 5
+    assert sum(verdict.verdict == "unsure" for verdict in verdicts) >= 10
 
 
 def test_reject_leaves_out_what_it_is_sure_of_alone(clips: list[tuple[Values, Values]]) -> None:
@@ -133,9 +135,9 @@ def test_a_belief_weighs_evidence_against_what_is_likely() -> None:
 @pytest.mark.parametrize("late", [-13, 0, 4])
 def test_evidence_peaks_where_two_curves_meet(late: int) -> None:
     curves = np.random.default_rng(1).normal(size=(200, 2))
-    heard, seen = (values.astype(np.float64) for values in moved(curves, curves, late))
-    found = Evidence.of(seen, heard, np.array([0.5, 0.5]))
-    assert SHIFTS[int(np.nanargmax(found.correlation))] == -late
+    seen, heard = moved(curves, curves, late)
+    found = Evidence.of(heard, seen, np.array([0.5, 0.5]))
+    assert SHIFTS[int(np.nanargmax(found.correlation))] == late
     assert found.frames[FURTHEST] == 200 - abs(late) and found.frames[0] == found.frames[-1]
     short = Evidence.of(curves[:30], curves[:30], np.array([0.5, 0.5]))
     assert np.isfinite(short.correlation).sum() == 11

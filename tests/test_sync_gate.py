@@ -10,16 +10,24 @@ import pandas as pd
 import pytest
 from training_fixtures import FEATURE_ID, lip_preset, preset, write_tables
 
+from benchmarks.read_corpus import make_corpus
 from magictalk_core.config import SyncGateConfig, TrainingSetConfig
 from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.evaluation.generate import test_clips as read_test_clips
 from magictalk_core.models.sync_expert.family import SYNC_EXPERT
 from magictalk_core.models.sync_expert.judge import open_judge
+from magictalk_core.presets.preset import load_preset
+from magictalk_core.speech.features import WHISPER
+from magictalk_core.storage.parquet import read_frame, write_table
+from magictalk_core.storage.schema import CLIPS
 from magictalk_core.training.run import train
 from magictalk_core.training.tracking import MemoryTracker
 from magictalk_core.training_set.build import Excluded, TrainingSetInfo, build_training_set
-from magictalk_core.training_set.dataset import TrainingSet, out_of_sync
+from magictalk_core.training_set.dataset import TrainingSet, moved_back, out_of_sync
 from magictalk_core.training_set.shard_clips import CorpusTables
 from magictalk_core.training_set.sync_gate import SyncGate
+from magictalk_core.vocabulary.shipped import BASE
+from magictalk_core.workspace import Workspace
 
 FRAMES, LATE = 80, 10
 LATE_CLIP = "toy/m1-happy/1"
@@ -81,7 +89,8 @@ def test_late_speech_is_moved_back(tables: CorpusTables, expert: Path, tmp_path:
     jaw = states[:, TrainingSet.open(tmp_path / "set").channels.index("jawOpen")]
     assert np.corrcoef(jaw, features[:, 0])[0, 1] > 0.9
     # Not scored either: in its corpus the clip lies as it came.
-    assert out_of_sync(tmp_path / "set") == {LATE_CLIP, DEAF_CLIP}
+    assert out_of_sync(tmp_path / "set") == {LATE_CLIP, DEAF_CLIP} > moved_back(tmp_path / "set") == {LATE_CLIP}
+    assert verdicts(tmp_path / "set").loc[LATE_CLIP, "method"] == "sync_expert"
 
 
 def test_a_report_changes_nothing_but_the_record(tables: CorpusTables, expert: Path, tmp_path: Path) -> None:
@@ -108,6 +117,43 @@ def test_errors_name_the_setting(tables: CorpusTables, expert: Path, tmp_path: P
     with pytest.raises(PermanentError, match=r"passes the sync gate"):
         gated(tables, expert, tmp_path / "set", threshold=2.0)
     assert not (tmp_path / "set").exists()
+
+
+def test_the_expert_of_the_package_leaves_what_it_does_not_know_as_it_is(tmp_path: Path) -> None:
+    tables = write_tables(tmp_path / "tables", frames_per_clip=FRAMES, feature=(WHISPER, 384), late={LATE_CLIP: LATE})
+    settings = load_preset("base").training_set.sync_gate
+    assert (settings.expert, settings.action) == (BASE, "correct")
+    config = preset().training_set.model_copy(update={"sync_gate": settings})
+    gate = SyncGate.open(settings, open_judge, own_models=tmp_path / "models")
+    info = build_training_set({"toy": tables}, config, WHISPER, tmp_path / "set", gate=gate)
+    table = verdicts(tmp_path / "set")
+    # Numbers that no voice makes: whatever it thinks of them, nothing is left out.
+    assert info.counts["clips"] == len(table) == 20 and table["kept"].all() and set(table["method"]) == {"linear_sync"}
+    assert (table["verdict"] == "unsure").any() and table["confidence"].between(0, 1.0001).all()
+    said = json.loads((tmp_path / "set" / "info.json").read_text())["sync_gate"]
+    assert said["action"] == "correct" and said["expert"] == gate.digest
+
+
+def test_where_one_camera_took_all_test_clips_they_are_scored_as_they_lie(
+    tmp_path: Path,
+) -> None:
+    make_corpus(Workspace(tmp_path), clips=4, shards=1)
+    workspace = Workspace(tmp_path)
+    path = workspace.clips_table("c")
+    clips = read_frame(CLIPS, path)
+    write_table(CLIPS, clips.assign(split="test", status="ok"), path)
+    every = [("c", str(clip)) for clip in sorted(clips["clip_id"])]
+    assert sorted(read_test_clips(workspace, ["c"])) == every
+    workspace.training_set.mkdir(parents=True)
+
+    def found(shifts: list[int], kept: list[bool]) -> list[tuple[str, str]]:
+        table = pd.DataFrame({"clip_id": [clip for _, clip in every], "kept": kept, "shift": shifts})
+        table.to_csv(workspace.training_set / "sync_gate.csv", index=False)
+        return sorted(read_test_clips(workspace, ["c"]))
+
+    assert found([0, -3, 0, -4], [True] * 4) == [every[0], every[2]]
+    assert found([-3] * 4, [True] * 4) == every
+    assert found([-3, -3, 0, 0], [True, True, False, False]) == every[:2]
 
 
 def test_an_expert_of_the_own_workspace_is_refused(expert: Path) -> None:
