@@ -80,6 +80,15 @@ def test_it_is_asked_of_the_validation_people_once(workspace: Workspace, cache: 
     assert lip_worth(workspace, emodiff, folder, refiner) == found
 
 
+def test_a_cache_that_takes_nothing_is_told_and_stops_nobody(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MAGICTALK_CACHE", str(tmp_path / "file"))
+    assert lip_worth(workspace, *opened(workspace)) is not None
+    assert "set MAGICTALK_CACHE" in caplog.text
+
+
 def test_nothing_is_known_without_held_out_people_whom_the_models_can_read(
     workspace: Workspace, cache: Path, tmp_path: Path
 ) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from magictalk_core.models.lip_residue.gain import Face, Gain, measure_gain
-from magictalk_core.storage.atomic import write_text
-from magictalk_core.storage.cache import cache_root
+from magictalk_core.storage.cache import cache_root, keep_in_cache
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.training.family import INIT
 from magictalk_core.training.run import WEIGHTS
@@ -41,8 +40,8 @@ def gain_over(workspace: Workspace, before: tuple[Face, list[Path]], after: tupl
     file = cache_root() / "gains" / f"{digest_of({'data': data.info['digest'], 'weights': weights})}.json"
     try:
         return Gain.model_validate_json(file.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         known = measure_gain(*faces, data)
     if known is not None:
-        write_text(file, known.model_dump_json(indent=1))
+        keep_in_cache(file, known.model_dump_json(indent=1))
     return known

@@ -13,8 +13,7 @@ from magictalk_core.models.emodiff.model import EmoDiffModel
 from magictalk_core.models.emodiff.styles import StyleBank
 from magictalk_core.models.lip_residue.model import LipRefiner
 from magictalk_core.models.lip_residue.worth import LipWorth, measure_lips
-from magictalk_core.storage.atomic import write_text
-from magictalk_core.storage.cache import cache_root
+from magictalk_core.storage.cache import cache_root, keep_in_cache
 from magictalk_core.storage.hashes import digest_of, file_md5
 from magictalk_core.training.run import WEIGHTS
 from magictalk_core.training_set.dataset import TrainingSet
@@ -39,7 +38,7 @@ def lip_worth(workspace: Workspace, emodiff: EmoDiffModel, folder: Path, refiner
         styles = StyleBank.load(folder)
         known = measure_lips(emodiff, refiner, data, styles.frames(NEUTRAL) if NEUTRAL in styles.emotions else None)
         if known is not None:
-            write_text(file, known.model_dump_json(indent=1))
+            keep_in_cache(file, known.model_dump_json(indent=1))
     return known
 
 
@@ -47,5 +46,5 @@ def _read(file: Path) -> LipWorth | None:
     """None, too, for a file of another form: it is measured again."""
     try:
         return LipWorth.model_validate_json(file.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return None
