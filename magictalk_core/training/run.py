@@ -252,7 +252,7 @@ def _finish(
     from magictalk_core.training.model_folder import write_model_folder
 
     with atomic_directory(run / "model") as folder:
-        facts = task.describe_model(fitted.weights, folder) | begun
+        facts = {**task.describe_model(fitted.weights, folder), **begun}
         write_model_folder(family, fitted.weights, data, facts, folder)
     with atomic_path(run / "curves.csv") as temporary:
         pd.DataFrame(fitted.state.curves, columns=["step", "metric", "value"]).to_csv(temporary, index=False)

@@ -89,7 +89,7 @@ class Audio2BS(nn.Module):
 
     def base(self) -> tuple[Tensor, Tensor]:
         """What the network stands on: (M, k, F) and (M,)."""
-        return self.base_weight.unflatten(1, (self.feature_frames, -1)), self.base_bias
+        return self.base_weight.reshape(len(self.base_weight), self.feature_frames, -1), self.base_bias
 
     def forward(self, speech: Tensor) -> tuple[Tensor, Tensor]:
         """speech (B, N + T - 1, k, F) normalised -> mouth (B, N, M) in 0..1 and the LSTM's last states (B, N, H)."""

@@ -101,9 +101,9 @@ class Gain(StrictModel):
 
     @property
     def _asked(self) -> str:
-        seen = "" if self.split == Split.TEST else ", by which the training was stopped"
-        pieces = f"{self.stretches} stretches of {_STRETCH // FRAME_RATE} s{seen}"
-        return f"on {self.clips} held-out clips ({pieces}) the jaw follows with"
+        seen = "" if self.split == "test" else ", by which the training was stopped"
+        pieces = f"stretches of about {_STRETCH // FRAME_RATE} s: {self.stretches}{seen}"
+        return f"on {self.clips} held-out clip{'s' * (self.clips > 1)} ({pieces}) the jaw follows with"
 
 
 def measure_gain(before: Face, after: Face, data: TrainingSet) -> Gain | None:
