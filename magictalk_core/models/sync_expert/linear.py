@@ -172,7 +172,12 @@ class LinearSync:
             with safe_open(path, "np") as file:
                 said = file.metadata() or {}
                 arrays = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}
-            numbers = {name: float(said[name]) for name in ("sharpness", "threshold")}
-            return cls(feature=said["feature"], stems=tuple(json.loads(said["stems"])), **arrays, **numbers)
+            return cls(
+                feature=said["feature"],
+                stems=tuple(json.loads(said["stems"])),
+                sharpness=float(said["sharpness"]),
+                threshold=float(said["threshold"]),
+                **arrays,
+            )
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise PermanentError(f"{path}: no linear sync expert: {error}: install magictalk again") from error

@@ -46,9 +46,9 @@ def _wobbling(curves: Curves, random: np.random.Generator) -> Curves:
 
 def _another(others: Sequence[Curves], frames: int, random: np.random.Generator) -> Curves:
     """Frames of other mouths in a row, their channels mixed with each other to a degree."""
-    found = others[random.integers(len(others))]
+    found = others[int(random.integers(len(others)))]
     while len(found) < frames + 5:
-        found = np.concatenate([found, others[random.integers(len(others))]])
+        found = np.concatenate([found, others[int(random.integers(len(others)))]])
     start = random.integers(0, len(found) - frames + 1)
     curves = _unit(found[start : start + frames])
     mixed = random.uniform(0, 0.6)
