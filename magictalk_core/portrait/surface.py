@@ -43,7 +43,7 @@ _STRONGER = {
 }  # fmt: skip
 _EMPHASIS = np.array([_STRONGER.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ARKIT_NAMES])
 """The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
-about what drove it (decision 018)."""
+about what drove it, and brows, squints and frowns are as strong as the judges of emotion see them (decision 018)."""
 _ANGLES = [MOTION_NAMES.index(f"head_{axis}_deg") for axis in ("pitch", "yaw", "roll")]
 _PRESSED = (0.2, 0.36)
 """Weight of mouthPress from where on lips close, and at which they are sealed."""
