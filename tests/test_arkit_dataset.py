@@ -91,6 +91,7 @@ def test_the_dataset_loads_with_one_line_and_holds_accepted_clips_only(workspace
     assert (result.path / "meta" / "emotions.svg").is_file()
 
 
+@pytest.mark.slow
 def test_the_same_corpora_give_the_same_digest_and_a_change_another(workspace: Workspace, tmp_path: Path) -> None:
     _corpus(workspace, tmp_path / "raw")
     first, second = build_arkit_dataset(workspace, ["c"]), build_arkit_dataset(workspace, ["c"])

@@ -185,6 +185,7 @@ def test_the_cause_of_a_failed_training_stands_in_the_last_line(home: Path, tmp_
     )
 
 
+@pytest.mark.slow
 def test_a_training_keeps_its_exit_code(home: Path, tmp_path: Path) -> None:
     """The child says UserError by its own words, through Pipes; the step that waited only knows that it failed."""
     build(tmp_path)

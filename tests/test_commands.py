@@ -249,4 +249,4 @@ def test_corpora_are_registered_and_listed(tmp_path: Path) -> None:
 
 def test_a_run_without_corpora_or_with_an_unknown_preset_says_what_to_do(tmp_path: Path) -> None:
     done = runner.invoke(app, ["run", "--home", str(tmp_path), "--preset", "huge"])
-    assert done.exit_code == 2 and "expected one of base, paper, sample" in done.stderr
+    assert done.exit_code == 2 and "expected one of base, own_face, paper, sample" in done.stderr

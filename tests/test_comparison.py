@@ -136,6 +136,7 @@ def test_without_any_portrait_there_is_a_list_of_reasons(
     assert files(result.path) == {"comparisons.json"}
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("breaks", ["write_video", "sign_video"])
 def test_a_run_that_fails_leaves_the_old_videos_and_nothing_unsigned(
     breaks: str, workspace: Workspace, tmp_path: Path, face: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch

@@ -154,6 +154,7 @@ def test_a_second_run_calls_nothing_and_writes_nothing(workspace: Workspace, tmp
     assert {path: path.stat().st_ino for path in workspace.external.rglob("*") if path.is_file()} == inodes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed", ["code", "clip", *(pytest.param(it, marks=pytest.mark.slow) for it in ("weights", "arguments", "video"))]
 )
@@ -259,6 +260,7 @@ def test_all_that_is_missing_is_said_at_once(system: ExternalSystem, workspace: 
     assert all(system.needs[0].path in str(row["detail"]) for row in rows.values())
 
 
+@pytest.mark.slow
 def test_a_system_of_one_person_refuses_all_others(workspace: Workspace, tmp_path: Path) -> None:
     held_out(workspace, tmp_path / "raw", ("a", "b", "taught"))
     roles = {"speaker": ["M003", "W009", "W009"], "split": ["test", "test", "train"]}
@@ -272,6 +274,7 @@ def test_a_system_of_one_person_refuses_all_others(workspace: Workspace, tmp_pat
     assert "M003 alone, not of W009" in str(rows["c/s/b"]["detail"])
 
 
+@pytest.mark.slow
 def test_the_late_first_frame_of_pd_fgc_is_held(workspace: Workspace, tmp_path: Path) -> None:
     held_out(workspace, tmp_path / "raw")
     system = SYSTEMS["pd_fgc"]

@@ -56,6 +56,7 @@ def test_a_second_process_waits_and_then_says_who_holds_it(
         pass  # the other has let go
 
 
+@pytest.mark.slow
 def test_a_job_beside_the_command_waits_for_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rig's asset runs in this process, the command that writes it is another one."""
     monkeypatch.setattr("assets.retries.MAX_RETRIES", 0)

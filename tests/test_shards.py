@@ -102,6 +102,7 @@ def versions(workspace: Workspace, stage: str = "media") -> dict[str, str]:
     return recorded_versions(open_instance(workspace), corpus_key("c", stage))
 
 
+@pytest.mark.slow
 def test_one_run_gives_every_shard_its_own_version(corpus: Workspace, steps: Steps) -> None:
     assert sweep(corpus).success
     for stage in SHARD_STAGES:

@@ -28,6 +28,7 @@ def tasks(folder: Path, seconds: list[float]) -> list[ClipTask]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("together", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_an_interrupted_shard_ends_with_the_bytes_of_an_unbroken_one(together: bool, tmp_path: Path) -> None:
     work = tasks(tmp_path, [0.4, 1.0, 0.2, 0.6])

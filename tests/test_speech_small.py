@@ -126,6 +126,7 @@ def test_new_sentences_by_held_out_voices_are_heard(tmp_path: Path) -> None:
     assert len(utterances) >= 50 and rate <= 0.25
 
 
+@pytest.mark.slow
 def test_a_sentence_is_found_by_another_voice_better_than_with_log_mel() -> None:
     needs_espeak()
     figures = run.retrieval_figures(run.pairs_by_two_voices(5, 25, ("espeak-ng",)), heard)

@@ -47,6 +47,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
     return copied
 
 
+@pytest.mark.slow
 def test_a_relative_path_of_the_store_counts_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

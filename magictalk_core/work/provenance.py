@@ -129,7 +129,7 @@ def record_path(output: Path) -> Path:
     name = output.name
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = f"{name[:40]}-{hashlib.md5(os.fsencode(name)).hexdigest()}"
-    return output.with_name(f".{name}{_SUFFIX}")
+    return output.parent / f".{name}{_SUFFIX}"  # `/` and `.` have no name, and no record
 
 
 def archived_path(home: Path, md5: str, kind: str) -> Path:
