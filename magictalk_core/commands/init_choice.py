@@ -5,7 +5,6 @@ The answer lies in the user's cache, named by the weights that it is about.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,18 +12,11 @@ from pydantic import ValidationError
 from magictalk_core.models.lip_residue.gain import Face, Gain, measure_gain
 from magictalk_core.storage.cache import cache_root, keep_in_cache
 from magictalk_core.storage.hashes import digest_of, file_md5
-from magictalk_core.training.family import INIT
 from magictalk_core.training.run import WEIGHTS
 from magictalk_core.training_set.dataset import TrainingSet
 from magictalk_core.workspace import Workspace
 
-__all__ = ["begun_from", "gain_over"]
-
-
-def begun_from(model: Path) -> str | None:
-    """What the training of the model folder `model` began from, as its preset named it; None: chance."""
-    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    return config[INIT]["name"] if INIT in config else None
+__all__ = ["gain_over"]
 
 
 def gain_over(workspace: Workspace, before: tuple[Face, list[Path]], after: tuple[Face, list[Path]]) -> Gain | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from magictalk_core.commands.init_choice import begun_from, gain_over
+from magictalk_core.commands.init_choice import gain_over
 from magictalk_core.commands.lip_choice import lip_worth
 from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.models.emodiff.blinks import BLINKS_FILE, BlinkStatistics
@@ -29,6 +29,7 @@ from magictalk_core.models.shipped.base import BASE, base_folder, base_name
 from magictalk_core.models.shipped.initial import SHIPPED, initial_folder
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.in_use import runs_in_use
+from magictalk_core.training.initial import begun_from
 from magictalk_core.training.run import WEIGHTS, current_model, newest_run
 from magictalk_core.workspace import Workspace
 

@@ -14,12 +14,18 @@ from typing import Any
 
 from magictalk_core.config import InitialisedTraining, StrictModel
 from magictalk_core.errors import UserError
-from magictalk_core.training.family import ModelFamily
+from magictalk_core.training.family import INIT, ModelFamily
 from magictalk_core.training_set.dataset import TrainingSet
 
-__all__ = ["layout_differences", "must_match", "read_as_begun"]
+__all__ = ["begun_from", "layout_differences", "must_match", "read_as_begun"]
 
 _EMPTY = "leave it empty to begin from chance"
+
+
+def begun_from(model: Path) -> str | None:
+    """What the training of the model folder `model` began from, as its preset named it; None: chance."""
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    return config[INIT]["name"] if INIT in config else None
 
 
 def layout_differences(ours: dict[str, Any], theirs: dict[str, Any], free: frozenset[str]) -> dict[str, Any]:
