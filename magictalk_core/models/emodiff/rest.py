@@ -34,8 +34,8 @@ def rest_state(style: Motion, channels: Sequence[str]) -> Motion:
 
 
 def at_rest(motion: Motion, channels: Sequence[str], rest: Motion, voice: NDArray[np.float32]) -> Motion:
-    """A copy of `motion` (L, D) whose jaw and mouth are those of `rest` (D,), a `rest_state`, where the activity `voice`
-    (L,) is 0, their own where it is 1, and on the way in between. Columns named by `channels`."""
+    """A copy of `motion` (L, D) whose jaw and mouth are those of `rest` (D,), a `rest_state`, where the activity
+    `voice` (L,) is 0, their own where it is 1, and on the way in between. Columns named by `channels`."""
     mouth = [i for i, name in enumerate(channels) if name in JAW_MOUTH_NAMES]
     rested = motion.copy()
     rested[:, mouth] = rest[mouth] + voice[:, None] * (motion[:, mouth] - rest[mouth])
