@@ -146,40 +146,45 @@ def build_model_assets() -> list[dg.AssetsDefinition]:
     return [_build_model_asset(name, family) for name, family in FAMILIES.items()]
 
 
-@dg.asset(
-    key=["tables", "gain"],
-    deps=["training_set", *(dg.AssetKey(["models", name]) for name in ("emodiff", "audio2bs", "lip_residue"))],
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"torch", "json"},
-    pool="gpu",
-    op_tags=GENERATION.op_tags(),
-    code_version="1",
-    check_specs=[dg.AssetCheckSpec("gains_over_its_beginning", asset=["tables", "gain"])],
-    description="What models that began from others gained over them on held-out clips, by a paired interval.",
-)
-@retried_when_transient
-@one_writer("tables/gain")
-def gain(store: Store) -> dg.MaterializeResult:
-    from magictalk_core.commands.gain import write_gain
+def build_gain_asset() -> dg.AssetsDefinition:
+    """`tables/gain`."""
 
-    timer = Timer()
-    found = write_gain(store.workspace)
-    numbers = {} if found.gain is None else found.gain.model_dump(exclude_none=True)
-    shown = materialization(found.path, found.md5, timer, says=dg.MetadataValue.text(found.sentence), **numbers)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(found.md5),
-        metadata=shown,
-        check_results=[
-            dg.AssetCheckResult(
-                passed=found.gain is None or found.gain.is_worth,
-                check_name="gains_over_its_beginning",
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={"says": found.sentence},
-                description=found.sentence,
-            )
-        ],
+    @dg.asset(
+        key=["tables", "gain"],
+        deps=["training_set", *(dg.AssetKey(["models", name]) for name in ("emodiff", "audio2bs", "lip_residue"))],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"torch", "json"},
+        pool="gpu",
+        op_tags=GENERATION.op_tags(),
+        code_version="1",
+        check_specs=[dg.AssetCheckSpec("gains_over_its_beginning", asset=["tables", "gain"])],
+        description="What models that began from others gained over them on held-out clips, by a paired interval.",
     )
+    @retried_when_transient
+    @one_writer("tables/gain")
+    def gain(store: Store) -> dg.MaterializeResult:
+        from magictalk_core.commands.gain import write_gain
+
+        timer = Timer()
+        found = write_gain(store.workspace)
+        numbers = {} if found.gain is None else found.gain.model_dump(exclude_none=True)
+        shown = materialization(found.path, found.md5, timer, says=dg.MetadataValue.text(found.sentence), **numbers)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(found.md5),
+            metadata=shown,
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=found.gain is None or found.gain.is_worth,
+                    check_name="gains_over_its_beginning",
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"says": found.sentence},
+                    description=found.sentence,
+                )
+            ],
+        )
+
+    return gain
 
 
 def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
