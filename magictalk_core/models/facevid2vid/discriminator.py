@@ -80,4 +80,3 @@ class Discriminator(nn.Module):
             yield
         finally:
             self.requires_grad_(True)
-

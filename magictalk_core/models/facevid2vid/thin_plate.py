@@ -38,7 +38,9 @@ class Warp:
         """(B, C, H, W): the pictures, warped; mirrored where the warp reaches beyond their edge."""
         height, width = of.shape[2:]
         y, x = torch.meshgrid(
-            torch.linspace(-1, 1, height, device=of.device), torch.linspace(-1, 1, width, device=of.device), indexing="ij"
+            torch.linspace(-1, 1, height, device=of.device),
+            torch.linspace(-1, 1, width, device=of.device),
+            indexing="ij",
         )
         grid = torch.stack((x, y), dim=-1).reshape(1, -1, 2).expand(len(of), -1, -1)
         found = self.places(grid).reshape(len(of), height, width, 2)

@@ -53,7 +53,9 @@ class FaceVid2VidTrainingConfig(AdversarialTraining):
     learning_rate: float = Field(2e-4, description="Adam learning rate, of all networks")
     epochs: int = Field(300, description="passes over the clips, `repeats` pairs of each")
     repeats: int = Field(75, ge=1, description="pairs of a clip in an epoch")
-    clip_norm: float = Field(1e9, description="gradient norm limit; Adam's step does not depend on it, and no one sets it")
+    clip_norm: float = Field(
+        1e9, description="gradient norm limit; Adam's step does not depend on it, and no one sets it"
+    )
     ema: float = Field(0.999, description="decay of the weight average used for generation")
     clip_frames: int = Field(16, ge=2, description="frames of a clip that are kept, evenly spread")
     clips: ClipChoice = ClipChoice()
