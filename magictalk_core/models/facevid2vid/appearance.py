@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,7 +30,7 @@ class AppearanceExtractor(nn.Module):
         # The two public networks differ here: 3 x 3 before the SPADE decoder, 7 x 7 before the plain one.
         self.first = SameBlock2d(3, config.width, kernel=3 if config.decoder == "spade" else 7)
         ends = [config.width, *widths[1:]]
-        self.down_blocks = nn.ModuleList(DownBlock2d(a, b) for a, b in zip(ends, ends[1:], strict=False))
+        self.down_blocks = nn.ModuleList(DownBlock2d(a, b) for a, b in pairwise(ends))
         self.second = nn.Conv2d(ends[-1], most, 1)
         self.resblocks_3d = nn.Sequential()
         for number in range(config.residual_blocks):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,7 +32,7 @@ class Spade(nn.Module):
 
 
 class SpadeBlock(nn.Module):
-    """SPADE, leaky ReLU and convolution twice, added to what came in, or to its 1 x 1 convolution where widths differ."""
+    """SPADE, leaky ReLU and convolution twice, added to what came in: to its 1 x 1 convolution where widths differ."""
 
     def __init__(self, channels: int, made: int, guide: int, hidden: int) -> None:
         super().__init__()
@@ -68,7 +70,7 @@ class SpadeDecoder(nn.Module):
         self.halvings = config.halvings
         # Two doublings, 512 to 256 to 64, are what the public network has; more halvings need more of them.
         widths = [wide, *(guide // 2**level for level in range(config.halvings - 1)), config.width]
-        for number, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        for number, (before, after) in enumerate(pairwise(widths)):
             self.add_module(f"up_{number}", SpadeBlock(before, after, guide, hidden))
         self.conv_img = nn.Conv2d(config.width, 3, 3, padding=1)
 
@@ -91,7 +93,7 @@ class PlainDecoder(nn.Module):
         self.resblocks_2d = nn.Sequential()
         for number in range(config.residual_blocks):
             self.resblocks_2d.add_module(f"2dr{number}", ResidualBlock2d(widths[0]))
-        self.up_blocks = nn.ModuleList(UpBlock2d(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.up_blocks = nn.ModuleList(UpBlock2d(a, b) for a, b in pairwise(widths))
         self.final = nn.Conv2d(config.width, 3, 7, padding=3)
 
     def forward(self, features: Tensor) -> Tensor:

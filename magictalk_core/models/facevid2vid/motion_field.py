@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ class Encoder3d(nn.Module):
     def __init__(self, channels: int, widths: list[int]) -> None:
         super().__init__()
         ends = [channels, *widths[1:]]
-        self.down_blocks = nn.ModuleList(DownBlock3d(a, b) for a, b in zip(ends, ends[1:], strict=False))
+        self.down_blocks = nn.ModuleList(DownBlock3d(a, b) for a, b in pairwise(ends))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         found = [x]

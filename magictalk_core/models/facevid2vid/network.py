@@ -1,7 +1,7 @@
 """Face-vid2vid: a portrait in space, moved by keypoints (article [52] of the paper; reference/models.md 5.1).
 
-Three networks under the names that public checkpoints give them. Inside the generator the parts have names of their own;
-`checkpoint.py` knows what the public ones are.
+Three networks under the names that public checkpoints give them. The parts of the generator have names of their own,
+`checkpoint.py` knows the public ones.
 """
 
 from __future__ import annotations
