@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,6 @@ from magictalk_core.models.facevid2vid.clip_frames import ClipFrames
 __all__ = ["Pairs", "draw_pairs", "held_out_pairs", "mirrored_angles", "pairs_at"]
 
 Indices = NDArray[np.int64]
-
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,15 @@ class Pairs:
 
 
 def draw_pairs(frames: ClipFrames, clips: Indices, rng: np.random.Generator, mirror: bool, colour: float) -> Pairs:
-    """Two different frames of each of `clips`; with `mirror` half of the pairs are mirrored. `colour`: the largest change
-    of brightness, contrast and saturation, the same for both frames."""
+    """Two different frames of each of `clips`; with `mirror` half of the pairs are mirrored. `colour`: the largest
+    change of brightness, contrast, saturation and hue (1 is half a turn), the same for both frames."""
     kept = frames.pictures.shape[1]
     first = rng.integers(0, kept, len(clips))
     second = (first + rng.integers(1, kept, len(clips))) % kept
     turned = rng.random(len(clips)) < (0.5 if mirror else 0.0)
-    factors = 1 + rng.uniform(-colour, colour, (len(clips), 3)).astype(np.float32)
+    drawn = rng.uniform(-colour, colour, (len(clips), 4)).astype(np.float32)
     found = pairs_at(frames, clips, first, second)
-    source, driving = (_varied(part, turned, factors) for part in (found.source, found.driving))
+    source, driving = (_varied(part, turned, drawn) for part in (found.source, found.driving))
     angles = [
         torch.where(torch.from_numpy(turned)[:, None], mirrored_angles(part), part)
         for part in (found.source_angles, found.driving_angles)
@@ -77,11 +76,19 @@ def mirrored_angles(angles: Tensor) -> Tensor:
     return angles * torch.tensor([1.0, -1.0, -1.0])
 
 
-def _varied(pictures: Tensor, turned: NDArray[np.bool_], factors: NDArray[np.float32]) -> Tensor:
+def _varied(pictures: Tensor, turned: NDArray[np.bool_], drawn: NDArray[np.float32]) -> Tensor:
+    """(B, 3, S, S), mirrored where `turned`, in other colours: `drawn` (B, 4) in -1..1 times the largest change."""
     found = torch.where(torch.from_numpy(turned)[:, None, None, None], pictures.flip(3), pictures)
-    brightness, contrast, saturation = (torch.from_numpy(factors[:, [i]])[..., None, None] for i in range(3))
-    found = found * brightness
+    brightness, contrast, saturation, hue = (torch.from_numpy(drawn[:, i])[:, None, None, None] for i in range(4))
+    found = found * (1 + brightness)
     mean = found.mean(dim=(1, 2, 3), keepdim=True)
-    found = (found - mean) * contrast + mean
-    grey = (found * torch.from_numpy(_GREY)[None, :, None, None]).sum(dim=1, keepdim=True)
-    return ((found - grey) * saturation + grey).clamp(0, 1)
+    found = (found - mean) * (1 + contrast) + mean
+    grey = found.mean(dim=1, keepdim=True)
+    return (_turned_hue(found - grey, math.pi * hue) * (1 + saturation) + grey).clamp(0, 1)
+
+
+def _turned_hue(colours: Tensor, angle: Tensor) -> Tensor:
+    """Colours without their grey (B, 3, S, S), turned about the grey axis: v cos a + (axis x v) sin a."""
+    red, green, blue = colours.unbind(dim=1)
+    crossed = torch.stack((blue - green, red - blue, green - red), dim=1) / math.sqrt(3)
+    return colours * torch.cos(angle) + crossed * torch.sin(angle)

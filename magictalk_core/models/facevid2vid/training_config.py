@@ -60,7 +60,7 @@ class FaceVid2VidTrainingConfig(AdversarialTraining):
     clip_frames: int = Field(16, ge=2, description="frames of a clip that are kept, evenly spread")
     clips: ClipChoice = ClipChoice()
     mirror: bool = Field(True, description="half of the pairs are mirrored")
-    colour_noise: float = Field(0.1, ge=0, lt=1, description="largest change of brightness, contrast and saturation")
+    colour_noise: float = Field(0.1, ge=0, lt=1, description="largest change of brightness, contrast, saturation, hue")
 
     weights: LossWeights = LossWeights()
     perceptual: Literal["vgg19", "squeeze", "edges"] = algorithm_switch(
