@@ -20,8 +20,9 @@ _SPREAD = 0.01
 
 @dataclass(frozen=True)
 class MotionField:
-    """`field` (B, D, H, W, 3): where a cell comes from, in -1..1; `masks` (B, K + 1, D, H, W): how much each keypoint's
-    motion counts there, the first of them "stays"; `occlusion` (B, 1, H, W): how much of a cell the source shows."""
+    """`field` (B, D, H, W, 3) float32: where a cell comes from, in -1..1; `masks` (B, K + 1, D, H, W): how much each
+    keypoint's motion counts there, the first of them "stays"; `occlusion` (B, 1, H, W): how much of a cell the source
+    shows."""
 
     field: Tensor
     masks: Tensor
@@ -96,13 +97,13 @@ class MotionFieldNetwork(nn.Module):
     def forward(self, volume: Tensor, source: Tensor, driving: Tensor) -> MotionField:
         compressed = functional.relu(self.norm(self.compress(volume)))
         size = (volume.shape[2], volume.shape[3], volume.shape[4])
-        # Coordinates in float32: half precision moves a cell by up to a sixteenth of its width.
         fields = sparse_fields(source.float(), driving.float(), size)
         seen = self.hourglass(self._tried_out(compressed, fields, _blobs(source, driving, size).to(volume.dtype)))
         masks = torch.softmax(self.mask(seen), dim=1)
-        field = torch.einsum("bkdhw,bkdhwc->bdhwc", masks.float(), fields)
+        # No product of matrices: autocast would make it one of half precision.
+        field = (masks.float().unsqueeze(-1) * fields).sum(dim=1)
         occlusion = torch.sigmoid(self.occlusion(seen.flatten(1, 2)))
-        return MotionField(field.to(volume.dtype), masks, occlusion)
+        return MotionField(field, masks, occlusion)
 
     def _tried_out(self, features: Tensor, fields: Tensor, blobs: Tensor) -> Tensor:
         """Per keypoint its blob and the features as its motion alone would move them: (B, (K + 1)(1 + C), D, H, W)."""
