@@ -100,7 +100,7 @@ def _chosen(data: TrainingSet, choice: ClipChoice) -> list[_Clip]:
             lost["of another corpus"] += 1
             continue
         reader = readers.setdefault(row.corpus, CorpusReader(workspace, row.corpus))
-        if choice.min_native_px and not reader.row(row.clip_id)["crop_size"] >= choice.min_native_px:
+        if choice.min_native_px and _native_px(reader, row.clip_id) < choice.min_native_px:
             lost["of a smaller face"] += 1
             continue
         motion, _ = reader.motion(row.clip_id)
@@ -114,6 +114,12 @@ def _chosen(data: TrainingSet, choice: ClipChoice) -> list[_Clip]:
     if not any(clip.split == Split.TRAIN for clip in found):
         _refuse(data, index, lost)
     return found
+
+
+def _native_px(reader: CorpusReader, clip_id: str) -> int:
+    """Side of the face crop in the raw picture; 0 where it is not known."""
+    found = reader.row(clip_id)["crop_size"]
+    return 0 if pd.isna(found) else int(found)
 
 
 def _refuse(data: TrainingSet, index: pd.DataFrame, lost: dict[str, int]) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from magictalk_core.models.facevid2vid import losses
+from magictalk_core.models.facevid2vid.checkpoint import read_public
 from magictalk_core.models.facevid2vid.clip_frames import ClipFrames
 from magictalk_core.models.facevid2vid.head_angles import angles_of_turns, hopenet_angles
 from magictalk_core.models.facevid2vid.pairs import Pairs, draw_pairs, held_out_pairs
@@ -24,7 +25,7 @@ from magictalk_core.models.facevid2vid.perceptual import perceptual_distance
 from magictalk_core.models.facevid2vid.reenacted import Reenacted, angles_said, held_out_l1, measured_on, reenact
 from magictalk_core.models.facevid2vid.thin_plate import Warp, draw_warps
 from magictalk_core.models.facevid2vid.training_config import FaceVid2VidSettings
-from magictalk_core.models.facevid2vid.training_network import TrainedTogether
+from magictalk_core.models.facevid2vid.training_network import TrainedTogether, begin_at
 from magictalk_core.training.task import WHOLE_BATCH, BatchPart
 from magictalk_core.training_set.batches import BatchOrder
 from magictalk_core.training_set.dataset import TrainingSet
@@ -51,15 +52,19 @@ class FaceVid2VidTask:
         self._parts: dict[str, Tensor] = {}
 
     def build_network(self) -> nn.Module:
-        training = self.training
-        network = TrainedTogether(self.config, training.discriminator_width, training.discriminator_blocks)
-        for name in training.frozen:
+        network = self._network_by_chance()
+        if self.training.weights_from:
+            begin_at(network, read_public(Path(self.training.weights_from), self.config))
+        for name in self.training.frozen:
             network.get_submodule(name).requires_grad_(False)
         for module in network.modules():
             if isinstance(module, nn.Conv3d):
                 # The same numbers in another order in memory: a step takes two thirds of the time on a CPU.
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last_3d)
         return network
+
+    def _network_by_chance(self) -> TrainedTogether:
+        return TrainedTogether(self.config, self.training.discriminator_width, self.training.discriminator_blocks)
 
     def steps_per_epoch(self) -> int:
         return self.order.steps_per_epoch
@@ -142,8 +147,7 @@ class FaceVid2VidTask:
 
     def describe_model(self, weights: dict[str, Tensor], folder: Path) -> dict[str, Any]:
         """`held_out` is over the validation clips: see `reenacted.measured_on`."""
-        network = self.build_network()
-        assert isinstance(network, TrainedTogether)
+        network = self._network_by_chance()
         network.load_state_dict({name: value.cpu() for name, value in weights.items()})
         measured = None
         if len(self.of_clip):
