@@ -1,4 +1,4 @@
-"""Public checkpoints of face-vid2vid: strictly loaded, written back bit for bit, and one clear error for anything else."""
+"""Public checkpoints of face-vid2vid: strictly loaded, written back bit for bit, one clear error for all else."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_random_weights_come_back_bit_for_bit(decoder: Literal["spade", "plain"]
 
 
 def test_the_names_are_the_public_ones() -> None:
-    """A few of each module, as the public code names them; how many there are is counted in test_facevid2vid_networks."""
+    """A few of each module, as the public code names them; test_facevid2vid_networks counts how many there are."""
     with torch.device("meta"):
         groups = public_groups(FaceVid2Vid(FaceVid2VidNetworkConfig()))
         plain = public_groups(FaceVid2Vid(FaceVid2VidNetworkConfig(decoder="plain")))["generator"]
@@ -163,8 +163,13 @@ def _refused(path: Path, *says: str, layout: PublicLayout = "vox-256") -> None:
 
 
 class _Evil:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("/tmp/facevid2vid-unpickled"),)
+        return Path.touch, (self.mark,)
 
 
 @pytest.fixture
@@ -194,11 +199,10 @@ def test_a_safetensors_file_that_was_cut_off(share: float, tmp_path: Path) -> No
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
-    mark = Path("/tmp/facevid2vid-unpickled")
-    mark.unlink(missing_ok=True)
-    torch.save({"generator": _Evil()}, tmp_path / "evil.pth.tar")
+    mark = tmp_path / "unpickled"
+    torch.save({"generator": _Evil(mark)}, tmp_path / "evil.pth.tar")
     _refused(tmp_path / "evil.pth.tar", "cannot be read as tensors alone")
-    (tmp_path / "plain.pth.tar").write_bytes(pickle.dumps({"generator": _Evil()}))
+    (tmp_path / "plain.pth.tar").write_bytes(pickle.dumps({"generator": _Evil(mark)}))
     _refused(tmp_path / "plain.pth.tar", "whole torch archive")
     assert not mark.exists()
 

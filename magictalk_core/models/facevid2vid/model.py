@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from magictalk_core.errors import PermanentError
+from magictalk_core.errors import PermanentError, UserError
 from magictalk_core.models.facevid2vid.checkpoint import NETWORKS, PublicCheckpoint, network_from, read_public
 from magictalk_core.models.facevid2vid.config import FaceVid2VidNetworkConfig
 from magictalk_core.models.facevid2vid.network import FaceVid2Vid
@@ -55,6 +55,8 @@ class FaceVid2VidModel:
     files: tuple[Path, ...]
     network: FaceVid2Vid
     device: torch.device
+    is_worse_than_copying: bool = False
+    """On the clips that its training held out, as the model folder says; nobody measured a public file."""
 
     @classmethod
     def load(cls, path: Path, estimator: Path | None = None, device: str | None = None) -> FaceVid2VidModel:
@@ -64,9 +66,12 @@ class FaceVid2VidModel:
         `UserError` for a public file that cannot be used, and `PermanentError` for a folder without the model.
         """
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        files = [path / _WEIGHTS if path.is_dir() else path]
+        lost = False
         if path.is_dir():
-            network = _network_of_folder(path)
+            if estimator is not None:
+                raise UserError(f"{path}: a model folder has an estimator of its own: leave out --renderer-estimator")
+            folder = ModelFolder.open(path, (FAMILY,))
+            network, files, lost = _network_of_folder(folder), [path / _WEIGHTS], _lost(folder)
         else:
             network, files = _network_of_files(path, estimator)
         network.eval().requires_grad_(False).to(where)
@@ -74,7 +79,7 @@ class FaceVid2VidModel:
             # The estimator and the detector stay exact: they are a twentieth of the work.
             network.generator.half()
         marks = "+".join(file_md5(file)[:12] for file in files)
-        return cls(f"{FAMILY} {marks}", tuple(files), network, where)
+        return cls(f"{FAMILY} {marks}", tuple(files), network, where, lost)
 
     @property
     def config(self) -> FaceVid2VidNetworkConfig:
@@ -145,8 +150,13 @@ class FaceVid2VidModel:
         return batch.permute(0, 3, 1, 2).float() / 255
 
 
-def _network_of_folder(path: Path) -> FaceVid2Vid:
-    folder = ModelFolder.open(path, (FAMILY,))
+def _lost(folder: ModelFolder) -> bool:
+    """Whether copying the source picture would have come nearer to the held-out frames."""
+    measured = folder.config.get("held_out")
+    return bool(measured) and float(measured["l1"]["gain"]) <= 0
+
+
+def _network_of_folder(folder: ModelFolder) -> FaceVid2Vid:
     config = FaceVid2VidNetworkConfig.model_validate(folder.config["network"])
     # The discriminator lies there too, for a further training.
     weights = {name: value for name, value in folder.weights().items() if name.partition(".")[0] in NETWORKS}
