@@ -344,8 +344,8 @@ def test_parts_of_a_batch_are_the_batch_where_statistics_are_stored(data: Traini
     torch.testing.assert_close(sum(halves) / 2, task.training_loss(network, 1).detach(), atol=1e-4, rtol=1e-4)
     now = network.state_dict()
     assert all(torch.equal(now[name], start[name]) for name in start if "running" in name)
-    with pytest.raises(ValueError, match="set norm to stored"):
-        _preset(processes=2)
+    with pytest.raises(UserError, match=r"set facevid2vid\.training\.norm to stored"):
+        _task(data).training_loss(network, 1, (0, 2))
 
 
 # --- the trainer ---------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from magictalk_core.errors import UserError
 from magictalk_core.models.facevid2vid import losses
 from magictalk_core.models.facevid2vid.checkpoint import read_public
 from magictalk_core.models.facevid2vid.clip_frames import ClipFrames
@@ -72,6 +73,11 @@ class FaceVid2VidTask:
     def training_loss(self, network: nn.Module, step: int, part: BatchPart = WHOLE_BATCH) -> Tensor:
         assert isinstance(network, TrainedTogether)
         training, (rank, processes) = self.training, part
+        if processes > 1 and training.norm == "batch":
+            raise UserError(
+                "facevid2vid: each of several processes would take the statistics of its own part of a batch: set "
+                "facevid2vid.training.norm to stored, beginning at weights_from, or train in one process"
+            )
         clips = self.order.batch(step)
         rng = np.random.default_rng(training.seed * _SEEDS_PER_RUN + step)
         pairs = draw_pairs(self.frames, clips, rng, training.mirror, training.colour_noise)

@@ -90,15 +90,6 @@ class FaceVid2VidTrainingConfig(AdversarialTraining):
             raise ValueError(f"expected an absolute path, found `{path}`")
         return path
 
-    @model_validator(mode="after")
-    def _check_processes(self) -> FaceVid2VidTrainingConfig:
-        if self.processes > 1 and self.norm == "batch":
-            raise ValueError(
-                "several processes would each take the statistics of their own part of a batch: set norm to stored, "
-                "which begins at weights_from, or processes to 1"
-            )
-        return self
-
 
 class FaceVid2VidSettings(FamilySettings):
     """All of face-vid2vid."""
