@@ -150,7 +150,7 @@ def test_the_rig_drives_the_portrait_from_its_neutral_frame(model: FaceVid2VidMo
 
 
 @pytest.mark.parametrize(("gain", "lost"), [(-0.01, True), (0.01, False), (None, False)])
-def test_a_model_folder_of_ours(gain: float | None, lost: bool, tmp_path: Path) -> None:
+def test_a_model_folder_of_ours(gain: float | None, lost: bool, tmp_path: Path, workspace: Workspace) -> None:
     """The discriminator in it is left alone; a model that lost against copying its source says so."""
     network = random_network(small())
     save_file(network.state_dict() | {"discriminator.a": torch.ones(1)}, tmp_path / "model.safetensors")
@@ -166,8 +166,12 @@ def test_a_model_folder_of_ours(gain: float | None, lost: bool, tmp_path: Path) 
     model = FaceVid2VidModel.load(tmp_path, device="cpu")
     assert model.is_worse_than_copying is lost
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in model.network.state_dict().items())
-    with pytest.raises(UserError, match="a model folder has an estimator of its own"):
-        FaceVid2VidModel.load(tmp_path, estimator=tmp_path / "other.pth.tar")
+    opened = open_renderer(workspace, RendererWish("facevid2vid", tmp_path))
+    assert opened is not None and opened.stand_ins == () and opened.inputs[0].kind == "model"
+    said_of = " ".join(opened.remarks(64))
+    assert ("worse than its source picture copied" in said_of) is lost and "enlarged" not in said_of
+    with pytest.raises(UserError, match="a model folder has an estimator of its own: leave out --renderer-estimator$"):
+        open_renderer(workspace, RendererWish("facevid2vid", tmp_path, tmp_path / "other.pth.tar"))
 
 
 # --- the command line -----------------------------------------------------------------------------------------------
@@ -199,6 +203,13 @@ def test_without_weights_it_is_said_what_to_fetch(workspace: Workspace) -> None:
     assert f"{workspace.home}/models/facevid2vid has no trained model" in said and "\n" not in said
     assert "--renderer-weights FILE" in said and "facevid2vid_00189-model.pth.tar" in said
     assert f"`magictalk run --select models/facevid2vid --home {workspace.home}`" in said
+
+
+@pytest.mark.parametrize("name", ["none.pth.tar", "x" * 300, "loop", "\0"])
+def test_a_file_that_cannot_be_opened_is_one_line(name: str, workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UserError, match="file of face-vid2vid's weights"):
+        open_renderer(workspace, RendererWish("facevid2vid", weights=tmp_path / name))
 
 
 def test_a_folder_that_is_no_model_names_the_next_command(workspace: Workspace, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ _SPREAD = 0.01
 @dataclass(frozen=True)
 class MotionField:
     """`field` (B, D, H, W, 3), never in half precision: where a cell comes from, in -1..1; `masks` (B, K + 1, D, H, W):
-    how much each keypoint's motion counts there, the first of them "stays"; `occlusion` (B, 1, H, W): how much of a cell
-    the source shows."""
+    how much each keypoint's motion counts there, the first of them "stays"; `occlusion` (B, 1, H, W): how much of a
+    cell the source shows."""
 
     field: Tensor
     masks: Tensor
