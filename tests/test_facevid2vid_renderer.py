@@ -17,6 +17,7 @@ import torch
 from facevid2vid_fixtures import random_network, small
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from magictalk_core.commands import renderer_choice
@@ -34,6 +35,7 @@ from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.render import RigRenderer
 from magictalk_core.sample_corpus.portraits import speaker_portrait
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
+from magictalk_core.work.provenance import read_record, record_path
 from magictalk_core.workspace import Workspace
 from pipelines.cli import app
 from tests.face_fixtures import need_embedded_weights
@@ -97,9 +99,9 @@ def test_frames_are_asked_for_when_they_are_needed(model: FaceVid2VidModel) -> N
 
     def endless() -> Iterator[Frame]:
         nonlocal taken
-        for frame in iter(lambda: _frames(1)[0], None):
+        while True:
             taken += 1
-            yield frame
+            yield _frames(1, seed=taken)[0]
 
     made = model.animate(model.look_at(_frames(1)[0]), endless(), _frames(1)[0])
     for count in range(1, 6):
@@ -128,7 +130,7 @@ def test_a_frame_of_another_size_is_refused(model: FaceVid2VidModel) -> None:
 
 
 def test_the_rig_drives_the_portrait_from_its_neutral_frame(model: FaceVid2VidModel) -> None:
-    portrait, landmarks = speaker_portrait(0)
+    portrait, landmarks = speaker_portrait("W901")
     rig = builtin_rig()
     motion = np.zeros((3, len(MOTION_NAMES)), np.float32)
     motion[1:, MOTION_NAMES.index("jawOpen")] = 1.0
@@ -145,6 +147,31 @@ def test_the_rig_drives_the_portrait_from_its_neutral_frame(model: FaceVid2VidMo
     finally:
         animator.close()
         drawn.close()
+
+
+@pytest.mark.parametrize(("gain", "lost"), [(-0.01, True), (0.01, False), (None, False)])
+def test_a_model_folder_of_ours(gain: float | None, lost: bool, tmp_path: Path, workspace: Workspace) -> None:
+    """The discriminator in it is left alone; a model that lost against copying its source says so."""
+    network = random_network(small())
+    save_file(network.state_dict() | {"discriminator.a": torch.ones(1)}, tmp_path / "model.safetensors")
+    scales = {"mean": [0.0], "std": [1.0]}
+    held_out = None if gain is None else {"l1": {"gain": gain}}
+    said = {"family": "facevid2vid", "network": small().model_dump(mode="json"), "held_out": held_out}
+    for name, values in (
+        ("config", said),
+        ("channels", ["jawOpen"]),
+        ("normalizer", {"states": scales, "features": scales}),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(values), encoding="utf-8")
+    model = FaceVid2VidModel.load(tmp_path, device="cpu")
+    assert model.is_worse_than_copying is lost
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in model.network.state_dict().items())
+    opened = open_renderer(workspace, RendererWish("facevid2vid", tmp_path))
+    assert opened is not None and opened.stand_ins == () and opened.inputs[0].kind == "model"
+    said_of = " ".join(opened.remarks(64))
+    assert ("worse than its source picture copied" in said_of) is lost and "enlarged" not in said_of
+    with pytest.raises(UserError, match="a model folder has an estimator of its own: leave out --renderer-estimator$"):
+        open_renderer(workspace, RendererWish("facevid2vid", tmp_path, tmp_path / "other.pth.tar"))
 
 
 # --- the command line -----------------------------------------------------------------------------------------------
@@ -176,6 +203,13 @@ def test_without_weights_it_is_said_what_to_fetch(workspace: Workspace) -> None:
     assert f"{workspace.home}/models/facevid2vid has no trained model" in said and "\n" not in said
     assert "--renderer-weights FILE" in said and "facevid2vid_00189-model.pth.tar" in said
     assert f"`magictalk run --select models/facevid2vid --home {workspace.home}`" in said
+
+
+@pytest.mark.parametrize("name", ["none.pth.tar", "x" * 300, "loop", "\0"])
+def test_a_file_that_cannot_be_opened_is_one_line(name: str, workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UserError, match="file of face-vid2vid's weights"):
+        open_renderer(workspace, RendererWish("facevid2vid", weights=tmp_path / name))
 
 
 def test_a_folder_that_is_no_model_names_the_next_command(workspace: Workspace, tmp_path: Path) -> None:
@@ -216,8 +250,8 @@ def test_a_video_says_that_the_network_drew_it(
     assert said["settings"]["renderer"] == model.name
     assert (said["settings"]["renderer_motion"], said["settings"]["adapt_scale"]) == ("relative", True)
     assert {"kind": "model", "name": "small.pth.tar"}.items() <= said["inputs"][-1].items()
-    (record,) = tmp_path.glob("out.mp4*.json")
-    assert "facevid2vid-as-published" in record.read_text(encoding="utf-8")
+    record = read_record(record_path(tmp_path / "out.mp4"))
+    assert record is not None and list(record.stand_ins) == ["portrait=facevid2vid-as-published"]
 
 
 def test_a_broken_file_leaves_no_video(line: Callable[..., list[str]], weights: Path, tmp_path: Path) -> None:

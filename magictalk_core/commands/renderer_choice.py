@@ -7,6 +7,7 @@ from pathlib import Path
 
 from magictalk_core.commands.file_record import file_input
 from magictalk_core.commands.opened_models import readable
+from magictalk_core.commands.untrusted import must_be_file
 from magictalk_core.errors import UserError
 from magictalk_core.models.facevid2vid.model import FAMILY, FaceVid2VidModel, MotionMode
 from magictalk_core.models.facevid2vid.renderer import NeuralAnimator
@@ -116,12 +117,22 @@ def open_renderer(workspace: Workspace, wish: RendererWish) -> NeuralRenderer | 
         )
     path = current_model(runs) if wish.weights is None else wish.weights
     step = f"`magictalk run --select models/{FAMILY} --home {workspace.home}`"
-    if path.is_dir():
+    if _is_folder(path):
+        if wish.estimator is not None:
+            raise UserError(f"{path}: a model folder has an estimator of its own: leave out --renderer-estimator")
         with readable(path, step):
-            model = FaceVid2VidModel.load(path, wish.estimator)
-        inputs, stand_ins = [model_input(workspace, path)], ()
-    else:
-        model = FaceVid2VidModel.load(path, wish.estimator)
-        inputs = [file_input("model", file) for file in model.files]
-        stand_ins = (str(_AS_PUBLISHED),)
-    return NeuralRenderer(model.name, wish, model, tuple(inputs), stand_ins)
+            model = FaceVid2VidModel.load(path)
+        return NeuralRenderer(model.name, wish, model, (model_input(workspace, path),), ())
+    for file in (path, wish.estimator):
+        if file is not None:
+            must_be_file(file, "file of face-vid2vid's weights")
+    model = FaceVid2VidModel.load(path, wish.estimator)
+    inputs = tuple(file_input("model", file) for file in model.files)
+    return NeuralRenderer(model.name, wish, model, inputs, (str(_AS_PUBLISHED),))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

@@ -19,8 +19,14 @@ __all__ = [
     "SpectralConv2d",
     "UpBlock2d",
     "UpBlock3d",
+    "at_least_single",
     "coordinate_grid",
 ]
+
+
+def at_least_single(values: Tensor) -> Tensor:
+    """Half precision to single, for sums and places that need it; double stays double."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def coordinate_grid(size: tuple[int, int, int], like: Tensor) -> Tensor:
@@ -168,13 +174,13 @@ class SpectralConv2d(nn.Conv2d):
 
     def normalised(self) -> Tensor:
         """The weight as it is used."""
-        matrix = self.weight_orig.flatten(1).float()
+        matrix = at_least_single(self.weight_orig.flatten(1))
         if self.training:
             with torch.no_grad():
-                v = functional.normalize(matrix.t() @ self.weight_u.float(), dim=0, eps=1e-12)
+                v = functional.normalize(matrix.t() @ at_least_single(self.weight_u), dim=0, eps=1e-12)
                 u = functional.normalize(matrix @ v, dim=0, eps=1e-12)
                 self.weight_u.copy_(u)
                 self.weight_v.copy_(v)
         else:
-            u, v = self.weight_u.float(), self.weight_v.float()
+            u, v = at_least_single(self.weight_u), at_least_single(self.weight_v)
         return self.weight_orig / torch.dot(u, matrix @ v).to(self.weight_orig.dtype)

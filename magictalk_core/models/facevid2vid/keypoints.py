@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from magictalk_core.models.facevid2vid.blocks import DownBlock2d, UpBlock3d, coordinate_grid
+from magictalk_core.models.facevid2vid.blocks import DownBlock2d, UpBlock3d, at_least_single, coordinate_grid
 from magictalk_core.models.facevid2vid.config import FaceVid2VidNetworkConfig
 
 __all__ = ["KeypointDetector"]
@@ -65,7 +65,7 @@ class KeypointDetector(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         maps = self.kp(self.predictor(self.down(pictures) if self.shrinks else pictures))
-        # In float32: a map has 65536 cells, and half precision loses their sum.
-        shares = torch.softmax(maps.flatten(2).float() / self.temperature, dim=2)
+        # A map has 65536 cells, and half precision loses their sum.
+        shares = torch.softmax(at_least_single(maps.flatten(2)) / self.temperature, dim=2)
         cells = coordinate_grid((maps.shape[2], maps.shape[3], maps.shape[4]), shares).flatten(0, 2)
         return (shares @ cells).to(maps.dtype)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from magictalk_core.errors import PermanentError, UserError
+from magictalk_core.errors import PermanentError
 from magictalk_core.models.facevid2vid.checkpoint import NETWORKS, PublicCheckpoint, network_from, read_public
 from magictalk_core.models.facevid2vid.config import FaceVid2VidNetworkConfig
 from magictalk_core.models.facevid2vid.network import FaceVid2Vid
@@ -60,7 +60,7 @@ class FaceVid2VidModel:
 
     @classmethod
     def load(cls, path: Path, estimator: Path | None = None, device: str | None = None) -> FaceVid2VidModel:
-        """A model folder of ours, or a file in a public layout with, where it brings none, the `estimator` of another.
+        """A model folder of ours, or a file in a public layout, with the `estimator` of another file where that is named.
 
         `device` is torch's name; None: the GPU where there is one, on which pictures are made in half precision. Raises
         `UserError` for a public file that cannot be used, and `PermanentError` for a folder without the model.
@@ -68,8 +68,6 @@ class FaceVid2VidModel:
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         lost = False
         if path.is_dir():
-            if estimator is not None:
-                raise UserError(f"{path}: a model folder has an estimator of its own: leave out --renderer-estimator")
             folder = ModelFolder.open(path, (FAMILY,))
             network, files, lost = _network_of_folder(folder), [path / _WEIGHTS], _lost(folder)
         else:

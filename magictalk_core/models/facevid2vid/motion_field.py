@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from magictalk_core.models.facevid2vid.blocks import DownBlock3d, UpBlock3d, coordinate_grid
+from magictalk_core.models.facevid2vid.blocks import DownBlock3d, UpBlock3d, at_least_single, coordinate_grid
 from magictalk_core.models.facevid2vid.config import FaceVid2VidNetworkConfig
 
 __all__ = ["MotionField", "MotionFieldNetwork", "sparse_fields"]
@@ -20,9 +20,9 @@ _SPREAD = 0.01
 
 @dataclass(frozen=True)
 class MotionField:
-    """`field` (B, D, H, W, 3) float32: where a cell comes from, in -1..1; `masks` (B, K + 1, D, H, W): how much each
-    keypoint's motion counts there, the first of them "stays"; `occlusion` (B, 1, H, W): how much of a cell the source
-    shows."""
+    """`field` (B, D, H, W, 3), never in half precision: where a cell comes from, in -1..1; `masks` (B, K + 1, D, H, W):
+    how much each keypoint's motion counts there, the first of them "stays"; `occlusion` (B, 1, H, W): how much of a
+    cell the source shows."""
 
     field: Tensor
     masks: Tensor
@@ -97,11 +97,12 @@ class MotionFieldNetwork(nn.Module):
     def forward(self, volume: Tensor, source: Tensor, driving: Tensor) -> MotionField:
         compressed = functional.relu(self.norm(self.compress(volume)))
         size = (volume.shape[2], volume.shape[3], volume.shape[4])
-        fields = sparse_fields(source.float(), driving.float(), size)
+        source, driving = at_least_single(source), at_least_single(driving)
+        fields = sparse_fields(source, driving, size)
         seen = self.hourglass(self._tried_out(compressed, fields, _blobs(source, driving, size).to(volume.dtype)))
         masks = torch.softmax(self.mask(seen), dim=1)
         # No product of matrices: autocast would make it one of half precision.
-        field = (masks.float().unsqueeze(-1) * fields).sum(dim=1)
+        field = (at_least_single(masks).unsqueeze(-1) * fields).sum(dim=1)
         occlusion = torch.sigmoid(self.occlusion(seen.flatten(1, 2)))
         return MotionField(field, masks, occlusion)
 
@@ -122,8 +123,8 @@ def sparse_fields(source: Tensor, driving: Tensor, size: tuple[int, int, int]) -
 
 def _blobs(source: Tensor, driving: Tensor, size: tuple[int, int, int]) -> Tensor:
     """(B, K + 1, D, H, W): a blob where each keypoint is less one where it was; zero for the part that stays."""
-    grid = coordinate_grid(size, source.float())
-    change = _blob(driving.float(), grid) - _blob(source.float(), grid)
+    grid = coordinate_grid(size, source)
+    change = _blob(driving, grid) - _blob(source, grid)
     return torch.cat((torch.zeros_like(change[:, :1]), change), dim=1)
 
 

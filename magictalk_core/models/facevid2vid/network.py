@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from magictalk_core.models.facevid2vid.appearance import AppearanceExtractor, FeatureFusion
+from magictalk_core.models.facevid2vid.blocks import at_least_single
 from magictalk_core.models.facevid2vid.config import FaceVid2VidNetworkConfig
 from magictalk_core.models.facevid2vid.decoder import PlainDecoder, SpadeDecoder
 from magictalk_core.models.facevid2vid.estimator import MotionEstimator
@@ -49,8 +50,8 @@ class Generator(nn.Module):
         count = len(driving)
         volume, source = volume.expand(count, -1, -1, -1, -1), source.expand(count, -1, -1)
         motion = self.motion(volume, source, driving)
-        # In float32: half precision would move cells by up to a sixtieth of their width.
-        warped = functional.grid_sample(volume.float(), motion.field, align_corners=False).to(volume.dtype)
+        # Half precision would move cells by up to a sixtieth of their width.
+        warped = functional.grid_sample(at_least_single(volume), motion.field, align_corners=False).to(volume.dtype)
         return Generated(self.decoder(self.fusion(warped, motion.occlusion)), motion)
 
 

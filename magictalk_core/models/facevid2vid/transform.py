@@ -15,6 +15,7 @@ from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from magictalk_core.errors import PermanentError
+from magictalk_core.models.facevid2vid.blocks import at_least_single
 from magictalk_core.models.facevid2vid.estimator import HeadMotion
 
 __all__ = [
@@ -46,7 +47,7 @@ class Pose:
 
 def degrees(logits: Tensor) -> Tensor:
     """(B, bins) logits of angle classes to (B,) degrees: the classes' expectation, -99 to 96 with 66 of them."""
-    shares = torch.softmax(logits.float(), dim=-1)
+    shares = torch.softmax(at_least_single(logits), dim=-1)
     classes = torch.arange(logits.shape[-1], dtype=shares.dtype, device=shares.device)
     return (shares * classes).sum(-1) * _BIN - _BIN * logits.shape[-1] / 2
 
@@ -74,9 +75,9 @@ def _about(angle: Tensor, axis: int) -> Tensor:
 
 
 def pose_of(motion: HeadMotion, order: RotationOrder = "pitch_yaw_roll") -> Pose:
-    """What the estimator says, in float32 with matrices for its angles."""
+    """What the estimator says, never in half precision, with matrices for its angles."""
     matrix = rotation(degrees(motion.yaw), degrees(motion.pitch), degrees(motion.roll), order)
-    return Pose(matrix, motion.translation.float(), motion.expression.float())
+    return Pose(matrix, at_least_single(motion.translation), at_least_single(motion.expression))
 
 
 def place(canonical: Tensor, pose: Pose) -> Tensor:
