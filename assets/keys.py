@@ -10,6 +10,7 @@ __all__ = [
     "INGEST",
     "OWNERS",
     "RECIPES",
+    "RENDERERS",
     "SEEDS",
     "SHARDS",
     "SHARD_STAGES",
@@ -20,8 +21,8 @@ __all__ = [
 INGEST, SHARDS, DATASETS = "ingest", "shards", "datasets"
 """Groups of the assets of a corpus, by stage: looked at, decoded and measured, put together and recorded."""
 
-RECIPES, SEEDS = "recipes", "seeds"
-BY_HAND = (RECIPES, SEEDS)
+RECIPES, SEEDS, RENDERERS = "recipes", "seeds", "renderers"
+BY_HAND = (RECIPES, SEEDS, RENDERERS)
 """Groups that are made when they are asked for by name, and never else: they train for hours."""
 
 OWNERS = ["team:magictalk"]

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from assets.columns import of_arkit_dataset
+from assets.keys import RENDERERS
 from assets.machines import CPU_WORK, GENERATION, TRAINING
 from assets.metadata import Timer, materialization
 from assets.one_writer import one_writer
@@ -193,7 +194,7 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
     @dg.asset(
         key=["models", family],
         deps=["training_set", *(dg.AssetKey(["models", needed]) for needed in about.needs)],
-        group_name=GROUP,
+        group_name=RENDERERS if about.by_hand else GROUP,
         owners=OWNERS,
         kinds={"torch", "mlflow"},
         pool="gpu",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
+    "AdversarialTraining",
     "AllChannelsConfig",
     "DataSettings",
     "EvaluationConfig",
@@ -200,6 +201,14 @@ class InitialisedTraining(TrainingConfig):
         "",
         description="model that it begins from: base (magictalk-base, shipped), a workspace or folder of models; "
         "empty: none. `magictalk run --init` sets it",
+    )
+
+
+class AdversarialTraining(TrainingConfig):
+    """A training in which a part of the network judges what the other part makes."""
+
+    beta1: float = Field(
+        0.5, ge=0, lt=1, description="of Adam, 0.9 elsewhere: a remembered slope is of another opponent"
     )
 
 

@@ -113,6 +113,25 @@ def animate(
     face: Annotated[
         int | None, typer.Option("--face", min=1, help="of several faces, which one; 1 is the largest")
     ] = None,
+    renderer: Annotated[
+        str | None,
+        typer.Option("--renderer", help="warp: the picture's own texture (default); facevid2vid: needs weights"),
+    ] = None,
+    renderer_weights: Annotated[
+        Path | None,
+        typer.Option("--renderer-weights", help="of facevid2vid: model folder, public .pth.tar or .safetensors"),
+    ] = None,
+    renderer_estimator: Annotated[
+        Path | None,
+        typer.Option("--renderer-estimator", help="public .pth.tar that lends its he_estimator to those weights"),
+    ] = None,
+    renderer_motion: Annotated[
+        str | None,
+        typer.Option("--renderer-motion", help="relative (default), pose-aware for a portrait from aside, absolute"),
+    ] = None,
+    adapt_scale: Annotated[
+        bool, typer.Option("--adapt-scale", help="facevid2vid: movements as large as the portrait's face")
+    ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -127,12 +146,17 @@ def animate(
 
     workspace, wish = workspace_of(home), Wish(style, model, seed, intensity, lips)
     is_video = output.suffix.lower() == ".mp4" and form is None
-    _must_go_together(is_video, output, {"--portrait": portrait, "--size": size, "--face": face})
+    of_videos: dict[str, object] = {"--portrait": portrait, "--size": size, "--face": face, "--renderer": renderer}
+    of_videos |= {"--renderer-weights": renderer_weights, "--renderer-estimator": renderer_estimator}
+    of_videos |= {"--renderer-motion": renderer_motion, "--adapt-scale": adapt_scale or None}
+    _must_go_together(is_video, output, of_videos)
     if portrait is not None:
         from magictalk_core.commands.animate import DEFAULT_SIZE, animate_file
+        from magictalk_core.commands.renderer_choice import renderer_wish
 
         size = DEFAULT_SIZE if size is None else size
-        facts = asdict(animate_file(workspace, audio, portrait, wish, output, size=size, face=face))
+        drawn = renderer_wish(renderer, renderer_weights, renderer_estimator, renderer_motion, adapt_scale)
+        facts = asdict(animate_file(workspace, audio, portrait, wish, output, size=size, face=face, renderer=drawn))
     else:
         from magictalk_core.commands.animate_curves import animate_curves
 

@@ -156,14 +156,18 @@ def _others(value: Any, choices: tuple[Any, ...]) -> Iterator[Any]:
         yield not value
     elif isinstance(value, int):
         yield from (value - 1, value + 1) if value > 1 else (value + 1, value - 1)
+        yield 2 * value  # where something must be a multiple
     elif isinstance(value, float):
         yield from (value * 0.9, value + 0.01)
     elif isinstance(value, str):
         yield from (choice for choice in choices if choice != value)
         yield f"{value}x"
+        yield f"/{value}"
     elif isinstance(value, tuple):
         yield value[:-1]
-        yield from ((*value, "x"), (*value, 8), (*value, {"system": "x", "videos": "/x"}))
+        yield from ((*value, "x"), (*value, 8), (*value, {"system": "x", "videos": "/x"}), (*value, "generator"))
+        if all(isinstance(one, int) for one in value):
+            yield tuple(4 * one + 4 for one in value)  # where their number is fixed
     else:
         yield 0.5
 

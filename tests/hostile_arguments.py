@@ -211,6 +211,10 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
         "--style": _mostly(["happy"], WORDS), "-o": video, "--model": file, "--size": number, "--seed": number,
         "--intensity": _mostly(["0", "1"], NUMBERS), "--face": _mostly(["1"], NUMBERS), "--no-lips": None, **listed,
     }  # fmt: skip
+    drawn = {
+        "--renderer": _mostly(["facevid2vid", "warp"], WORDS), "--renderer-weights": file, "--adapt-scale": None,
+        "--renderer-estimator": file, "--renderer-motion": _mostly(["relative", "pose-aware"], WORDS),
+    }  # fmt: skip
     live = {
         **{name: moved[name] for name in ("--audio", "--style", "--model", "--seed", "--intensity")}, **listed,
         "--to": _mostly(["udp://127.0.0.1:11111"], WORDS), "--fps": _mostly(["25", "60"], NUMBERS),
@@ -226,7 +230,7 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
             ["convert"], [_mostly(good, files)], read | {"--clip": clip, "--smooth": number, "--fps": number}, ("-o",)
         ),
         Command(["speech"], [_mostly(good, files)], spoken, ("-o", "--feature")),
-        Command(["animate"], [], moved, ("--audio", "--portrait", "--style", "-o", "--home")),
+        Command(["animate"], [], moved | drawn, ("--audio", "--portrait", "--style", "-o", "--home")),
         Command(["animate"], [], moved | {"-o": curves, "--format": form}, ("--audio", "--style", "-o", "--home")),
         Command(["live"], [], live, ("--audio", "--style", "--home"), ("--no-pace",)),
     ]

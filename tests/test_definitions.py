@@ -91,6 +91,7 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
         "models/sync_expert_judge_wide": ["training_set"],
         "models/audio2bs": ["training_set"],
         "models/emotion_fan": ["training_set"],
+        "models/facevid2vid": ["training_set"],
         "models/lip_residue": ["models/audio2bs", "models/sync_expert", "training_set"],
         "rig": [],
         "recipes/deepspeech_small": [],

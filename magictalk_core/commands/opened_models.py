@@ -33,7 +33,15 @@ from magictalk_core.training.initial import begun_from
 from magictalk_core.training.run import WEIGHTS, current_model, newest_run
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Beginning", "LivePerformers", "Performers", "beginning_of", "open_live_models", "open_models"]
+__all__ = [
+    "Beginning",
+    "LivePerformers",
+    "Performers",
+    "beginning_of",
+    "open_live_models",
+    "open_models",
+    "readable",
+]
 
 _LIP_MODELS = ("audio2bs", "lip_residue")
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError, SafetensorError)
@@ -103,7 +111,7 @@ def _opened(workspace: Workspace, model: Path | None, lips: bool, judged_by_lips
 def _own(workspace: Workspace, model: Path | None, lips: bool, which: _Which = current_model) -> Performers:
     """`model`, or the workspace's own, with its lips: of each family that one that `which` finds among its runs."""
     step = f"`magictalk run --select models/emodiff --home {workspace.home}`"
-    with _readable(workspace.models("emodiff") if model is None else model, step):
+    with readable(workspace.models("emodiff") if model is None else model, step):
         path = which(workspace.models("emodiff")) if model is None else model
         emodiff, styles = EmoDiffModel.load(path), StyleBank.load(path)
     stamp = f"emodiff {file_md5(path / WEIGHTS)[:12]}"
@@ -150,7 +158,7 @@ def _begun(init: str) -> Performers:
         return _shipped(lips=True)
     if runs_in_use(Workspace(Path(init)).models("emodiff")) is not None:
         return open_models(Workspace(Path(init)))
-    with _readable(Path(init), "`magictalk run --init base`"):
+    with readable(Path(init), "`magictalk run --init base`"):
         folder = initial_folder("emodiff", init)
         refiner = LipRefiner.load(initial_folder("audio2bs", init), initial_folder("lip_residue", init))
         emodiff, styles = EmoDiffModel.load(folder), StyleBank.load(folder)
@@ -202,7 +210,7 @@ def open_live_models(workspace: Workspace, model: Path | None = None) -> LivePer
     performers = _opened(workspace, model, lips=False, judged_by_lips=True)
     motion = performers.emodiff
     if performers.folder == base_folder("emodiff"):
-        with _readable(base_folder(), "`pip install --force-reinstall magictalk`"):
+        with readable(base_folder(), "`pip install --force-reinstall magictalk`"):
             if (base_folder() / _STUDENT).is_dir():
                 motion = EmoDiffModel.load(base_folder(_STUDENT))
             refiner = LipRefiner.load(base_folder("audio2bs"), base_folder("lip_residue"))
@@ -218,7 +226,7 @@ def open_live_models(workspace: Workspace, model: Path | None = None) -> LivePer
 
 
 def _shipped(lips: bool) -> Performers:
-    with _readable(base_folder(), "`pip install --force-reinstall magictalk`"):
+    with readable(base_folder(), "`pip install --force-reinstall magictalk`"):
         folder, worth = base_folder("emodiff"), base_worth()
         emodiff, styles = EmoDiffModel.load(folder), StyleBank.load(folder)
         used = lips and worth.is_worth
@@ -243,12 +251,12 @@ def _own_refiner(workspace: Workspace, which: _Which = current_model) -> LipRefi
             f"{workspace.home} has no trained {' and '.join(missing)}: type {step}, or give --no-lips for the mouth of "
             "EmoDiff alone"
         )
-    with _readable(workspace.models("lip_residue"), step):
+    with readable(workspace.models("lip_residue"), step):
         return LipRefiner.of(which(workspace.models("lip_residue")), workspace.models("audio2bs"))
 
 
 @contextmanager
-def _readable(folder: Path, step: str) -> Iterator[None]:
+def readable(folder: Path, step: str) -> Iterator[None]:
     """What goes wrong in the block is the user's: no model, one of another kind, or a damaged one."""
     try:
         yield

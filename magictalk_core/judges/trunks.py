@@ -1,8 +1,9 @@
-"""AlexNet, VGG16 and SqueezeNet 1.1 as far as LPIPS looks into them; names of weights are those of torchvision."""
+"""AlexNet, VGG16 and SqueezeNet 1.1 as far as LPIPS looks into them, and VGG19 as far as image generators do; names of
+weights are those of torchvision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,9 +30,18 @@ def _alexnet() -> nn.Sequential:
 
 
 def _vgg16() -> nn.Sequential:
+    return _vgg(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)))
+
+
+def _vgg19() -> nn.Sequential:
+    # As far as the first convolution at the last size.
+    return _vgg(((64, 2), (128, 2), (256, 4), (512, 4), (512, 1)))
+
+
+def _vgg(stages: Sequence[tuple[int, int]]) -> nn.Sequential:
     layers: list[nn.Module] = []
     channels = 3
-    for stage, (width, convolutions) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))):
+    for stage, (width, convolutions) in enumerate(stages):
         if stage:
             layers.append(nn.MaxPool2d(2, 2))
         for _ in range(convolutions):
@@ -74,7 +84,7 @@ def _squeezenet() -> nn.Sequential:
 
 @dataclass(frozen=True)
 class TrunkSpec:
-    """A trunk: its file, its layers, and after which of them LPIPS looks, with how many channels each has."""
+    """A trunk: its file, its layers, and after which of them is looked, with how many channels each has."""
 
     file: str
     layers: Callable[[], nn.Sequential]
@@ -85,6 +95,7 @@ class TrunkSpec:
 TRUNKS: dict[str, TrunkSpec] = {
     "alex": TrunkSpec("alexnet-owt-7be5be79.pth", _alexnet, (1, 4, 7, 9, 11), (64, 192, 384, 256, 256)),
     "vgg": TrunkSpec("vgg16-397923af.pth", _vgg16, (3, 8, 15, 22, 29), (64, 128, 256, 512, 512)),
+    "vgg19": TrunkSpec("vgg19-dcbb9e9d.pth", _vgg19, (1, 6, 11, 20, 29), (64, 128, 256, 512, 512)),
     "squeeze": TrunkSpec(
         "squeezenet1_1-b8a52dc0.pth",
         _squeezenet,

@@ -7,6 +7,7 @@ from magictalk_core.models.audio2bs.family import AUDIO2BS
 from magictalk_core.models.emodiff.family import EMODIFF, EMODIFF_NO_STYLE
 from magictalk_core.models.emodiff_student.family import EMODIFF_STUDENT
 from magictalk_core.models.emotion_fan.family import EMOTION_FAN
+from magictalk_core.models.facevid2vid.family import FACEVID2VID
 from magictalk_core.models.lip_residue.family import LIP_RESIDUE
 from magictalk_core.models.sync_expert.family import SYNC_EXPERT, SYNC_EXPERT_ALL_CHANNELS, SYNC_JUDGES
 from magictalk_core.training.family import ModelFamily
@@ -25,6 +26,7 @@ FAMILIES: dict[str, ModelFamily] = {
         AUDIO2BS,
         LIP_RESIDUE,
         EMOTION_FAN,
+        FACEVID2VID,
     )
 }
 

@@ -29,6 +29,7 @@ from magictalk_core.models.audio2bs.config import Audio2BSSettings
 from magictalk_core.models.emodiff.config import EmoDiffSettings
 from magictalk_core.models.emodiff_student.config import StudentSettings
 from magictalk_core.models.emotion_fan.config import EmotionFanSettings
+from magictalk_core.models.facevid2vid.training_config import FaceVid2VidSettings
 from magictalk_core.models.lip_residue.config import LipResidueSettings
 from magictalk_core.models.sync_expert.config import SyncExpertSettings
 
@@ -46,6 +47,7 @@ class Preset(DataSettings):
     audio2bs: Audio2BSSettings = Audio2BSSettings()
     lip_residue: LipResidueSettings = LipResidueSettings()
     emotion_fan: EmotionFanSettings = EmotionFanSettings()
+    facevid2vid: FaceVid2VidSettings = FaceVid2VidSettings()
     all_channels: AllChannelsConfig = AllChannelsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     pictures: PictureConfig = PictureConfig()

@@ -36,6 +36,10 @@ def _nothing(settings: Any) -> frozenset[str]:
     return frozenset()
 
 
+def _no_file(settings: Any) -> Path | None:
+    return None
+
+
 @dataclass(frozen=True)
 class ModelFamily:
     """One family.
@@ -45,7 +49,10 @@ class ModelFamily:
     training set and the models of the families that it `needs`, some of which its settings may make it `spare`.
 
     A family whose training may begin from a finished model has `initial`: from what `training.init` says to a model
-    folder. `free_of_layout`: settings of its network that no weight depends on.
+    folder. `free_of_layout`: settings of its network that no weight depends on. `weights_file`: the file of others'
+    weights that the settings say a training begins at; what is in it is part of what the training is.
+
+    One that trains for hours is made `by_hand`: when it is asked for by name, and never else.
     """
 
     name: str
@@ -58,6 +65,8 @@ class ModelFamily:
     spare: Callable[[Any], frozenset[str]] = _nothing
     initial: Callable[[str], Path] | None = None
     free_of_layout: frozenset[str] = frozenset()
+    weights_file: Callable[[Any], Path | None] = _no_file
+    by_hand: bool = False
 
     def settings_of(self, preset: StrictModel) -> FamilySettings:
         """The settings of this family in a preset."""

@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from magictalk_core.config import InitialisedTraining, TrainingConfig
+from magictalk_core.config import AdversarialTraining, InitialisedTraining, TrainingConfig
 from magictalk_core.errors import PermanentError
 from magictalk_core.training.checkpoint import Best, TrainerState, latest_checkpoint, load_checkpoint, save_checkpoint
 from magictalk_core.training.processes import Processes
 from magictalk_core.training.samples import Sampler
-from magictalk_core.training.task import TrainingTask
+from magictalk_core.training.task import TaskOfParts, TrainingTask
 from magictalk_core.training.tracking import RunTracker
 
 __all__ = ["Fitted", "Progress", "average_decay", "fit", "learning_rate"]
@@ -102,7 +102,9 @@ def fit(
         loss = _step(task, state, config, steps, processes)
         is_last = state.step == steps
         if state.step % LOG_EVERY == 0 or is_last:
-            _log(state, {"train/loss": loss, "train/epoch": state.step / per_epoch}, tracker, processes)
+            parts = task.loss_parts() if isinstance(task, TaskOfParts) else {}
+            curves = {"train/loss": loss, **{f"train/{name}": value for name, value in parts.items()}}
+            _log(state, {**curves, "train/epoch": state.step / per_epoch}, tracker, processes)
             progress(state.step, steps, loss, clock.left(state.step, steps))
         if state.step % config.validate_every == 0 or is_last:
             _validate(task, state, config, tracker, processes)
@@ -119,7 +121,8 @@ def fit(
 def _new_state(task: TrainingTask, config: TrainingConfig, device: torch.device) -> TrainerState:
     torch.manual_seed(config.seed)
     network = task.build_network().to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    beta1 = config.beta1 if isinstance(config, AdversarialTraining) else 0.9
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=(beta1, 0.999))
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     return TrainerState(network, average, optimizer, 0, [])
 

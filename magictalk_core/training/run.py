@@ -24,7 +24,7 @@ import yaml
 from magictalk_core.config import DataSettings, FamilySettings, StrictModel
 from magictalk_core.errors import UserError
 from magictalk_core.storage.atomic import atomic_directory, atomic_path, write_text
-from magictalk_core.storage.hashes import digest_of, file_md5
+from magictalk_core.storage.hashes import digest_of, file_md5, file_sha256
 from magictalk_core.storage.locks import held_or_refused
 from magictalk_core.storage.sealed import sealed
 from magictalk_core.training.family import INIT, ModelFamily
@@ -33,7 +33,7 @@ from magictalk_core.training.initial import must_match, read_as_begun
 from magictalk_core.training.journal import RunNote
 from magictalk_core.training.tracking import RunTracker
 from magictalk_core.training_set.dataset import TrainingSet, training_set_input
-from magictalk_core.work.provenance import Input, Work, input_of, record_path
+from magictalk_core.work.provenance import Input, Weights, Work, input_of, record_path
 from magictalk_core.work.withdrawn_marks import warn_of_mark
 from magictalk_core.workspace import Workspace
 
@@ -61,6 +61,7 @@ CurvePlot = Callable[[Path, Path], None]
 
 
 WEIGHTS = "model.safetensors"
+_OF_OTHERS = "weights_file"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ def run_digest(
     The test split is no part of it: `TrainingSet.learned`.
     """
     needed = {name: file_md5(path / "model.safetensors") for name, path in (models or {}).items()}
+    of_others = family.weights_file(settings)
+    if of_others is not None:
+        needed[_OF_OTHERS] = file_md5(of_others)
     work = {"family": family.name, "version": family.version, "data": data.info["learned"], "needs": needed}
     return digest_of({**work, "settings": family.learned_from(settings)})
 
@@ -132,9 +136,11 @@ def _work(
     return Work(home, "model", run / "model", family.version, inputs, learned_from, run.name)
 
 
-def _record(work: Work, data: TrainingSet, run_id: str) -> None:
+def _record(work: Work, data: TrainingSet, run_id: str, of_others: Path | None) -> None:
     clips = data.learned().index["clip_id"]
-    work.record(clips=clips, mlflow_run=run_id or None, digests={"dagster": file_md5(work.output / WEIGHTS)})
+    weights = [] if of_others is None else [Weights(name=of_others.name, sha256=file_sha256(of_others))]
+    digests = {"dagster": file_md5(work.output / WEIGHTS)}
+    work.record(clips=clips, weights=weights, mlflow_run=run_id or None, digests=digests)
 
 
 def finished_run(family: ModelFamily, preset: StrictModel, data_dir: Path, out: Path) -> TrainedModel | None:
@@ -145,7 +151,8 @@ def finished_run(family: ModelFamily, preset: StrictModel, data_dir: Path, out: 
         return None
     if not record_path(run / "model").is_file():
         result = json.loads((run / "result.json").read_text(encoding="utf-8"))
-        _record(_work(family, family.settings_of(preset), data, models, run), data, result["run_id"])
+        settings = family.settings_of(preset)
+        _record(_work(family, settings, data, models, run), data, result["run_id"], family.weights_file(settings))
     point_newest(out, run.name)
     return run_named(out, run.name)
 
@@ -193,7 +200,7 @@ def train(
             if processes.is_first:
                 if sampler is not None and settings.training.sample_every:
                     sampler.log(fitted.weights, fitted.state.step)
-                _finish(family, task, data, run, fitted, tracker, plot, work, begun)
+                _finish(family, task, data, run, fitted, tracker, plot, work, begun, family.weights_file(settings))
         if processes.is_first:
             point_newest(out, run.name)
         # The others read what the first has written.
@@ -247,8 +254,10 @@ def _finish(
     plot: CurvePlot | None,
     work: Work,
     begun: Mapping[str, Any],
+    of_others: Path | None,
 ) -> None:
-    """Write the model with its record, the curves and, last of all, the result. `begun`: what it began from."""
+    """Write the model with its record, the curves and, last of all, the result. `begun`: what it began from;
+    `of_others`: the file of weights that it began at."""
     from magictalk_core.training.model_folder import write_model_folder
 
     with atomic_directory(run / "model") as folder:
@@ -271,7 +280,7 @@ def _finish(
         plot(run / "curves.csv", run / "curves.svg")
         tracker.artifact(run / "curves.svg")
     run_id = tracker.finish()
-    _record(work, data, run_id)
+    _record(work, data, run_id, of_others)
     result: dict[str, Any] = {"weights_md5": md5, "run_id": run_id, "metrics": metrics, "measured": fitted.measured}
     result["files"] = {name: file_md5(run / name) for name in ("curves.csv", "preset.yaml")}
     write_text(run / "result.json", sealed(json.dumps(result, indent=1)))

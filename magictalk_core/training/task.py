@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-__all__ = ["WHOLE_BATCH", "BatchPart", "TrainingTask"]
+__all__ = ["WHOLE_BATCH", "BatchPart", "TaskOfParts", "TrainingTask"]
 
 BatchPart = tuple[int, int]
 """(rank, processes): the part of a batch that one process of a distributed training computes."""
@@ -45,4 +45,13 @@ class TrainingTask(Protocol):
         The trainer writes weights, family, version, channels and normalisation; what else using the model needs is
         written to `folder` here.
         """
+        ...
+
+
+@runtime_checkable
+class TaskOfParts(Protocol):
+    """A task whose loss has parts that are worth a curve each."""
+
+    def loss_parts(self) -> dict[str, float]:
+        """Name -> value of each part of the last `training_loss`, with its weight: their sum is the loss."""
         ...
