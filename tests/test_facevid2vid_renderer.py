@@ -170,7 +170,7 @@ def test_a_model_folder_of_ours(gain: float | None, lost: bool, tmp_path: Path, 
     assert opened is not None and opened.stand_ins == () and opened.inputs[0].kind == "model"
     said_of = " ".join(opened.remarks(64))
     assert ("worse than its source picture copied" in said_of) is lost and "enlarged" not in said_of
-    with pytest.raises(UserError, match="a model folder has an estimator of its own: leave out --renderer-estimator$"):
+    with pytest.raises(UserError, match=r"an estimator of its own: leave out --renderer-estimator$"):
         open_renderer(workspace, RendererWish("facevid2vid", tmp_path, tmp_path / "other.pth.tar"))
 
 

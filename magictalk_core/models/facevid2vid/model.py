@@ -60,7 +60,7 @@ class FaceVid2VidModel:
 
     @classmethod
     def load(cls, path: Path, estimator: Path | None = None, device: str | None = None) -> FaceVid2VidModel:
-        """A model folder of ours, or a file in a public layout, with the `estimator` of another file where that is named.
+        """A model folder of ours, or a file in a public layout, where named with the `estimator` of another file.
 
         `device` is torch's name; None: the GPU where there is one, on which pictures are made in half precision. Raises
         `UserError` for a public file that cannot be used, and `PermanentError` for a folder without the model.
