@@ -76,7 +76,7 @@ def _skin(fine: FineMesh, vertices: Points, deltas: Points) -> MeshPart:
     painted = (
         (blush, _BLUSH),
         (_mask(fine, [*LIPS_OUTER, *LIPS_INNER, *_between_lips()], 0.45, 0.8), _LIP),
-        (0.92 * _mask(fine, [*LEFT_BROW, *RIGHT_BROW], 0.52, 0.82), HAIR_COLOUR),
+        (0.85 * _mask(fine, [*LEFT_BROW, *RIGHT_BROW], 0.6, 0.92), HAIR_COLOUR),
         (0.75 * _mask(fine, [*LEFT_EYE, *RIGHT_EYE], 0.7, 0.98), _LASH),
     )
     for share, colour in painted:

@@ -48,8 +48,8 @@ def inner_mouth(rim: Points, rim_moves: Mapping[str, Points]) -> MeshPart:
 def teeth(upper_lip: Points, lower_lip: Points, lower: bool) -> MeshPart:
     """A row of teeth with its gum along a dental arch; `upper_lip`, `lower_lip` (3,) the middles of the inner lips."""
     front = float(upper_lip[2]) - _SETBACK - (0.1 if lower else 0.0)
-    edge = float(lower_lip[1]) - 0.06 if lower else float(upper_lip[1]) - 0.16
-    columns, away = 61, -1.0 if lower else 1.0
+    edge = float(lower_lip[1]) - 0.1 if lower else float(upper_lip[1]) - 0.36
+    columns, away = 81, -1.0 if lower else 1.0
     a = np.linspace(-1.3, 1.3, columns)
     heights = np.array([0.0, 0.12, 0.42, 0.68, 0.8, 1.5])
     bulge = np.array([-0.1, 0.0, 0.05, 0.0, 0.02, 0.06])
@@ -57,13 +57,13 @@ def teeth(upper_lip: Points, lower_lip: Points, lower: bool) -> MeshPart:
     rows = []
     for height, out in zip(heights, bulge, strict=True):
         scale = 1.0 + out * 0.3
-        ragged = 0.07 * (1 - tooth) if height == 0 else 0.0
+        ragged = 0.05 * (1 - tooth) ** 3 if height == 0 else 0.0
         y = edge + away * (height + ragged)
         rows.append(
             np.stack([1.95 * scale * np.sin(a), np.zeros(columns) + y, front + out - 2.5 * (1 - np.cos(a))], axis=1)
         )
     vertices = np.concatenate(rows)
-    shade = (0.70 + 0.30 * smooth(tooth, 0.0, 0.35)) * (1 - 0.45 * smooth(np.abs(a), 0.5, 1.25))
+    shade = (0.78 + 0.22 * smooth(tooth, 0.0, 0.3)) * (1 - 0.45 * smooth(np.abs(a), 0.5, 1.25))
     colours = np.concatenate(
         [(np.array(_TEETH) if h < 0.75 else np.array(_GUM)) * shade[:, None] for h in heights]
     )

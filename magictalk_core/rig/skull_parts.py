@@ -14,9 +14,11 @@ __all__ = ["HAIR_COLOUR", "ear", "neck", "skull"]
 HAIR_COLOUR = (0.20, 0.145, 0.115)
 
 _CENTRE = np.array([0.0, 1.6, -5.6])
-_RINGS = 20
-_WIDE, _ABOVE, _BELOW, _BACK = 7.3, 10.2, 6.2, 8.4
+_RINGS = 13
+_WIDE, _ABOVE, _BELOW, _BACK = 7.1, 9.6, 6.2, 8.3
 """Half axes of the skull around its centre, cm."""
+_ROUNDNESS = 2.35
+"""2 would be an ellipsoid, which is too pointed at the crown."""
 _HAIR_LIFT = 0.35
 
 
@@ -35,7 +37,8 @@ def skull(rim: Points, rim_moves: Mapping[str, Points]) -> MeshPart:
         )
         half = np.where(ray[:, 1] > 0, _ABOVE, _BELOW)
         deep = np.where(ray[:, 2] > 0, 7.0, _BACK)
-        reach = 1 / np.sqrt((ray[:, 0] / _WIDE) ** 2 + (ray[:, 1] / half) ** 2 + (ray[:, 2] / deep) ** 2)
+        scaled = np.abs(ray / np.stack([np.full(len(rim), _WIDE), half, deep], axis=1))
+        reach = (scaled**_ROUNDNESS).sum(axis=1) ** (-1 / _ROUNDNESS)
         own = smooth(np.full(len(rim), step), 0.0, 0.3)
         rings.append(_CENTRE + ray * ((1 - own) * np.linalg.norm(offset, axis=1) + own * reach)[:, None])
     vertices = np.concatenate(rings)
@@ -83,7 +86,7 @@ def neck() -> MeshPart:
     """From inside the head to below the picture."""
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     heights = np.array([-2.0, -5.0, -7.5, -9.5, -11.5, -13.5, -16.0, -19.0])
-    wide = np.array([5.2, 5.3, 5.35, 5.45, 5.75, 6.5, 8.6, 11.5])
+    wide = np.array([4.9, 4.9, 4.9, 5.05, 5.4, 6.2, 8.6, 11.5])
     deep = np.array([4.8, 4.7, 4.6, 4.6, 4.7, 5.0, 5.6, 6.2])
     middle = np.array([-7.2, -7.2, -7.3, -7.5, -7.8, -8.0, -8.2, -8.4])
     vertices = np.concatenate(
