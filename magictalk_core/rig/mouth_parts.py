@@ -15,6 +15,8 @@ _TEETH, _GUM, _CAVITY, _MUCOSA, _TONGUE = (
 )  # fmt: skip
 _SETBACK = 1.05
 """How far behind the lips the front teeth stand, cm: lips that are a hair apart show dark and not white."""
+_ARCH = 2.3
+"""Half the width of a row of teeth, cm."""
 
 _DEPTH = (0.0, 0.14, 0.36, 0.9, 1.8, 2.8, 3.2)
 _OUTWARD = (0.0, -0.075, 0.1, 0.45, 0.75, 0.55, 0.1)
@@ -50,20 +52,20 @@ def teeth(upper_lip: Points, lower_lip: Points, lower: bool) -> MeshPart:
     front = float(upper_lip[2]) - _SETBACK - (0.1 if lower else 0.0)
     edge = float(lower_lip[1]) - 0.1 if lower else float(upper_lip[1]) - 0.36
     columns, away = 81, -1.0 if lower else 1.0
-    a = np.linspace(-1.3, 1.3, columns)
+    a = np.linspace(-1.45, 1.45, columns)
     heights = np.array([0.0, 0.12, 0.42, 0.68, 0.8, 1.5])
     bulge = np.array([-0.1, 0.0, 0.05, 0.0, 0.02, 0.06])
-    tooth = np.abs(np.sin(np.linspace(-1.3, 1.3, columns) * 7.7 * (1.15 if lower else 1.0)))
+    tooth = np.abs(np.sin(np.linspace(-1.45, 1.45, columns) * 7.5 * (1.15 if lower else 1.0)))
     rows = []
     for height, out in zip(heights, bulge, strict=True):
         scale = 1.0 + out * 0.3
         ragged = 0.05 * (1 - tooth) ** 3 if height == 0 else 0.0
         y = edge + away * (height + ragged)
         rows.append(
-            np.stack([1.95 * scale * np.sin(a), np.zeros(columns) + y, front + out - 2.5 * (1 - np.cos(a))], axis=1)
+            np.stack([_ARCH * scale * np.sin(a), np.zeros(columns) + y, front + out - 2.6 * (1 - np.cos(a))], axis=1)
         )
     vertices = np.concatenate(rows)
-    shade = (0.78 + 0.22 * smooth(tooth, 0.0, 0.3)) * (1 - 0.45 * smooth(np.abs(a), 0.5, 1.25))
+    shade = (0.78 + 0.22 * smooth(tooth, 0.0, 0.3)) * (1 - 0.45 * smooth(np.abs(a), 0.6, 1.4))
     colours = np.concatenate(
         [(np.array(_TEETH) if h < 0.75 else np.array(_GUM)) * shade[:, None] for h in heights]
     )
@@ -72,7 +74,7 @@ def teeth(upper_lip: Points, lower_lip: Points, lower: bool) -> MeshPart:
 
 def tongue(lower_lip: Points) -> MeshPart:
     """On the floor of the mouth; it goes out with `tongueOut`."""
-    y, front = float(lower_lip[1]) - 0.5, float(lower_lip[2]) - 1.35
+    y, front = float(lower_lip[1]) - 0.34, float(lower_lip[2]) - 1.35
     s, a = np.meshgrid(np.linspace(0, 1, 13), np.linspace(-1, 1, 13), indexing="ij")
     width = 1.3 * np.sqrt(np.clip(1 - (1 - s) ** 3, 0.02, 1))
     vertices = np.stack([a * width, y + 0.32 * (1 - a**2) - 0.25 * (1 - s), front - 3.0 * s], axis=-1).reshape(-1, 3)

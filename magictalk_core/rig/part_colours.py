@@ -35,9 +35,8 @@ IRIS_DEGREES, PUPIL_DEGREES = 26.0, 10.0
 """How far from where the eye looks its iris and its pupil reach."""
 
 _LOOKS = (
-    (("occlusion", "lacrimal", "eyeblend", "eye_blend", "cornea", "tearline", "eyeao", "eyeshadow"),
-     PartLook(hidden=True)),
-    (("lash",), PartLook((0.12, 0.09, 0.08), 0.0)),
+    (("occlusion", "lacrimal", "eyeblend", "eye_blend", "cornea", "tearline", "eyeao", "eyeshadow",
+      "lash"), PartLook(hidden=True)),
     (("pupil",), PartLook(PUPIL_COLOUR, 0.6)),
     (("iris",), PartLook(IRIS_COLOUR, 0.6)),
     (("sclera", "eyeball", "eyewhite", "wolf3d_eye", "eyeleft", "eyeright", "eye_left", "eye_right", "eyes"),

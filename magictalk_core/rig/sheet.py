@@ -12,16 +12,21 @@ from magictalk_core.rig.render import RigRenderer
 from magictalk_core.rig.rig import Rig
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
-__all__ = ["SHOWN", "motion_row", "rig_sheet"]
+__all__ = ["EXPRESSIONS", "SHOWN", "motion_row", "rig_sheet"]
 
 SHOWN: dict[str, Mapping[str, float]] = {
     "neutral": {},
-    "happy": {"mouthSmile": 0.7, "cheekSquint": 0.5, "eyeSquint": 0.3, "mouthUpperUp": 0.2},
-    "angry": {"browDown": 0.9, "noseSneer": 0.4, "eyeSquint": 0.4, "mouthPress": 0.3, "mouthFrown": 0.3},
-    "sad": {"browInnerUp": 0.8, "mouthFrown": 0.7, "mouthShrugLower": 0.4, "eyeLookDown": 0.3},
-    "fear": {"browInnerUp": 0.8, "browOuterUp": 0.4, "eyeWide": 0.8, "mouthStretch": 0.6, "jawOpen": 0.12},
+    "happy": {"mouthSmile": 1.0, "cheekSquint": 0.8, "eyeSquint": 0.4, "mouthStretch": 0.3, "mouthUpperUp": 0.5,
+              "jawOpen": 0.1},
+    "angry": {"browDown": 1.0, "noseSneer": 0.7, "eyeWide": 0.3, "mouthUpperUp": 0.3, "mouthLowerDown": 0.4,
+              "mouthStretch": 0.2, "mouthFrown": 0.3, "jawOpen": 0.1},
+    "sad": {"browInnerUp": 0.9, "browDown": 0.3, "mouthFrown": 1.0, "mouthShrugLower": 0.6, "eyeLookDown": 0.3,
+            "eyeSquint": 0.3},
+    "fear": {"browInnerUp": 0.9, "browDown": 0.6, "eyeWide": 0.7, "mouthStretch": 1.0, "mouthFrown": 0.3,
+             "mouthLowerDown": 0.5, "mouthUpperUp": 0.2, "jawOpen": 0.05},
     "surprised": {"browInnerUp": 0.8, "browOuterUp": 0.9, "eyeWide": 0.7, "jawOpen": 0.4, "mouthFunnel": 0.2},
-    "disgusted": {"noseSneer": 0.9, "mouthUpperUp": 0.5, "browDown": 0.5, "eyeSquint": 0.5, "mouthFrown": 0.3},
+    "disgusted": {"noseSneer": 1.0, "mouthUpperUp": 0.9, "browDown": 0.4, "eyeSquint": 0.7, "cheekSquint": 0.8,
+                  "mouthShrugLower": 0.3, "mouthFrown": 0.5},
     "jawOpen": {"jawOpen": 0.8},
     "mouthPucker": {"mouthPucker": 0.9},
     "mouthFunnel": {"mouthFunnel": 0.9, "jawOpen": 0.2},
@@ -31,8 +36,10 @@ SHOWN: dict[str, Mapping[str, float]] = {
     "tongueOut": {"tongueOut": 1.0, "jawOpen": 0.35},
     "turned": {"head_yaw_deg": 35.0},
     "from the side": {"head_yaw_deg": 80.0, "jawOpen": 0.2},
-}
-"""Titles and what is moved; a name without a side moves both."""
+}  # fmt: skip
+"""Titles and what is moved; a name without a side moves both. The six expressions are Ekman's prototypes as an actor
+gives them, of several tried for each the one that judges saw best (decision 024)."""
+EXPRESSIONS = ("happy", "angry", "sad", "fear", "surprised", "disgusted")
 _COLUMNS = 4
 
 

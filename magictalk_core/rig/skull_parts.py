@@ -85,10 +85,10 @@ def ear(side: float) -> MeshPart:
 def neck() -> MeshPart:
     """From inside the head to below the picture."""
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    heights = np.array([-2.0, -5.0, -7.5, -9.5, -11.5, -13.5, -16.0, -19.0])
-    wide = np.array([4.9, 4.9, 4.9, 5.05, 5.4, 6.2, 8.6, 11.5])
-    deep = np.array([4.8, 4.7, 4.6, 4.6, 4.7, 5.0, 5.6, 6.2])
-    middle = np.array([-7.2, -7.2, -7.3, -7.5, -7.8, -8.0, -8.2, -8.4])
+    heights = np.array([-4.5, -6.0, -7.5, -9.5, -11.5, -13.5, -16.0, -19.0])
+    wide = np.array([4.2, 4.7, 4.9, 5.05, 5.4, 6.2, 8.6, 11.5])
+    deep = np.array([2.6, 3.9, 4.5, 4.6, 4.7, 5.0, 5.6, 6.2])
+    middle = np.array([-8.4, -7.7, -7.3, -7.5, -7.8, -8.0, -8.2, -8.4])
     vertices = np.concatenate(
         [
             np.stack([w * np.cos(angles), np.full(len(angles), y), m + d * np.sin(angles)], axis=1)
