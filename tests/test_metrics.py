@@ -159,8 +159,10 @@ def test_landmark_distance_is_the_mean_distance_of_centred_points() -> None:
     for a, b in zip(truth, made, strict=True):
         first, second = (seen_from_the_front(rig.pose(row.astype(np.float32))) for row in (a, b))
         distances += list(np.hypot(*((first - first.mean(0)) - (second - second.mean(0))).T))
+        ahead = [np.where(np.arange(58) < 52, row, 0).astype(np.float32) for row in (a, b)]
+        first_ahead, second_ahead = (seen_from_the_front(rig.pose(row)) for row in ahead)
         lips = sorted({*landmarks.LIPS_INNER, *landmarks.LIPS_OUTER})
-        mouth = first[lips] - first[lips].mean(0) - second[lips] + second[lips].mean(0)
+        mouth = first_ahead[lips] - first_ahead[lips].mean(0) - second_ahead[lips] + second_ahead[lips].mean(0)
         mouth_distances += list(np.hypot(*mouth.T))
         fit = SimilarityTransform.from_estimate(second, first)
         eyes = np.hypot(*(first[33] - first[263]))
@@ -183,6 +185,7 @@ def test_landmark_distance_laws() -> None:
     assert found["lmd_rig_px256"] > 10
     assert found["lmd_rig_iod_percent"] == pytest.approx(0, abs=1e-3)
     assert found["lmd_rig_truth_pose_px256"] == pytest.approx(0, abs=1e-3)
+    assert found["lmd_rig_mouth_px256"] == 0
     blind = truth.copy()
     blind[:, 3] = np.nan
     other = made.copy()
@@ -201,6 +204,17 @@ def test_an_open_jaw_shows_most_at_the_mouth_of_the_built_in_rig() -> None:
     moved = closed.copy()
     moved[:, 55:58] = 3
     assert landmark_distances(closed, moved, builtin_rig())["lmd_rig_px256"] == 0
+
+
+def test_a_mouth_that_speaks_right_on_a_head_that_turns_is_nearer_than_a_frozen_face() -> None:
+    """The golden value of the mouth: seen with the pose, the turned head lost to a face that never moved."""
+    truth = np.zeros((8, len(MOTION_NAMES)))
+    truth[:, JAW] = np.linspace(0, 0.3, 8)
+    turned, frozen = truth.copy(), np.zeros_like(truth)
+    turned[:, 52:55] = (12, 25, 8)
+    found = landmark_distances(truth, turned, builtin_rig())
+    assert found["lmd_rig_mouth_px256"] == 0 and found["lmd_rig_px256"] > 5
+    assert landmark_distances(truth, frozen, builtin_rig())["lmd_rig_mouth_px256"] == pytest.approx(1.3762, abs=0.002)
 
 
 def ramp(frames: int) -> NDArray[np.float64]:

@@ -51,7 +51,7 @@ __all__ = [
     "summary",
 ]
 
-METRICS_VERSION = "4"
+METRICS_VERSION = "5"
 """Raised when any metric changes its value for the same input."""
 
 GROUND_TRUTH = "ground_truth"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.rig.gltf_document import Accessor, Document
 
-__all__ = ["read_array"]
+__all__ = ["read_array", "read_indices"]
 
 _FLOAT = 5126
 _TYPES: dict[int, np.dtype[Any]] = {
@@ -43,6 +43,15 @@ def read_array(document: Document, buffers: list[memoryview], index: int) -> NDA
         return values.astype(np.float32)
     largest = float(np.iinfo(dtype).max)
     return np.asarray(np.maximum(values.astype(np.float32) / np.float32(largest), -1.0), np.float32)
+
+
+def read_indices(document: Document, buffers: list[memoryview], index: int) -> NDArray[np.int64]:
+    """(count,) whole numbers of an accessor: which vertices a triangle has. Raises as `read_array`."""
+    accessor = document.accessors[index]
+    dtype = _TYPES.get(accessor.component_type)
+    if accessor.type != "SCALAR" or dtype is None or dtype.kind != "u":
+        raise ValueError(f"accessor {index} is of type {accessor.type} of {accessor.component_type}: no vertex numbers")
+    return _dense(document, buffers, index, accessor, dtype, 1)[:, 0].astype(np.int64)
 
 
 def _dense(

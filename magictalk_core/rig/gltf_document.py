@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 from magictalk_core.rig.curves import MAX_FRAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
-__all__ = ["Accessor", "Animation", "Channel", "Document", "Mesh", "Sampler", "SparsePart", "open_gltf"]
+__all__ = ["Accessor", "Animation", "Channel", "Document", "Mesh", "Primitive", "Sampler", "SparsePart", "open_gltf"]
 
 _MAGIC = b"glTF"
 _HEADER = struct.Struct("<4sIIII")
@@ -83,9 +83,16 @@ class Accessor(_Part):
     name: str | None = None
 
 
-class _Primitive(_Part):
+class Primitive(_Part):
+    """A piece of a mesh: places, triangles and what moves them."""
+
     extras: Any = None
+    attributes: dict[str, _Index] = {}
+    indices: _Index | None = None
+    mode: int = 4
+    material: _Index | None = None
     targets: tuple[dict[str, _Index], ...] = ()
+    extensions: dict[str, Any] = {}
 
 
 class Mesh(_Part):
@@ -93,7 +100,7 @@ class Mesh(_Part):
 
     name: str | None = None
     extras: Any = None
-    primitives: tuple[_Primitive, ...] = ()
+    primitives: tuple[Primitive, ...] = ()
 
 
 class _Node(_Part):
@@ -102,7 +109,19 @@ class _Node(_Part):
     skin: _Index | None = None
     children: tuple[_Index, ...] = ()
     rotation: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+    translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     matrix: tuple[float, ...] | None = None
+
+
+class _Surface(_Part):
+    base_color_factor: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    base_color_texture: Any = None
+
+
+class _Material(_Part):
+    name: str | None = None
+    pbr_metallic_roughness: _Surface = _Surface()
 
 
 class _Target(_Part):
@@ -159,6 +178,7 @@ class Document(_Part):
     accessors: tuple[Accessor, ...] = ()
     meshes: tuple[Mesh, ...] = ()
     nodes: tuple[_Node, ...] = ()
+    materials: tuple[_Material, ...] = ()
     animations: tuple[Animation, ...] = ()
 
     @property

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
-__all__ = ["match_shapes", "missing_shapes", "named_few"]
+__all__ = ["match_halves", "match_shapes", "missing_shapes", "named_few"]
 
 _BY_SPELLING = {name.lower(): name for name in ARKIT_NAMES}
 _PART = re.compile(r"[A-Za-z0-9]+")
@@ -73,6 +73,19 @@ def match_shapes(names: Sequence[str]) -> dict[str, int]:
     for shape, (first, second) in equal.items():
         raise ValueError(f"{first} and {second} both mean {shape}: rename or remove one")
     return {shape: best[shape][1] for shape in ARKIT_NAMES if shape in best}
+
+
+def match_halves(names: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Shapes without a side that `names` has as two halves, like `browInnerUp_L` and `browInnerUp_R` of ICT-FaceKit:
+    their places, left and right. The shape is the sum of its halves."""
+    found: dict[str, dict[str, int]] = {}
+    for i, name in enumerate(names):
+        words, _ = _words(name)
+        if len(words) > 1 and words[-1] in ("left", "right"):
+            shape = _BY_SPELLING.get("".join(words[:-1]))
+            if shape is not None:
+                found.setdefault(shape, {}).setdefault(words[-1], i)
+    return {shape: (half["left"], half["right"]) for shape, half in found.items() if len(half) == 2}
 
 
 def missing_shapes(found: dict[str, int]) -> list[str]:
