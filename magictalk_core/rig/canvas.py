@@ -15,17 +15,19 @@ __all__ = ["Canvas"]
 
 
 class Canvas:
-    """A square RGB picture with depth and 4x multisampling; `close` it.
+    """An RGB picture with depth and 4x multisampling, `size` wide and, where no `height` is given, as high; `close` it.
 
     A process may hold several, in one thread: whatever talks to GL does so inside `with canvas.active():`, since GL has
     one current context and the other canvas may have taken it.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, height: int | None = None) -> None:
         # Imported here: it needs a system library, and only drawing needs it.
         import moderngl
 
         self.size = size
+        self.height = size if height is None else height
+        sides = (self.size, self.height)
         try:
             create: Any = moderngl.create_standalone_context
             self.context: Any = create(backend="egl")
@@ -35,10 +37,10 @@ class Canvas:
             ) from error
         self.context.enable(moderngl.DEPTH_TEST)
         self._multisampled = self.context.framebuffer(
-            self.context.renderbuffer((size, size), 4, samples=4),
-            self.context.depth_renderbuffer((size, size), samples=4),
+            self.context.renderbuffer(sides, 4, samples=4),
+            self.context.depth_renderbuffer(sides, samples=4),
         )
-        self._resolved = self.context.framebuffer(self.context.renderbuffer((size, size), 4))
+        self._resolved = self.context.framebuffer(self.context.renderbuffer(sides, 4))
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -51,10 +53,10 @@ class Canvas:
         self._multisampled.clear(*background, 1.0)
 
     def picture(self) -> NDArray[np.uint8]:
-        """What was drawn, (size, size, 3), top row first."""
+        """What was drawn, (height, size, 3), top row first."""
         self.context.copy_framebuffer(self._resolved, self._multisampled)
         raw = np.frombuffer(self._resolved.read(components=3, alignment=1), np.uint8)
-        return np.ascontiguousarray(raw.reshape(self.size, self.size, 3)[::-1])
+        return np.ascontiguousarray(raw.reshape(self.height, self.size, 3)[::-1])
 
     def close(self) -> None:
         self.context.release()
