@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from magictalk_core.faces.mesh import LEFT_EYE, LIPS_INNER, RIGHT_EYE
 from magictalk_core.portrait.eyes import Eyes
 from magictalk_core.portrait.layers import Atlas, Layer
 from magictalk_core.portrait.matte import WholeHead, cut_out
@@ -82,17 +83,34 @@ in vec2 place;
 out vec4 result;
 void main() { result = texture(behind, place); }
 """
+_HOLE_VERTEX = f"""
+#version 330
+uniform vec2 size;
+in vec3 in_position;
+void main() {{
+{_PLACE}
+  gl_Position.z = 0.9;
+}}
+"""
+_HOLE_FRAGMENT = """
+#version 330
+out vec4 result;
+void main() { result = vec4(0.0); }
+"""
+_HOLES = (LEFT_EYE, RIGHT_EYE, LIPS_INNER)
+_HOLE_GROWS = 1.12
 _CORNERS = np.array([(0, 0), (1, 0), (0, 1), (1, 1)], np.float64)
 _CORNER_TRIANGLES = np.array([(0, 1, 2), (1, 3, 2)], np.int32)
 _INSIDE_VERTEX = f"""
 #version 330
-uniform vec2 size; uniform float side;
+uniform vec2 size; uniform float side; uniform bool in_holes;
 in vec3 in_position; in vec2 in_texture; in vec4 in_shade;
 out vec2 place; out vec4 shade;
 void main() {{
   place = in_texture / side;
   shade = in_shade;
 {_PLACE}
+  if (in_holes) gl_Position.z = 0.95;
 }}
 """
 _INSIDE_FRAGMENT = """
@@ -177,6 +195,7 @@ class PortraitAnimator:
         for program in (self._skin, self._inside):
             program["size"].value = (float(square[0]), float(square[1]))
         self._inside["side"].value = float(len(atlas.pixels))
+        self._inside["in_holes"].value = self._behind is not None
         for unit, name in enumerate(("portrait", "folds", "more_folds")):
             self._skin[name].value = unit
         self._inside["atlas"].value = 3
@@ -193,6 +212,8 @@ class PortraitAnimator:
         if self._behind is not None:
             self._plate: Any = context.program(vertex_shader=_BEHIND_VERTEX, fragment_shader=_BEHIND_FRAGMENT)
             self._plate["behind"].value = len(self._textures)
+            self._hole: Any = context.program(vertex_shader=_HOLE_VERTEX, fragment_shader=_HOLE_FRAGMENT)
+            self._hole["size"].value = (float(square[0]), float(square[1]))
             self._textures.append(context.texture(square, 3, self._behind.tobytes(), alignment=1))
         for texture in self._textures:
             texture.repeat_x = texture.repeat_y = False
@@ -228,6 +249,7 @@ class PortraitAnimator:
         context.disable(context.DEPTH_TEST)
         if self._behind is not None:
             self._draw("behind", self._plate, "2f", ("in_corner",), _CORNERS, _CORNER_TRIANGLES)
+            self._mark_holes(surface.in_head(face, turning, breath_cm))
         context.enable(context.BLEND)
         context.blend_func = context.SRC_ALPHA, context.ONE_MINUS_SRC_ALPHA
         for layer in (*self._eyes.layers(face, row), *self._mouth.layers(face, row)):
@@ -236,12 +258,30 @@ class PortraitAnimator:
         context.blend_func = context.ONE, context.ONE_MINUS_SRC_ALPHA
         if self._behind is None:
             context.disable(context.BLEND)
+        self._canvas.write(depth=True)
+        context.depth_func = "<"
         context.enable(context.DEPTH_TEST)
         weights = fold_weights(row)
         self._skin["weights"].value, self._skin["more_weights"].value = tuple(weights[:4]), tuple(weights[4:])
         data = np.hstack([skin, surface.rest[:, :2] * [1, -1]])
         self._draw("skin", self._skin, "3f 2f", ("in_position", "in_texture"), data, surface.triangles)
         return self._canvas.picture()
+
+    def _mark_holes(self, face: NDArray[np.float64]) -> None:
+        """Let what is in the head be seen through its openings alone: no skin hides it where the background is."""
+        context = self._canvas.context
+        context.enable(context.DEPTH_TEST)
+        context.depth_func = "<"
+        self._canvas.write(colour=False, depth=True)
+        for number, loop in enumerate(_HOLES):
+            rim = face[list(loop)]
+            middle, n = rim.mean(axis=0), len(loop)
+            fan = np.concatenate([middle + (rim - middle) * _HOLE_GROWS, middle[None]])
+            triangles = np.array([(i, (i + 1) % n, n) for i in range(n)], np.int32)
+            self._draw(f"hole {number}", self._hole, "3f", ("in_position",), fan, triangles)
+        # Only what lies behind a mark passes, and leaves it.
+        context.depth_func = ">"
+        self._canvas.write(depth=False)
 
     def _draw_inside(self, layer: Layer, turning: NDArray[np.float64], breath_cm: float) -> None:
         vertices = self._surface.in_head(layer.vertices, turning, breath_cm)

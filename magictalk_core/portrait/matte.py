@@ -27,9 +27,11 @@ _SURE = 0.85
 _FINE = 0.05
 """How far, in widths of the face, the cut may follow the picture's edges."""
 _EDGE = 1e-4
-_BACKGROUND = 0.03
-_AWAY = 0.035
-"""Widths of the face: so far from a person the background has nothing of its hair and its glow."""
+_BACKGROUND = 0.02
+_AWAY = 0.012
+"""Widths of the face: nearer to a person a background has something of its hair, and is not continued."""
+_EVEN = 0.05
+"""Widths of the face over which neighbouring pixels agree on where the background is mirrored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,8 @@ def cut_out(picture: Picture, person: Picture, landmarks: NDArray[np.floating]) 
     mask = np.maximum(_refined(picture, person, face_width), _oval(landmarks, picture.shape[:2]))
     away = max(1, round(_AWAY * face_width))
     near = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * away + 1,) * 2))
-    behind = _continued(picture, near < _BACKGROUND).round().clip(0, 255)
+    filled = _mirrored(picture, near < _BACKGROUND, _EVEN * face_width)
+    behind = np.where(mask[..., None] < _BACKGROUND, picture, filled).round().clip(0, 255)
     values, opacity = picture.astype(np.float32), mask[..., None]
     # What the background does not give of the picture: together they are the picture again.
     colours = np.clip(values - (1 - opacity) * behind, 0, 255)
@@ -88,7 +91,25 @@ def _refined(picture: Picture, person: Picture, face_width: float) -> Mask:
     radius = max(2, round(_FINE * face_width))
     coarse = person.astype(np.float32) / 255
     fine = cv2.ximgproc.guidedFilter(picture.astype(np.float32) / 255, coarse, radius, _EDGE)
-    return np.asarray(np.clip((fine - 0.1) / 0.8, 0, 1), np.float32)
+    return np.asarray(np.clip((fine - 0.04) / 0.88, 0, 1), np.float32)
+
+
+def _mirrored(picture: Picture, known: NDArray[np.bool_], even: float) -> NDArray[np.float32]:
+    """(h, w, 3): the known pixels, and elsewhere their mirror image at the border, which keeps the texture of curtains,
+    trees and brush strokes; where that is unknown too, smoothly what is around."""
+    smooth = _continued(picture, known)
+    if known.all() or not known.any():
+        return smooth
+    hidden = np.where(known, 0, 255).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(hidden, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    rows, columns = np.mgrid[0 : known.shape[0], 0 : known.shape[1]].astype(np.float32)
+    places = np.zeros((int(labels.max()) + 1, 2), np.float32)
+    places[labels[known]] = np.stack([columns[known], rows[known]], axis=1)
+    way = cv2.GaussianBlur(places[labels] - np.dstack([columns, rows]), (0, 0), max(even, 0.5))
+    x, y = columns + 2 * way[..., 0], rows + 2 * way[..., 1]
+    found = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
+    sure = cv2.remap(known.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)[..., None]
+    return np.asarray(np.where(known[..., None], picture, found * sure + smooth * (1 - sure)), np.float32)
 
 
 def _continued(picture: Picture, known: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -50,7 +50,13 @@ class Canvas:
 
     def begin(self, background: tuple[float, float, float]) -> None:
         self._multisampled.use()
+        self.write()
         self._multisampled.clear(*background, 1.0)
+
+    def write(self, colour: bool = True, depth: bool = True) -> None:
+        """What drawing changes from here on."""
+        self._multisampled.color_mask = (colour,) * 4
+        self._multisampled.depth_mask = depth
 
     def picture(self) -> NDArray[np.uint8]:
         """What was drawn, (height, size, 3), top row first."""
