@@ -123,9 +123,16 @@ void main() { result = texture(atlas, place) * shade; }
 
 
 def crop_to_face(
-    picture: NDArray[np.uint8], landmarks: NDArray[np.float32], size: int, scale: float = CROP_SCALE
+    picture: NDArray[np.uint8],
+    landmarks: NDArray[np.float32],
+    size: int,
+    scale: float = CROP_SCALE,
+    enlarged: int = cv2.INTER_LINEAR,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """A square around the face at `size` pixels (edges replicated), and the landmarks in it."""
+    """A square around the face at `size` pixels (edges replicated), and the landmarks in it.
+
+    `enlarged`: OpenCV's interpolation where the picture has fewer pixels than that.
+    """
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     side = float((high - low).max()) * scale
     centre = (low + high) / 2 - [0, 0.06 * side]
@@ -143,7 +150,8 @@ def crop_to_face(
         source = cv2.GaussianBlur(picture, (0, 0), blur) if blur > 0.2 else picture
     shifted = matrix.copy()
     shifted[:, 2] += 0.5 * zoom - 0.5
-    crop = cv2.warpAffine(source, shifted, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    flags = enlarged if zoom > 1 else cv2.INTER_LINEAR
+    crop = cv2.warpAffine(source, shifted, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     moved = landmarks.astype(np.float32).copy()
     moved[:, :2] = landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     moved[:, 2] *= zoom
@@ -167,7 +175,10 @@ class PortraitAnimator:
         head: WholeHead | None = None,
     ) -> None:
         person = None if head is None else head.person
-        given, points = crop_to_face(portrait, landmarks[:468], size) if crop else (portrait, landmarks[:468])
+        given, points = portrait, landmarks[:468]
+        if crop:
+            sharp = cv2.INTER_LINEAR if head is None else cv2.INTER_LANCZOS4
+            given, points = crop_to_face(portrait, points, size, enlarged=sharp)
         if crop and person is not None:
             person = crop_to_face(person, landmarks[:468], size)[0]
         resting = bring_to_rest(given, points)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from magictalk_core.faces.mesh import FACE_OVAL, LANDMARKS
 from magictalk_core.faces.solver import FaceFrame
 
-__all__ = ["Surroundings", "head_rings", "mask_rings"]
+__all__ = ["Surroundings", "head_rings", "mask_rings", "moving_area"]
 
 Points = NDArray[np.float64]
 
@@ -29,7 +29,8 @@ _FOLLOW_SHAPE = (0.55, 0.2, 0.05, 0.0, 0.0)
 _HEAD_RINGS = (1.05, 1.12, 1.2, 1.3, 1.42, 1.56, 1.75, 2.0, 2.3, 2.7, 3.2, 8.0)
 _SHAPE_FADES = 0.42
 """Growth over which the skin around the face ceases to follow its shapes."""
-_STILL_BEYOND = {True: (1.75, 2.7), False: (1.1, 2.7)}
+_STILL = 2.7
+_STILL_BEYOND = {True: (1.75, _STILL), False: (1.1, _STILL)}
 """Growth up to which everything turns with the face, and from which nothing does; by whether the person is cut out of
 the background, which else is stretched."""
 _NECK = (-0.03, 0.85)
@@ -94,9 +95,19 @@ def head_rings(face: Points, frame: FaceFrame, cut_out: bool) -> Surroundings:
     shape = np.clip(1 - (grown - 1) / _SHAPE_FADES, 0, 1) ** 1.5
     begins, ceases = _CHEST
     chest = _BREATH_ABOVE + (1 - _BREATH_ABOVE) * _ramp(below, *begins)
-    breath = chest * (1 - _ramp(below, *ceases)) * (1 - _ramp(grown, 2.0, 3.2))
+    breath = chest * (1 - _ramp(below, *ceases)) * (1 - _ramp(grown, 1.8, _STILL))
     of = np.tile(np.array(FACE_OVAL), len(_HEAD_RINGS))
     return Surroundings(points, of, shape, pose, breath, _BREATH_ABOVE, _triangles(len(_HEAD_RINGS)))
+
+
+def moving_area(landmarks: NDArray[np.floating], width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Left upper corner of what `head_rings` may move, and the corner beyond it, in a picture of that size."""
+    points = landmarks[:, :2].astype(np.float64)
+    centre = points[[10, 152, 234, 454]].mean(axis=0)
+    ring = centre + (points[list(FACE_OVAL)] - centre) * _STILL
+    low = np.clip(np.floor(ring.min(axis=0)), 0, [width - 1, height - 1]).astype(int)
+    high = np.clip(np.ceil(ring.max(axis=0)) + 1, low + 1, [width, height]).astype(int)
+    return (int(low[0]), int(low[1])), (int(high[0]), int(high[1]))
 
 
 def _at_depth(points: Points, frame: FaceFrame, depth: float) -> Points:
