@@ -71,8 +71,9 @@ def animate_file(
 
     Without a model in the wish the workspace's own perform, and where it has none those that come with the package.
     `face` is a number of `portrait.face.find_face`, `crop` a value of `Crop`, `size` that of `portrait.scene.Scene`: an
-    odd one becomes the next even one, without one `DEFAULT_SIZES` holds. Raises `UserError` for an output that cannot be
-    written, a missing or unreadable file, a portrait without that face, an unknown style, and models that are not there.
+    odd one becomes the next even one, without one `DEFAULT_SIZES` holds. Raises `UserError` for an output that cannot
+    be written, a missing or unreadable file, a portrait without that face, an unknown style, and models that are not
+    there.
     """
     _check(output, wish.seed)
     framing = _crop_named(crop)

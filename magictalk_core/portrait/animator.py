@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from magictalk_core.faces.mesh import LEFT_EYE, LIPS_INNER, RIGHT_EYE
 from magictalk_core.portrait.eyes import Eyes
 from magictalk_core.portrait.layers import Atlas, Layer
+from magictalk_core.portrait.look import FIRST_LOOK, LOOK
 from magictalk_core.portrait.matte import WholeHead, cut_out
 from magictalk_core.portrait.mouth_interior import MouthInterior
 from magictalk_core.portrait.neutral import bring_to_rest
@@ -184,12 +185,14 @@ class PortraitAnimator:
         resting = bring_to_rest(given, points)
         self.portrait, self.landmarks = resting.picture, resting.landmarks
         self._mouth_share = resting.mouth_share
-        self._surface = PortraitSurface(resting.landmarks, rig, head is not None, person is not None)
+        look = FIRST_LOOK if head is None else LOOK
+        self._own = resting.own if look.rests_eyes else np.zeros_like(_NEUTRAL_ROW)
+        self._surface = PortraitSurface(resting.landmarks, rig, look, head is not None, person is not None)
         height, width = given.shape[:2]
         self._canvas = Canvas(width, height)
         atlas = Atlas(_atlas_side(max(width, height)))
         palette = read_palette(resting.picture, resting.landmarks, resting.teeth)
-        self._mouth = MouthInterior(self._surface, palette, atlas)
+        self._mouth = MouthInterior(self._surface, palette, atlas, look.side_light)
         self._eyes = Eyes(self._surface, resting.picture, atlas)
         self._buffers: dict[str, tuple[Any, Any]] = {}
         skin, self._behind = np.dstack([self.portrait, np.full((height, width), 255, np.uint8)]), None
@@ -242,6 +245,8 @@ class PortraitAnimator:
         """
         base = _NEUTRAL_ROW.copy() if reference is None else np.nan_to_num(reference)
         base[_MOUTH] *= 1 - self._mouth_share
+        # What is taken off every frame is not taken off twice.
+        base = np.where(self._own > 0, np.maximum(base - self._own, 0), base)
         for index, row in enumerate(motion):
             yield self.frame(np.nan_to_num(row) - base, 0.0 if breath_cm is None else float(breath_cm[index]))
 
@@ -252,6 +257,7 @@ class PortraitAnimator:
 
     def _paint(self, row: NDArray[np.floating], breath_cm: float) -> NDArray[np.uint8]:
         surface, context = self._surface, self._canvas.context
+        row = row - self._own
         turning = surface.turning(row)
         skin, face = surface.vertices(row, turning, breath_cm)
         self._canvas.begin((0.0, 0.0, 0.0))

@@ -18,6 +18,7 @@ from magictalk_core.faces.mesh import LANDMARKS, TRIANGLES
 from magictalk_core.faces.solver import face_frame
 from magictalk_core.portrait.lids import Lids
 from magictalk_core.portrait.lip_points import INNER_LOWER, INNER_UPPER, LOWER_LIP_ROWS
+from magictalk_core.portrait.look import FIRST_LOOK, Look
 from magictalk_core.portrait.openings import RoundOpenings
 from magictalk_core.portrait.surroundings import head_rings, mask_rings
 from magictalk_core.rig.rig import Rig
@@ -31,14 +32,6 @@ _PIVOT_CM = np.array([0.0, -6.0, -6.0])
 
 _LIP_PROFILE = (0.82, 0.93, 0.98, 1.0, 1.0, 1.0, 0.98, 0.93, 0.82)
 """How far the lower lip goes down from corner to corner: an open mouth is round there."""
-_STRONGER = {
-    "mouthSmile": 1.6, "mouthFrown": 2.1, "mouthStretch": 1.3, "mouthUpperUp": 1.7, "mouthLowerDown": 1.4,
-    "mouthPress": 1.3, "mouthShrugLower": 1.3, "browDown": 1.9, "browInnerUp": 1.8, "browOuterUp": 1.7,
-    "eyeWide": 1.5, "eyeSquint": 1.6, "cheekSquint": 1.7, "noseSneer": 1.7,
-}  # fmt: skip
-_EMPHASIS = np.array([_STRONGER.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ARKIT_NAMES])
-"""The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
-about what drove it, and brows, squints and frowns are as strong as the judges of emotion see them (decision 018)."""
 _ANGLES = [MOTION_NAMES.index(f"head_{axis}_deg") for axis in ("pitch", "yaw", "roll")]
 _PRESSED = (0.2, 0.36)
 """Weight of mouthPress from where on lips close, and at which they are sealed."""
@@ -64,12 +57,19 @@ class PortraitSurface:
     `head`: what is around the face turns with it as a head does, and `cut_out`: before a background that does not.
     """
 
-    def __init__(self, landmarks: NDArray[np.float32], rig: Rig, head: bool = False, cut_out: bool = False) -> None:
+    def __init__(
+        self,
+        landmarks: NDArray[np.float32],
+        rig: Rig,
+        look: Look = FIRST_LOOK,
+        head: bool = False,
+        cut_out: bool = False,
+    ) -> None:
         frame = face_frame(landmarks)
         self._fit = _Fit(frame.rotation.astype(float), frame.scale, frame.centre.astype(float))
         self._own_turn = Rotation.from_matrix(frame.rotation).as_matrix()
         self._deltas = rig.deltas[:, :LANDMARKS].astype(np.float64)
-        self._deltas *= _EMPHASIS[:, None, None]
+        self._deltas *= _emphasis(look)[:, None, None]
         for lip in LOWER_LIP_ROWS:
             self._deltas[np.ix_([_JAW, *_PART[:2]], lip)] *= np.array(_LIP_PROFILE)[:, None]
         self.face = landmarks[:LANDMARKS].astype(np.float64) * [1, -1, -1]
@@ -140,6 +140,12 @@ class PortraitSurface:
     def scale(self) -> float:
         """Pixels per centimetre."""
         return self._fit.scale
+
+
+def _emphasis(look: Look) -> Points:
+    """(52,) factor of each shape."""
+    stems = [name.removesuffix("Left").removesuffix("Right") for name in ARKIT_NAMES]
+    return np.array([look.stronger.get(stem, 1.0) for stem in stems])
 
 
 def _coupled(weights: Points) -> tuple[Points, float]:
