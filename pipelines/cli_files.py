@@ -101,7 +101,15 @@ def animate(
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option("--size", min=64, max=1024, help="side of the video, pixels, default 256; odd ones become even"),
+        typer.Option(
+            "--size",
+            min=64,
+            max=1024,
+            help="side of the video, pixels, default 256; with --crop keep at most, default 1024; odd ones become even",
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None, typer.Option("--crop", help="face (a square around it, the default) or keep (your whole picture)")
     ] = None,
     seed: Annotated[
         int, typer.Option("--seed", min=0, max=2**63 - 1, help="another seed gives another performance")
@@ -140,23 +148,28 @@ def animate(
 
     Example: magictalk animate --audio hello.wav --portrait me.png --style happy -o hello.mp4
 
+    Example: magictalk animate --audio hello.wav --portrait me.png --style happy -o hello.mp4 --crop keep
+
     Example: magictalk animate --audio hello.wav --style happy -o take.csv --format livelink
     """
     from magictalk_core.commands.perform import Wish
 
     workspace, wish = workspace_of(home), Wish(style, model, seed, intensity, lips)
     is_video = output.suffix.lower() == ".mp4" and form is None
-    of_videos: dict[str, object] = {"--portrait": portrait, "--size": size, "--face": face, "--renderer": renderer}
-    of_videos |= {"--renderer-weights": renderer_weights, "--renderer-estimator": renderer_estimator}
-    of_videos |= {"--renderer-motion": renderer_motion, "--adapt-scale": adapt_scale or None}
+    of_videos: dict[str, object] = {"--portrait": portrait, "--size": size, "--face": face, "--crop": crop}
+    of_videos |= {"--renderer": renderer, "--renderer-weights": renderer_weights}
+    of_videos |= {"--renderer-estimator": renderer_estimator, "--renderer-motion": renderer_motion}
+    of_videos |= {"--adapt-scale": adapt_scale or None}
     _must_go_together(is_video, output, of_videos)
     if portrait is not None:
-        from magictalk_core.commands.animate import DEFAULT_SIZE, animate_file
+        from magictalk_core.commands.animate import animate_file
+        from magictalk_core.commands.drawing import Look
         from magictalk_core.commands.renderer_choice import renderer_wish
+        from magictalk_core.portrait.scene import Crop
 
-        size = DEFAULT_SIZE if size is None else size
         drawn = renderer_wish(renderer, renderer_weights, renderer_estimator, renderer_motion, adapt_scale)
-        facts = asdict(animate_file(workspace, audio, portrait, wish, output, size=size, face=face, renderer=drawn))
+        look = Look(size, crop or Crop.FACE, drawn)
+        facts = asdict(animate_file(workspace, audio, portrait, wish, output, look, face=face))
     else:
         from magictalk_core.commands.animate_curves import animate_curves
 

@@ -210,6 +210,7 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
         "--audio": _mostly([f for f in files if "tiny" in f], files), "--portrait": _mostly(pictures, files),
         "--style": _mostly(["happy"], WORDS), "-o": video, "--model": file, "--size": number, "--seed": number,
         "--intensity": _mostly(["0", "1"], NUMBERS), "--face": _mostly(["1"], NUMBERS), "--no-lips": None, **listed,
+        "--crop": _mostly(["face", "keep"], WORDS),
     }  # fmt: skip
     drawn = {
         "--renderer": _mostly(["facevid2vid", "warp"], WORDS), "--renderer-weights": file, "--adapt-scale": None,

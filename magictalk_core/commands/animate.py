@@ -9,43 +9,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from magictalk_core.commands.drawing import Drawing, Look, drawing_of
 from magictalk_core.commands.file_record import file_input, file_work
 from magictalk_core.commands.perform import Performance, Wish, must_be_seed, perform
-from magictalk_core.commands.renderer_choice import WARP, NeuralRenderer, RendererWish, open_renderer
+from magictalk_core.commands.renderer_choice import WARP
 from magictalk_core.commands.untrusted import must_be_file, picture_of
 from magictalk_core.errors import UserError
 from magictalk_core.media.encode import write_video
-from magictalk_core.models.facevid2vid.renderer import NeuralAnimator
-from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.face import PortraitFace, find_face
+from magictalk_core.portrait.idle import idle_motion
 from magictalk_core.portrait.label import provenance_metadata, stamp
 from magictalk_core.portrait.provenance import must_be_able_to_sign, sign_video
-from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE
-from magictalk_core.vocabulary.stand_ins import PORTRAIT
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
-__all__ = ["ANIMATION_VERSION", "DEFAULT_SIZE", "Animated", "animate_file"]
+__all__ = ["ANIMATION_VERSION", "Animated", "animate_file"]
 
-ANIMATION_VERSION = "3"
-
-DEFAULT_SIZE = 256
+ANIMATION_VERSION = "4"
 
 
 @dataclass(frozen=True)
 class Animated:
-    """What was made; `method` is EmoDiff's alone, or the whole one with refined lips. `model` is a folder, or
-    `magictalk-base` with its version; `renderer` the warp, or face-vid2vid with a mark of its weights. `face` says
-    which of how many, `warnings` what was done to the portrait and what will not look well."""
+    """What was made, in frames of `size` x `height` pixels; `method` is EmoDiff's alone, or the whole one with refined
+    lips. `model` is a folder, or `magictalk-base` with its version; `renderer` the warp, or face-vid2vid with a mark of
+    its weights. `face` says which of how many, `warnings` what was done to the portrait and what will not look well."""
 
     output: str
     frames: int
     duration_s: float
     size: int
+    height: int
     style: str
     intensity: float
     method: str
@@ -61,36 +60,27 @@ def animate_file(
     portrait: Path,
     wish: Wish,
     output: Path,
+    look: Look | None = None,
     *,
-    size: int = DEFAULT_SIZE,
     face: int | None = None,
-    renderer: RendererWish | None = None,
 ) -> Animated:
     """Write `output` (mp4, 25 fps, as long as the audio within one frame).
 
     Without a model in the wish the workspace's own perform, and where it has none those that come with the package.
-    `face` is a number of `portrait.face.find_face`. An odd `size` becomes the next even one. Raises `UserError` for an
-    output that cannot be written, a missing or unreadable file, a portrait without that face, an unknown style, and
-    models that are not there, those of the `renderer` too.
+    `face` is a number of `portrait.face.find_face`. Raises `UserError` for an output that cannot be written, a missing
+    or unreadable file, a portrait without that face, an unknown style, and models that are not there.
     """
     _check(output, wish.seed)
-    neural = open_renderer(workspace, renderer or RendererWish())
     must_be_file(audio, "audio or video file")  # told before the portrait is looked at
-    seen, told = _face_of(portrait, face)
-    even = size + size % 2
-    if even != size:
-        told.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
-    told += neural.remarks(even) if neural else []
+    drawing, seen, told = drawing_of(workspace, look or Look(), lambda: _face_of(portrait, face), portrait)
     made = perform(workspace, audio, wish, told)
-    asked = {"style": made.style, "intensity": wish.intensity, "seed": wish.seed, "size": even, "face": face}
-    inputs = [*made.inputs, file_input("portrait", portrait), *(neural.inputs if neural else ())]
-    drawn = neural.name if neural else WARP
-    asked |= {"method": made.method, "models": made.models.stamp, "renderer": drawn}
-    asked |= {"renderer_motion": neural.wish.mode, "adapt_scale": neural.wish.adapt_scale} if neural else {}
+    asked = {"style": made.style, "intensity": wish.intensity, "seed": wish.seed, "size": drawing.size, "face": face}
+    asked |= {"method": made.method, "models": made.models.stamp, **drawing.asked}
+    inputs = [*made.inputs, file_input("portrait", portrait), *drawing.inputs]
     work = file_work("animation", output, ANIMATION_VERSION, inputs, asked, workspace.home)
-    _render(seen, made, even, output, work, neural)
-    facts = (str(output), len(made.motion), made.seconds, even, made.style, wish.intensity, made.method)
-    return Animated(*facts, made.models.name, drawn, str(seen), made.warnings)
+    sides = _write(drawing, made, wish.seed, output, work)
+    facts = (str(output), len(made.motion), made.seconds, *sides, made.style, wish.intensity, made.method)
+    return Animated(*facts, made.models.name, drawing.name, str(seen), made.warnings)
 
 
 def _check(output: Path, seed: int) -> None:
@@ -112,21 +102,20 @@ def _face_of(portrait: Path, number: int | None) -> tuple[PortraitFace, list[str
     return seen, [f"{portrait}: {said}" for said in (*picture.remarks, *seen.warnings)]
 
 
-def _render(
-    face: PortraitFace, made: Performance, size: int, output: Path, work: Work, neural: NeuralRenderer | None
-) -> None:
-    animator: PortraitAnimator | NeuralAnimator
-    if neural is None:
-        animator, maker = PortraitAnimator(face.rgb, face.landmarks, builtin_rig(), size), made.maker
-    else:
-        animator, maker = neural.animator(face, size), f"{made.maker}, drawn by {neural.name}"
+def _write(drawing: Drawing, made: Performance, seed: int, output: Path, work: Work) -> tuple[int, int]:
+    """Draw, label, sign and record the video; gives its width and height."""
+    idle = idle_motion(len(made.motion), FRAME_RATE, seed)
+    motion = np.nan_to_num(made.motion) + idle.motion
+    maker = made.maker if drawing.name == WARP else f"{made.maker}, drawn by {drawing.name}"
     tags = provenance_metadata(model=maker, style=made.style)
+    scene = drawing.open()
     try:
-        stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in animator.render(made.motion))
+        stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in scene.render(motion, idle.breath_cm))
         # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.
         with atomic_path(output) as unsigned:
             write_video(unsigned, stamped, FRAME_RATE, made.samples, metadata=tags)
             sign_video(unsigned, work, title=output.name)
     finally:
-        animator.close()
-    work.record(stand_ins=[str(PORTRAIT)] if neural is None else neural.stand_ins)
+        scene.close()
+    work.record(stand_ins=list(drawing.stand_ins))
+    return scene.width, scene.height

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.portrait.layers import Atlas, Layer, grid_triangles
 from magictalk_core.portrait.lip_points import INNER_LOWER, INNER_UPPER, MOUTH_LOOP
+from magictalk_core.portrait.look import FIRST_LOOK
 from magictalk_core.portrait.palette import Palette
 from magictalk_core.portrait.surface import PortraitSurface
 from magictalk_core.portrait.teeth import LOWER_ROW, UPPER_ROW, ToothRow, draw_row, draw_tongue
@@ -35,8 +36,10 @@ _JAW = {name: ARKIT_NAMES.index(name) for name in ("jawOpen", "jawForward", "jaw
 class MouthInterior:
     """Of one portrait; its textures are laid into `atlas`."""
 
-    def __init__(self, surface: PortraitSurface, palette: Palette, atlas: Atlas) -> None:
-        self._surface, self._palette = surface, palette
+    def __init__(
+        self, surface: PortraitSurface, palette: Palette, atlas: Atlas, side_light: float = FIRST_LOOK.side_light
+    ) -> None:
+        self._surface, self._palette, self._side_light = surface, palette, side_light
         fine = min(2.0 * surface.scale, 56.0)
         self._white = atlas.white
         self._places = {
@@ -113,7 +116,7 @@ class MouthInterior:
             points = self._moved(points, jaw)
         texture = np.concatenate([self._places[name].at(u, v) for v in (0.0, 1.0)])
         # The arch runs into the dark of the cheeks.
-        light = 0.16 + 0.8 * np.cos(np.clip(angles * 1.12, -1.5, 1.5)) ** 1.6
+        light = self._side_light + (0.96 - self._side_light) * np.cos(np.clip(angles * 1.12, -1.5, 1.5)) ** 1.6
         if jaw is not None:
             light = light * 0.86
         shade = np.ones((2 * _COLUMNS, 4))

@@ -34,6 +34,7 @@ from magictalk_core.portrait.lip_points import (
 )
 from magictalk_core.portrait.mesh_warp import warp_mesh
 from magictalk_core.portrait.shading import without_smile_folds
+from magictalk_core.vocabulary.arkit import MOTION_NAMES
 
 __all__ = ["NeutralPortrait", "bring_to_rest"]
 
@@ -52,6 +53,11 @@ _INTO_THE_LIP = 0.5
 """How far the edge of an open lip is moved towards the next row of landmarks."""
 _SOFT_PX = 1.5
 _SNAP_CM = 0.16
+_EYES = {"Left": (386, 374, 263, 362), "Right": (159, 145, 33, 133)}
+"""Upper lid, lower lid, outer and inner corner."""
+_REST_OPENING, _LAUGHING_OPENING = 0.32, 0.2
+"""Height of an eye over its width: the neutral face's, and that of a man who laughs."""
+_OF_A_LAUGH = {"eyeSquint": 0.7, "cheekSquint": 0.5, "browDown": 0.15}
 _CREASE_CM = 0.07
 
 
@@ -60,13 +66,15 @@ class NeutralPortrait:
     """`picture` (h, w, 3) and `landmarks` (468, 3) at rest, the edges of the lips on each other.
 
     `mouth_share`: how much of the mouth's own expression was taken off, 0 to 1. `teeth`: the colour (3,) 0..255 of the
-    teeth that the picture showed, or None.
+    teeth that the picture showed, or None. `own` (58,): what the picture still shows, in values of motion: a laugh of
+    the eyes, which motion takes off where lids are redrawn.
     """
 
     picture: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     mouth_share: float
     teeth: NDArray[np.float64] | None
+    own: NDArray[np.float32]
 
 
 def bring_to_rest(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NeutralPortrait:
@@ -77,7 +85,7 @@ def bring_to_rest(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) ->
     share = max(_ramp(gap, *_OPEN_CM), _ramp(lift, *_LIFT_CM))
     seam = meet(landmarks) if is_open else _on_the_crease(picture, landmarks, frame.scale)
     if share == 0.0:
-        return NeutralPortrait(picture, seam.astype(np.float32), 0.0, None)
+        return NeutralPortrait(picture, seam.astype(np.float32), 0.0, None, _laugh(frame.points, 0.0))
     teeth = _teeth_colour(picture, landmarks) if is_open else None
     of = _without_teeth(landmarks.astype(np.float64)) if is_open else seam.astype(np.float64)
     resting = _in_picture(_resting_lips(frame, gap, lift), frame)
@@ -98,7 +106,7 @@ def bring_to_rest(picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) ->
         shaped = without_smile_folds(shaped, moved, frame.scale, smile)
     if is_open:
         _draw_crease(shaped, moved, frame.scale)
-    return NeutralPortrait(shaped, moved.astype(np.float32), share, teeth)
+    return NeutralPortrait(shaped, moved.astype(np.float32), share, teeth, _laugh(frame.points, smile))
 
 
 def _without_teeth(landmarks: Points) -> Points:
@@ -135,6 +143,21 @@ def _lift(points: NDArray[np.floating]) -> float:
         return float(p[[61, 291], 1].mean() - p[[13, 14], 1].mean())
 
     return corners(points) - corners(neutral_face())
+
+
+def _laugh(points: NDArray[np.floating], smile: float) -> NDArray[np.float32]:
+    """(58,) how far the eyes laugh with a smile, 0 to 1: lids that are nearer to each other than at rest.
+
+    Without a smile narrow eyes are the person's own.
+    """
+    row = np.zeros(len(MOTION_NAMES), np.float32)
+    for side, (upper, lower, outer, inner) in _EYES.items():
+        width = np.linalg.norm(points[outer, :2] - points[inner, :2])
+        opening = float((points[upper, 1] - points[lower, 1]) / max(float(width), 1e-6))
+        laugh = smile * _ramp(-opening, -_REST_OPENING, -_LAUGHING_OPENING)
+        for name, share in _OF_A_LAUGH.items():
+            row[MOTION_NAMES.index(f"{name}{side}")] = share * laugh
+    return row
 
 
 def _in_picture(points: Points, frame: FaceFrame) -> Points:

@@ -106,12 +106,12 @@ def fold_weights(row: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.clip(_WEIGHTS @ row[: len(ARKIT_NAMES)].astype(np.float64), -0.3, 1.2)
 
 
-def fold_maps(surface: PortraitSurface, size: int) -> NDArray[np.float32]:
-    """(size, size, 8): log brightness of every fold at weight 1, in the portrait's own pixels."""
-    maps = np.zeros((size, size, len(FOLDS)), np.float32)
+def fold_maps(surface: PortraitSurface, width: int, height: int) -> NDArray[np.float32]:
+    """(height, width, 8): log brightness of every fold at weight 1, in the portrait's own pixels."""
+    maps = np.zeros((height, width, len(FOLDS)), np.float32)
     mirror = mirror_indices()
     for number, fold in enumerate(FOLDS):
-        dark, light = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
+        dark, light = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
         for line in fold.lines:
             for side in (1, -1) if fold.mirrored else (1,):
                 corners = np.array([_corner(surface.face, c, mirror if side < 0 else None) for c in line])

@@ -8,18 +8,19 @@ face to the portrait's landmarks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from magictalk_core.faces.head_pose import rotation_of
-from magictalk_core.faces.mesh import FACE_OVAL, LANDMARKS, TRIANGLES
+from magictalk_core.faces.mesh import LANDMARKS, TRIANGLES
 from magictalk_core.faces.solver import face_frame
 from magictalk_core.portrait.lids import Lids
 from magictalk_core.portrait.lip_points import INNER_LOWER, INNER_UPPER, LOWER_LIP_ROWS
+from magictalk_core.portrait.look import FIRST_LOOK, Look
 from magictalk_core.portrait.openings import RoundOpenings
+from magictalk_core.portrait.surroundings import head_rings, mask_rings
 from magictalk_core.rig.rig import Rig
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
@@ -27,23 +28,10 @@ __all__ = ["PortraitSurface"]
 
 Points = NDArray[np.float64]
 
-_RINGS = (1.12, 1.3, 1.6, 2.2, 4.0)
-"""Rings around the face, as multiples of the oval's distance from the face's centre; the last reaches past the edge."""
-_FOLLOW_POSE = (0.92, 0.75, 0.45, 0.12, 0.0)
-"""How much of the head's rotation each ring follows: hair and ears mostly, shoulders a little, the background not."""
-_FOLLOW_SHAPE = (0.55, 0.2, 0.05, 0.0, 0.0)
 _PIVOT_CM = np.array([0.0, -6.0, -6.0])
 
 _LIP_PROFILE = (0.82, 0.93, 0.98, 1.0, 1.0, 1.0, 0.98, 0.93, 0.82)
 """How far the lower lip goes down from corner to corner: an open mouth is round there."""
-_STRONGER = {
-    "mouthSmile": 1.6, "mouthFrown": 2.1, "mouthStretch": 1.3, "mouthUpperUp": 1.7, "mouthLowerDown": 1.4,
-    "mouthPress": 1.3, "mouthShrugLower": 1.3, "browDown": 1.9, "browInnerUp": 1.8, "browOuterUp": 1.7,
-    "eyeWide": 1.5, "eyeSquint": 1.6, "cheekSquint": 1.7, "noseSneer": 1.7,
-}  # fmt: skip
-_EMPHASIS = np.array([_STRONGER.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name in ARKIT_NAMES])
-"""The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
-about what drove it, and brows, squints and frowns are as strong as the judges of emotion see them (decision 018)."""
 _ANGLES = [MOTION_NAMES.index(f"head_{axis}_deg") for axis in ("pitch", "yaw", "roll")]
 _PRESSED = (0.2, 0.36)
 """Weight of mouthPress from where on lips close, and at which they are sealed."""
@@ -64,14 +52,24 @@ class _Fit:
 
 
 class PortraitSurface:
-    """Vertices of the skin (face, then rings) for any motion row. `landmarks` (468, 3) pixels, y down."""
+    """Vertices of the skin (face, then rings) for any motion row. `landmarks` (468, 3) pixels, y down.
 
-    def __init__(self, landmarks: NDArray[np.float32], rig: Rig) -> None:
+    `head`: what is around the face turns with it as a head does, and `cut_out`: before a background that does not.
+    """
+
+    def __init__(
+        self,
+        landmarks: NDArray[np.float32],
+        rig: Rig,
+        look: Look = FIRST_LOOK,
+        head: bool = False,
+        cut_out: bool = False,
+    ) -> None:
         frame = face_frame(landmarks)
         self._fit = _Fit(frame.rotation.astype(float), frame.scale, frame.centre.astype(float))
         self._own_turn = Rotation.from_matrix(frame.rotation).as_matrix()
         self._deltas = rig.deltas[:, :LANDMARKS].astype(np.float64)
-        self._deltas *= _EMPHASIS[:, None, None]
+        self._deltas *= _emphasis(look)[:, None, None]
         for lip in LOWER_LIP_ROWS:
             self._deltas[np.ix_([_JAW, *_PART[:2]], lip)] *= np.array(_LIP_PROFILE)[:, None]
         self.face = landmarks[:LANDMARKS].astype(np.float64) * [1, -1, -1]
@@ -79,39 +77,16 @@ class PortraitSurface:
         self._lids = Lids(self.face, rig_face * self._fit.scale)
         self.rig_mouth = rig_face[[13, 14]].mean(axis=0)
         self.rig_mouth_width = float(np.ptp(rig_face[[61, 291], 0]))
-        rings = self._rings(self.face)
-        around = np.concatenate([TRIANGLES, self._ring_triangles()])
-        self._round = RoundOpenings(around, LANDMARKS + sum(map(len, rings)))
-        self.rest = np.concatenate([self.face, *rings, self._round.points(self.face)])
+        self.around = head_rings(self.face, frame, cut_out) if head else mask_rings(self.face)
+        triangles = np.concatenate([TRIANGLES, self.around.triangles])
+        self._round = RoundOpenings(triangles, LANDMARKS + len(self.around.points))
+        self.rest = np.concatenate([self.face, self.around.points, self._round.points(self.face)])
         self.triangles = self._round.triangles
-        follow = np.repeat(_FOLLOW_POSE, len(FACE_OVAL))
-        edges = len(self.rest) - LANDMARKS - len(follow)
-        self._share = np.concatenate([np.ones(LANDMARKS), follow, np.ones(edges)])
+        edges = np.ones(len(self.rest) - LANDMARKS - len(self.around.points))
+        self._share = np.concatenate([np.ones(LANDMARKS), self.around.pose, edges])
+        in_face = self.around.breath_face
+        self._breath = np.concatenate([np.full(LANDMARKS, in_face), self.around.breath, edges * in_face])
         self._pivot = self._fit.centre + self._fit.scale * self._fit.rotation @ _PIVOT_CM
-
-    # --- topology ----------------------------------------------------------------------------------------------
-
-    def _rings(self, face: Points) -> list[Points]:
-        oval = face[list(FACE_OVAL)]
-        centre = face[[10, 152, 234, 454]].mean(axis=0)
-        depth = oval[:, 2].min()
-        rings = []
-        for grow in _RINGS:
-            ring = centre + (oval - centre) * grow
-            # Depth settles on one plane, so that the background does not swing with the head.
-            ring[:, 2] = depth + (oval[:, 2] - depth) / grow**2
-            rings.append(ring)
-        return rings
-
-    def _ring_triangles(self) -> NDArray[np.int32]:
-        n = len(FACE_OVAL)
-        rows = [np.array(FACE_OVAL)] + [LANDMARKS + k * n + np.arange(n) for k in range(len(_RINGS))]
-        triangles = []
-        for inner, outer in pairwise(rows):
-            for i in range(n):
-                j = (i + 1) % n
-                triangles += [(inner[i], outer[i], inner[j]), (inner[j], outer[i], outer[j])]
-        return np.array(triangles, np.int32)
 
     # --- motion ------------------------------------------------------------------------------------------------
 
@@ -125,22 +100,30 @@ class PortraitSurface:
         _part_lips(face, seal)
         return face
 
-    def vertices(self, row: NDArray[np.floating], turning: Points) -> tuple[Points, Points]:
-        """All skin vertices for a relative motion row (58,) and its `turning`, and the face before the head turned."""
+    def vertices(self, row: NDArray[np.floating], turning: Points, breath_cm: float = 0.0) -> tuple[Points, Points]:
+        """All skin vertices for a relative motion row (58,), its `turning` and a chest that is raised by `breath_cm`,
+        and the face before the head turned."""
         face = self.shape(row[: len(ARKIT_NAMES)])
-        change, n = face - self.face, len(FACE_OVAL)
-        rings = self.rest[LANDMARKS : LANDMARKS + n * len(_RINGS)].copy()
-        for k, follow in enumerate(_FOLLOW_SHAPE):
-            rings[k * n : (k + 1) * n] += change[list(FACE_OVAL)] * follow
+        change, around = face - self.face, self.around
+        rings = around.points + change[around.of] * around.shape[:, None]
         edges = self._round.points(face)
-        return self.turn(np.concatenate([face, rings, edges]), turning, self._share), face
+        moved = self._turned(np.concatenate([face, rings, edges]), turning, self._share)
+        if breath_cm:
+            moved[:, 1] += self._breath * (breath_cm * self.scale)
+        return moved, face
 
     def turning(self, row: NDArray[np.floating]) -> Points:
         """(3, 3) rotation of the row's head angles, in the portrait's own frame."""
         pitch, yaw, roll = (float(row[i]) for i in _ANGLES)
         return np.asarray(self._own_turn @ rotation_of(pitch, yaw, roll) @ self._own_turn.T)
 
-    def turn(self, vertices: Points, turning: Points, share: Points | float = 1.0) -> Points:
+    def in_head(self, vertices: Points, turning: Points, breath_cm: float = 0.0) -> Points:
+        """Where what is fixed in the head goes with its turn and the breath."""
+        moved = self._turned(vertices, turning, 1.0)
+        moved[:, 1] += self.around.breath_face * breath_cm * self.scale
+        return moved
+
+    def _turned(self, vertices: Points, turning: Points, share: Points | float) -> Points:
         """Rotate about the neck by what `turning` gives; `share` per vertex."""
         arm = vertices - self._pivot
         return np.asarray(vertices + (arm @ turning.T - arm) * np.reshape(share, (-1, 1)))
@@ -157,6 +140,12 @@ class PortraitSurface:
     def scale(self) -> float:
         """Pixels per centimetre."""
         return self._fit.scale
+
+
+def _emphasis(look: Look) -> Points:
+    """(52,) factor of each shape."""
+    stems = [name.removesuffix("Left").removesuffix("Right") for name in ARKIT_NAMES]
+    return np.array([look.stronger.get(stem, 1.0) for stem in stems])
 
 
 def _coupled(weights: Points) -> tuple[Points, float]:

@@ -16,7 +16,7 @@ __all__ = ["Canvas"]
 
 
 class Canvas:
-    """A square RGB picture with depth, smooth at its edges; `close` it.
+    """An RGB picture with depth, smooth at its edges, `size` wide and, where no `height` is given, as high; `close` it.
 
     By 4x multisampling, or with `oversampled` by drawing at twice the size: for a mesh of many small triangles Mesa's
     software renderer takes half the time for that (decision 024).
@@ -25,11 +25,12 @@ class Canvas:
     one current context and the other canvas may have taken it.
     """
 
-    def __init__(self, size: int, oversampled: bool = False) -> None:
+    def __init__(self, size: int, height: int | None = None, *, oversampled: bool = False) -> None:
         # Imported here: it needs a system library, and only drawing needs it.
         import moderngl
 
         self.size = size
+        self.height = size if height is None else height
         try:
             create: Any = moderngl.create_standalone_context
             self.context: Any = create(backend="egl")
@@ -42,12 +43,11 @@ class Canvas:
 
     def _targets(self, oversampled: bool) -> tuple[Any, Any]:
         """What is drawn into, and what its samples are gathered in."""
-        make, side = self.context, self.size * (2 if oversampled else 1)
+        make, times = self.context, 2 if oversampled else 1
+        sides = (self.size * times, self.height * times)
         many = {} if oversampled else {"samples": 4}
-        drawn = make.framebuffer(
-            make.renderbuffer((side, side), 4, **many), make.depth_renderbuffer((side, side), **many)
-        )
-        return drawn, None if oversampled else make.framebuffer(make.renderbuffer((side, side), 4))
+        drawn = make.framebuffer(make.renderbuffer(sides, 4, **many), make.depth_renderbuffer(sides, **many))
+        return drawn, None if oversampled else make.framebuffer(make.renderbuffer(sides, 4))
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -57,18 +57,24 @@ class Canvas:
 
     def begin(self, background: tuple[float, float, float]) -> None:
         self._drawn.use()
+        self.write()
         self._drawn.clear(*background, 1.0)
 
+    def write(self, colour: bool = True, depth: bool = True) -> None:
+        """What drawing changes from here on."""
+        self._drawn.color_mask = (colour,) * 4
+        self._drawn.depth_mask = depth
+
     def picture(self) -> NDArray[np.uint8]:
-        """What was drawn, (size, size, 3), top row first."""
+        """What was drawn, (height, size, 3), top row first."""
         if self._resolved is None:
-            side = 2 * self.size
-            raw = np.frombuffer(self._drawn.read(components=3, alignment=1), np.uint8).reshape(side, side, 3)
-            fine = cv2.resize(raw, (self.size, self.size), interpolation=cv2.INTER_AREA)
+            raw = np.frombuffer(self._drawn.read(components=3, alignment=1), np.uint8)
+            whole = raw.reshape(2 * self.height, 2 * self.size, 3)
+            fine = cv2.resize(whole, (self.size, self.height), interpolation=cv2.INTER_AREA)
             return np.ascontiguousarray(fine[::-1], np.uint8)
         self.context.copy_framebuffer(self._resolved, self._drawn)
         raw = np.frombuffer(self._resolved.read(components=3, alignment=1), np.uint8)
-        return np.ascontiguousarray(raw.reshape(self.size, self.size, 3)[::-1])
+        return np.ascontiguousarray(raw.reshape(self.height, self.size, 3)[::-1])
 
     def close(self) -> None:
         self.context.release()

@@ -117,6 +117,13 @@ WEIGHTS: dict[str, WeightFile] = {
             "tracker litert-geometric and portraits: 468 landmarks",
             f"{_WHEEL}/face_landmark/face_landmark.tflite",
         ),
+        WeightFile(
+            "selfie_segmentation.tflite",
+            "9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
+            "Apache-2.0",
+            "portraits: the person, cut out of the background so that the head may turn before it",
+            f"{_WHEEL}/selfie_segmentation/selfie_segmentation.tflite",
+        ),
         # Sizes and MD5 of 0.9.3 as mkiol/dsnote checks its downloads; MD5 of 0.1.0 as the adversarial-audio projects
         # print it (carlini/audio_adversarial_examples and its heirs).
         WeightFile(

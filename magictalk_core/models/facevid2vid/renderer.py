@@ -39,23 +39,29 @@ class NeuralAnimator:
         mode: MotionMode = "relative",
         adapt_scale: bool = False,
     ) -> None:
-        self._model, self._size, self._mode, self._adapt_scale = model, size, mode, adapt_scale
+        self._model, self._mode, self._adapt_scale = model, mode, adapt_scale
+        self.width = self.height = size
         crop, _ = crop_to_face(portrait, landmarks[:468], model.size)
         self._source = model.look_at(crop)
         self._rig = RigRenderer(rig, model.size)
 
-    def render(self, motion: NDArray[np.floating]) -> Iterator[NDArray[np.uint8]]:
-        """Frames (size, size, 3) of a motion (n, 58), NaN as 0; a batch of frames is in memory, however long it is."""
+    def render(
+        self, motion: NDArray[np.floating], breath_cm: NDArray[np.floating] | None = None
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Frames (size, size, 3) of a motion (n, 58), NaN as 0; a batch of frames is in memory, however long it is.
+
+        `breath_cm` moves shoulders, and the rig that drives the networks has none: nothing is seen of it.
+        """
         neutral = self._rig.frame(_NEUTRAL_ROW)
         driving = self._rig.render(motion)
         for frame in self._model.animate(self._source, driving, neutral, self._mode, self._adapt_scale):
             yield self._sized(frame)
 
     def _sized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if self._size == self._model.size:
+        if self.width == self._model.size:
             return frame
-        how = cv2.INTER_LANCZOS4 if self._size > self._model.size else cv2.INTER_AREA
-        return np.asarray(cv2.resize(frame, (self._size, self._size), interpolation=how), np.uint8)
+        how = cv2.INTER_LANCZOS4 if self.width > self._model.size else cv2.INTER_AREA
+        return np.asarray(cv2.resize(frame, (self.width, self.height), interpolation=how), np.uint8)
 
     def close(self) -> None:
         self._rig.close()
