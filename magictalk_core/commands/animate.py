@@ -13,23 +13,21 @@ from magictalk_core.commands.file_record import file_input, file_work
 from magictalk_core.commands.perform import Performance, Wish, must_be_seed, perform
 from magictalk_core.commands.untrusted import must_be_file, picture_of
 from magictalk_core.errors import UserError
-from magictalk_core.media.encode import write_video
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.face import PortraitFace, find_face
+from magictalk_core.portrait.generated import write_generated
 from magictalk_core.portrait.label import provenance_metadata, stamp
-from magictalk_core.portrait.provenance import must_be_able_to_sign, sign_video
+from magictalk_core.portrait.signing import must_be_able_to_sign
 from magictalk_core.rig.builtin import builtin_rig
-from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
-from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.vocabulary.stand_ins import PORTRAIT
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
 __all__ = ["ANIMATION_VERSION", "DEFAULT_SIZE", "Animated", "animate_file"]
 
-ANIMATION_VERSION = "3"
+ANIMATION_VERSION = "4"
 
 DEFAULT_SIZE = 256
 
@@ -109,10 +107,7 @@ def _render(face: PortraitFace, made: Performance, size: int, output: Path, work
     tags = provenance_metadata(model=made.maker, style=made.style)
     try:
         stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in animator.render(made.motion))
-        # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.
-        with atomic_path(output) as unsigned:
-            write_video(unsigned, stamped, FRAME_RATE, made.samples, metadata=tags)
-            sign_video(unsigned, work, title=output.name)
+        write_generated(output, stamped, made.samples, tags, work)
     finally:
         animator.close()
     work.record(stand_ins=[str(PORTRAIT)])
