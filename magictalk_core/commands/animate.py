@@ -17,12 +17,11 @@ from magictalk_core.commands.perform import Performance, Wish, must_be_seed, per
 from magictalk_core.commands.renderer_choice import WARP
 from magictalk_core.commands.untrusted import must_be_file, picture_of
 from magictalk_core.errors import UserError
-from magictalk_core.media.encode import write_video
 from magictalk_core.portrait.face import PortraitFace, find_face
+from magictalk_core.portrait.generated import write_generated
 from magictalk_core.portrait.idle import idle_motion
 from magictalk_core.portrait.label import provenance_metadata, stamp
-from magictalk_core.portrait.provenance import must_be_able_to_sign, sign_video
-from magictalk_core.storage.atomic import atomic_path
+from magictalk_core.portrait.signing import must_be_able_to_sign
 from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE
@@ -111,10 +110,7 @@ def _write(drawing: Drawing, made: Performance, seed: int, output: Path, work: W
     scene = drawing.open()
     try:
         stamped = (stamp(frame, SYNTHETIC_LABEL) for frame in scene.render(motion, idle.breath_cm))
-        # Signed before it gets its name: no unsigned video ever stands there, and a failure leaves none behind.
-        with atomic_path(output) as unsigned:
-            write_video(unsigned, stamped, FRAME_RATE, made.samples, metadata=tags)
-            sign_video(unsigned, work, title=output.name)
+        write_generated(output, stamped, made.samples, tags, work)
     finally:
         scene.close()
     work.record(stand_ins=list(drawing.stand_ins))

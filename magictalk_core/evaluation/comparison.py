@@ -19,11 +19,10 @@ from magictalk_core.evaluation.refine import MAGICTALK
 from magictalk_core.evaluation.stand_ins import PORTRAIT
 from magictalk_core.faces.landmarks import portrait_landmarks
 from magictalk_core.media.decode import read_frames
-from magictalk_core.media.encode import write_video
 from magictalk_core.media.tile import Panel, side_by_side
 from magictalk_core.portrait.animator import PortraitAnimator
+from magictalk_core.portrait.generated import write_generated
 from magictalk_core.portrait.label import provenance_metadata
-from magictalk_core.portrait.provenance import sign_video
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.render import RigRenderer
@@ -34,7 +33,6 @@ from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
-from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.needed import needed
 from magictalk_core.work.provenance import Input, Work, input_of, read_record, record_path
 from magictalk_core.workspace import Workspace
@@ -43,7 +41,7 @@ __all__ = ["COMPARISON_VERSION", "Comparison", "ComparisonVideos", "read_compari
 
 logger = logging.getLogger("magictalk.videos")
 
-COMPARISON_VERSION = "8"
+COMPARISON_VERSION = "9"
 METHOD = MAGICTALK
 _LIST = "comparisons.json"
 _UNSIGNED = "unsigned"
@@ -209,14 +207,12 @@ def _render(
         ]
         frames = side_by_side(panels, size)
         metadata = provenance_metadata(model=METHOD, style=style, source=clip_id)
-        write_video(target, frames, FRAME_RATE, audio, metadata=metadata)
+        written = write_generated(target, frames, audio, metadata, work)
     finally:
         renderer.close()
         animator.close()
-    unsigned = file_md5(target)
-    sign_video(target, work)
-    work.record(clips=[clip_id, style], stand_ins=[str(PORTRAIT)], digests={_UNSIGNED: unsigned}, at=target)
-    return unsigned
+    work.record(clips=[clip_id, style], stand_ins=[str(PORTRAIT)], digests={_UNSIGNED: written.unsigned}, at=target)
+    return written.unsigned
 
 
 def _cut(frames: Iterator[NDArray[np.uint8]], n: int) -> Iterator[NDArray[np.uint8]]:

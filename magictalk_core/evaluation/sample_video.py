@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magictalk_core.errors import PermanentError
-from magictalk_core.media.encode import write_video
 from magictalk_core.media.tile import Panel, side_by_side
+from magictalk_core.portrait.generated import write_generated
 from magictalk_core.portrait.label import provenance_metadata
-from magictalk_core.portrait.provenance import sign_video
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.render import RigRenderer
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
-from magictalk_core.vocabulary.rates import FRAME_RATE
 
 __all__ = ["render_sample"]
 
@@ -32,7 +30,6 @@ def render_sample(motion: NDArray[np.float32], path: Path, family: str, caption:
     try:
         frames = side_by_side([Panel(caption, renderer.render(motion), SYNTHETIC_LABEL)], SIZE)
         metadata = provenance_metadata(model=family, style="a training clip", source=caption)
-        write_video(path, frames, FRAME_RATE, None, metadata=metadata)
+        write_generated(path, frames, None, metadata)
     finally:
         renderer.close()
-    sign_video(path)

@@ -16,7 +16,7 @@ _INK, _PAPER, _WARNING = (35, 35, 40), (245, 245, 246), (170, 30, 30)
 
 
 def write_text_line(
-    picture: NDArray[np.uint8], text: str, x: int, y: int, height: int, colour: tuple[int, int, int] = _INK
+    picture: NDArray[np.uint8], text: str, x: int, y: int, height: float, colour: tuple[int, int, int] = _INK
 ) -> int:
     """Draw one line with its baseline at (x, y) and capital letters `height` pixels high; returns its width."""
     scale = height / 22.0

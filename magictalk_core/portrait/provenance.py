@@ -1,127 +1,72 @@
-"""C2PA: a signed manifest inside the video that says it was made by a trained model.
+"""C2PA: a signed manifest inside a generated file that says it was made by a trained model, by which and from what.
 
-The certificate is made once per user, in the cache. It proves that the file is unchanged since it was signed on this
-machine; it does not prove who signed, since no authority vouches for it. Put your own chain and key there to do that.
+Beside the standard's action there are two statements of our own: what made the file (`PROVENANCE_LABEL`) and what it
+held when it was signed, stream by stream (`CONTENT_LABEL`, `content.py`), so that `magictalk verify` can name a change.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from pydantic import Field, ValidationError
 
 from magictalk_core import __version__
+from magictalk_core.config import StrictModel
 from magictalk_core.errors import PermanentError
+from magictalk_core.portrait.content import PictureContent, SoundContent, read_content
 from magictalk_core.portrait.label import DIGITAL_SOURCE_TYPE
-from magictalk_core.storage.atomic import atomic_directory, atomic_path
-from magictalk_core.storage.cache import cache_root, must_take_cached_files
+from magictalk_core.portrait.signing import open_signer
+from magictalk_core.storage.atomic import atomic_path
+from magictalk_core.work.ancestry import ancestry_of
 from magictalk_core.work.provenance import Work
 
-__all__ = ["PROVENANCE_LABEL", "must_be_able_to_sign", "read_provenance", "sign_picture", "sign_video", "work_in_video"]
+__all__ = [
+    "CONTENT_LABEL",
+    "GENERATOR",
+    "PROVENANCE_LABEL",
+    "ContentSaid",
+    "content_in_manifest",
+    "read_provenance",
+    "sign_picture",
+    "sign_video",
+    "work_in_manifest",
+    "work_in_video",
+]
 
 
 PROVENANCE_LABEL = "org.magictalk.provenance"
 """Of the assertion in a manifest that names the work, as `Work` knows it."""
+CONTENT_LABEL = "org.magictalk.content"
+"""Of the assertion that says what the streams were."""
+GENERATOR = "magictalk"
 
 
-def _identity_folder() -> Path:
-    return cache_root() / "signing"
+class ContentSaid(StrictModel):
+    """What a video held when it was signed. `mark`: the payload in its pixels, None where it has none; `label`: the word
+    that is to be seen in it, None where none was drawn."""
 
-
-def must_be_able_to_sign() -> None:
-    """Raise `UserError` where the key of `sign_video` is neither there nor can be made: asked before the work."""
-    if not (_identity_folder() / "key.pem").is_file():
-        must_take_cached_files()
-
-
-def _certificate(
-    name: str, key: Any, issuer: x509.Certificate | None, issuer_key: Any, extensions: list[tuple[Any, bool]]
-) -> x509.Certificate:
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, name),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "magictalk (self-made)"),
-        ]
-    )
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject if issuer is None else issuer.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=3650))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False)
-    )
-    for extension, critical in extensions:
-        builder = builder.add_extension(extension, critical)
-    return builder.sign(issuer_key, hashes.SHA256())
-
-
-def _key_usage(sign: bool) -> x509.KeyUsage:
-    off = dict.fromkeys(
-        (
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
-    return x509.KeyUsage(digital_signature=not sign, key_cert_sign=sign, crl_sign=sign, **off)
-
-
-def _make_identity(folder: Path) -> None:
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root = _certificate(
-        "magictalk local root", root_key, None, root_key,
-        [(x509.BasicConstraints(True, None), True), (_key_usage(sign=True), True)],
-    )  # fmt: skip
-    leaf = _certificate(
-        "magictalk local signer", key, root, root_key,
-        [
-            (x509.BasicConstraints(False, None), True),
-            (_key_usage(sign=False), True),
-            (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False),
-        ],
-    )  # fmt: skip
-    pem = serialization.Encoding.PEM
-    with atomic_directory(folder) as temporary:
-        (temporary / "chain.pem").write_bytes(leaf.public_bytes(pem) + root.public_bytes(pem))
-        secret = temporary / "key.pem"
-        secret.touch(mode=0o600)
-        secret.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-
-
-def _signer() -> Any:
-    from c2pa import C2paSignerInfo, C2paSigningAlg, Signer
-
-    folder = _identity_folder()
-    if not (folder / "key.pem").is_file():
-        _make_identity(folder)
-    chain, key = (folder / "chain.pem").read_bytes(), (folder / "key.pem").read_bytes()
-    return Signer.from_info(C2paSignerInfo(C2paSigningAlg.ES256, chain, key, None))
+    version: int = Field(1, ge=1)
+    picture: PictureContent
+    sound: SoundContent | None
+    tags: dict[str, str]
+    mark: str | None = None
+    label: str | None = None
 
 
 def _assertion(work: Work) -> dict[str, Any]:
     """What a video says of itself wherever it goes: hashes, and no path of this machine."""
     inputs = [{"kind": one.kind, "name": _public_name(one.name), "md5": one.md5} for one in work.inputs]
+    behind = {name: value for name, value in asdict(ancestry_of(work.home, work.inputs)).items() if value}
     return {
         "kind": work.kind,
         "version": work.version,
         "inputs_digest": work.digest,
         "inputs": inputs,
         "settings": dict(work.settings),
+        **behind,
     }
 
 
@@ -130,24 +75,34 @@ def _public_name(name: str) -> str:
 
 
 def sign_picture(path: Path, work: Work | None = None) -> None:
-    """`sign_video` for a PNG."""
-    _sign(path, "image/png", work, None)
+    """`sign_video` for a PNG, without what it holds: its bytes alone are bound."""
+    _sign(path, "image/png", work, None, [])
 
 
-def sign_video(path: Path, work: Work | None = None, title: str | None = None) -> None:
-    """Add a C2PA manifest to the mp4 at `path`, in place and atomically: that it is made, and by which `work`.
+def sign_video(
+    path: Path, work: Work | None = None, title: str | None = None, mark: str | None = None, label: str | None = None
+) -> None:
+    """Add a C2PA manifest to the mp4 at `path`, in place and atomically: that it is made, by which `work`, and what its
+    streams are, with the `mark` in the pixels and the visible `label` as far as it has them.
 
     `title` is the name that the file will have, where it is signed under a temporary one. The provenance record cannot
     be named by its hash, since it holds that of the signed file: the work is named by its identity and its inputs.
     """
-    _sign(path, "video/mp4", work, title)
+    held = read_content(path)
+    ours = {key: value for key, value in held.tags.items() if key not in _TAGS_OF_CONTAINERS}
+    said = ContentSaid(picture=held.picture, sound=held.sound, tags=ours, mark=mark, label=label)
+    _sign(path, "video/mp4", work, title, [{"label": CONTENT_LABEL, "data": said.model_dump(mode="json")}])
 
 
-def _sign(path: Path, media_type: str, work: Work | None, title: str | None) -> None:
+_TAGS_OF_CONTAINERS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+"""Written by whatever writes the container."""
+
+
+def _sign(path: Path, media_type: str, work: Work | None, title: str | None, said: list[dict[str, Any]]) -> None:
     from c2pa import Builder
 
     manifest = {
-        "claim_generator_info": [{"name": "magictalk", "version": __version__}],
+        "claim_generator_info": [{"name": GENERATOR, "version": __version__}],
         "title": title or path.name,
         "format": media_type,
         "assertions": [
@@ -156,14 +111,16 @@ def _sign(path: Path, media_type: str, work: Work | None, title: str | None) -> 
                 "data": {"actions": [{"action": "c2pa.created", "digitalSourceType": DIGITAL_SOURCE_TYPE}]},
             },
             *([] if work is None else [{"label": PROVENANCE_LABEL, "data": _assertion(work)}]),
+            *said,
         ],
     }
     with atomic_path(path) as temporary, path.open("rb") as source, temporary.open("w+b") as target:
-        Builder(json.dumps(manifest)).sign(_signer(), media_type, source, target)
+        Builder(json.dumps(manifest)).sign(open_signer(), media_type, source, target)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """The active manifest of a video or PNG, with `validation_state`; raises `PermanentError` when there is none."""
+    """The active manifest of a video or PNG, with `validation_state` and the codes of what failed in `failures`; raises
+    `PermanentError` when there is none."""
     from c2pa import Reader
 
     try:
@@ -171,7 +128,10 @@ def read_provenance(path: Path) -> dict[str, Any]:
             store: dict[str, Any] = json.loads(reader.json())
     except Exception as error:  # c2pa raises one class per message
         raise PermanentError(f"{path}: no readable C2PA manifest ({error})") from error
-    return {**store["manifests"][store["active_manifest"]], "validation_state": store.get("validation_state")}
+    results = store.get("validation_results", {}).get("activeManifest", {})
+    failures = [str(one.get("code")) for one in results.get("failure", [])]
+    active = store["manifests"][store["active_manifest"]]
+    return {**active, "validation_state": store.get("validation_state"), "failures": failures}
 
 
 def _media_type(path: Path) -> str:
@@ -184,15 +144,33 @@ def work_in_video(path: Path) -> dict[str, Any] | None:
     The file comes from anywhere: values of another form than we write count as nothing.
     """
     try:
-        manifest = read_provenance(path)
+        return work_in_manifest(read_provenance(path))
     except PermanentError:
         return None
-    for assertion in manifest.get("assertions", []):
-        said = assertion.get("data")
-        if assertion.get("label", "").startswith(PROVENANCE_LABEL) and _is_our_form(said):
+
+
+def work_in_manifest(manifest: dict[str, Any]) -> dict[str, Any] | None:
+    """`work_in_video` of what `read_provenance` found."""
+    for said in _statements(manifest, PROVENANCE_LABEL):
+        if _is_our_form(said):
             inputs = [{"kind": one["kind"], "name": one["name"], "md5": one["md5"]} for one in said["inputs"]]
             return {**said, "inputs": inputs, "validation_state": manifest["validation_state"]}
     return None
+
+
+def content_in_manifest(manifest: dict[str, Any]) -> ContentSaid | None:
+    """What a video held when it was signed; None where the manifest does not say, or in no form of ours."""
+    for said in _statements(manifest, CONTENT_LABEL):
+        try:
+            return ContentSaid.model_validate(said)
+        except ValidationError:
+            continue
+    return None
+
+
+def _statements(manifest: dict[str, Any], label: str) -> list[Any]:
+    found = manifest.get("assertions", [])
+    return [one.get("data") for one in found if str(one.get("label", "")).startswith(label)]
 
 
 def _is_our_form(said: Any) -> bool:

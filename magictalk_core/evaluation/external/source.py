@@ -17,7 +17,8 @@ from magictalk_core.evaluation.external.readiness import Build, build_of, lackin
 from magictalk_core.evaluation.external.run_clip import commands, run_clip
 from magictalk_core.evaluation.external.system import ExternalSystem
 from magictalk_core.evaluation.external.systems import system_named
-from magictalk_core.portrait.provenance import must_be_able_to_sign, sign_video
+from magictalk_core.portrait.provenance import sign_video
+from magictalk_core.portrait.signing import must_be_able_to_sign
 from magictalk_core.storage.remembered import RememberedHashes
 from magictalk_core.vocabulary.external import ExternalReason
 from magictalk_core.work.provenance import Work, input_of

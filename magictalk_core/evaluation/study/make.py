@@ -27,10 +27,9 @@ from magictalk_core.evaluation.study.page import page_html
 from magictalk_core.evaluation.study.plan import DEGRADED, StudyClip, plan_study
 from magictalk_core.faces.landmarks import portrait_landmarks
 from magictalk_core.media.decode import read_frames
-from magictalk_core.media.encode import write_video
 from magictalk_core.portrait.animator import PortraitAnimator
+from magictalk_core.portrait.generated import mark_of, write_generated
 from magictalk_core.portrait.label import provenance_metadata, stamp
-from magictalk_core.portrait.provenance import sign_video
 from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.rig import Rig, load_rig
 from magictalk_core.storage.atomic import atomic_directory, write_text
@@ -38,7 +37,6 @@ from magictalk_core.storage.parquet import read_frame
 from magictalk_core.storage.schema import MOTION
 from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
-from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.needed import needed
 from magictalk_core.workspace import Workspace
 
@@ -158,7 +156,7 @@ def _write_clip(folder: Path, study: Study, clip: TestClip, sources: _Sources, r
             frames = _drawn(portrait, own, motion, rig, size)
         if method == DEGRADED:
             frames = _spoilt(frames, size)
-        _write(folder / "videos" / f"{code}.mp4", itertools.islice(frames, clip.frames), clip)
+        _write(folder / "videos" / f"{code}.mp4", itertools.islice(frames, clip.frames), clip, study)
 
 
 def _drawn(
@@ -196,9 +194,10 @@ def _spoilt(frames: Iterator[NDArray[np.uint8]], size: int) -> Iterator[NDArray[
         yield still
 
 
-def _write(path: Path, frames: Iterator[NDArray[np.uint8]], clip: TestClip) -> None:
+def _write(path: Path, frames: Iterator[NDArray[np.uint8]], clip: TestClip, study: Study) -> None:
     path.parent.mkdir(exist_ok=True)
     labelled = (stamp(frame, SYNTHETIC_LABEL) for frame in frames)
     tags = provenance_metadata(model="not told: a user study", style="not told")
-    write_video(path, labelled, FRAME_RATE, clip.audio, metadata=tags)
-    sign_video(path, title="user study")
+    # One mark for all of a study: the pixels must not tell the method either.
+    mark = mark_of({"study": study.id})
+    write_generated(path, labelled, clip.audio, tags, mark=mark, title="user study")
