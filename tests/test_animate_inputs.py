@@ -88,7 +88,8 @@ def test_an_odd_size_becomes_even_with_a_word(size: int, line: Callable[..., lis
 def test_a_success_is_one_fact_a_line(line: Callable[..., list[str]]) -> None:
     done = runner.invoke(app, line(audio=line()[line().index("--audio") + 1]))
     facts = dict(said.split(maxsplit=1) for said in done.stdout.splitlines())
-    wanted = ["output", "frames", "duration_s", "size", "style", "intensity", "method", "model", "renderer", "face"]
+    wanted = ["output", "frames", "duration_s", "size", "height", "style", "intensity", "method", "model", "renderer"]
+    wanted += ["face"]
     assert done.exit_code == 0 and list(facts) == wanted
 
 
