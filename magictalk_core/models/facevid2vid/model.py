@@ -151,7 +151,7 @@ class FaceVid2VidModel:
 def _lost(folder: ModelFolder) -> bool:
     """Whether copying the source picture would have come nearer to the held-out frames."""
     measured = folder.config.get("held_out")
-    return bool(measured) and float(measured["l1"]["gain"]) <= 0
+    return measured is not None and float(measured["l1"]["gain"]) <= 0
 
 
 def _network_of_folder(folder: ModelFolder) -> FaceVid2Vid:
