@@ -122,7 +122,7 @@ def test_no_unsigned_video_ever_has_the_final_name(
         seen.append((path.is_file(), path.name == title, out.read_bytes()))
         raise PermanentError("the signer is broken")
 
-    monkeypatch.setattr(animate, "sign_video", fail)
+    monkeypatch.setattr(generated, "sign_video", fail)
     done = runner.invoke(app, _animate(home, inputs["speech"], inputs["portrait"], "happy", out, "--size", "64"))
     assert done.exit_code == 1 and "the signer is broken" in done.stderr
     assert seen == [(True, False, b"an older video")]
