@@ -116,9 +116,7 @@ def _look(path: Path, piece: Path) -> None:
     content = None if path.suffix.lower() == _PICTURE else read_content(path, SYNTHETIC_LABEL).model_dump(mode="json")
     try:
         manifest = read_provenance(path)
-    except PermanentError as error:
-        if content is None:
-            raise PermanentError("a picture without a C2PA manifest: nothing in it says where it comes from") from error
+    except PermanentError:
         manifest = None
     piece.write_text(json.dumps({"content": content, "manifest": manifest}), encoding="utf-8")
 
@@ -142,7 +140,7 @@ def _said_of_original(original: Path) -> ContentSaid:
 def _edits(seen: _Seen, state: State, said: ContentSaid | None) -> list[Edit]:
     content = seen.content
     if content is None:  # a picture: its bytes are bound, and nothing else is known
-        return [] if state is State.INTACT else [Edit(EditKind.PIXELS, "or something else in it: its hash is another")]
+        return [] if state is not State.CHANGED else [Edit(EditKind.PIXELS, "or something else in it: its hash is another")]
     if state is State.INTACT and said is None:
         return []  # of a release that made no statement: the hash of the whole file holds
     known = said is not None or _is_ours(content)

@@ -144,7 +144,7 @@ def _aligned(said: PictureContent, now: PictureContent) -> tuple[float, NDArray[
     for shift in np.arange(0.0, spare * FRAME_RATE + 1e-6, step) / FRAME_RATE:
         pair = _paired(before, after, times - shift, now.prints_per_s)
         few = pair[:: max(1, len(pair) // _MOST_PRINTS)]
-        score = float(np.mean(np.median(np.abs(few), axis=0))) if len(few) else np.inf
+        score = float(np.mean(np.minimum(np.abs(few), ALTERED_LEVELS))) if len(few) else np.inf
         if score < best - 1e-9:
             best, shift_s = score, float(shift)
     return shift_s, np.abs(_paired(before, after, times - shift_s, now.prints_per_s))
