@@ -179,6 +179,27 @@ def animate(
     show_facts(facts, as_json)
 
 
+@files_app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="a video that magictalk may have written, or a PNG of a figure")],
+    original: Annotated[
+        Path | None, typer.Option("--original", help="a copy that is intact, for a file whose manifest is gone")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Is a file as magictalk wrote it, and if not, what was done to it. Works offline.
+
+    Exit code 0: intact; 1: not; 2: no such file, or no video.
+
+    Example: magictalk verify me.mp4
+    """
+    from magictalk_core.commands.verify import verify_file
+
+    verdict = verify_file(file, original)
+    show_facts(asdict(verdict), as_json)
+    raise typer.Exit(0 if verdict.is_intact else 1)
+
+
 def _must_go_together(is_video: bool, output: Path, of_videos: Mapping[str, object]) -> None:
     """Raise `UserError` for options of a video beside curves, and for a video without a portrait."""
     if is_video and of_videos["--portrait"] is None:

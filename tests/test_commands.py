@@ -18,12 +18,12 @@ from PIL import Image
 from training_fixtures import build, lip_preset, preset
 from typer.testing import CliRunner
 
-from magictalk_core.commands import animate
 from magictalk_core.errors import PermanentError
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.media.probe import probe
 from magictalk_core.models.families import FAMILIES
+from magictalk_core.portrait import generated
 from magictalk_core.portrait.provenance import read_provenance
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.run import current_model, train
@@ -118,11 +118,11 @@ def test_no_unsigned_video_ever_has_the_final_name(
     out.write_bytes(b"an older video")
     seen = []
 
-    def fail(path: Path, work: Work, title: str) -> None:
+    def fail(path: Path, work: Work, title: str, *_: str) -> None:
         seen.append((path.is_file(), path.name == title, out.read_bytes()))
         raise PermanentError("the signer is broken")
 
-    monkeypatch.setattr(animate, "sign_video", fail)
+    monkeypatch.setattr(generated, "sign_video", fail)
     done = runner.invoke(app, _animate(home, inputs["speech"], inputs["portrait"], "happy", out, "--size", "64"))
     assert done.exit_code == 1 and "the signer is broken" in done.stderr
     assert seen == [(True, False, b"an older video")]

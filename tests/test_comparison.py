@@ -14,12 +14,12 @@ import pytest
 from numpy.typing import NDArray
 
 from magictalk_core.corpora.registry import add_corpus, new_entry
-from magictalk_core.evaluation import comparison
 from magictalk_core.evaluation.comparison import Comparison, render_comparisons
 from magictalk_core.evaluation.generate import motion_rows
 from magictalk_core.faces.extract import frames_table
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
 from magictalk_core.media.encode import write_video
+from magictalk_core.portrait import generated
 from magictalk_core.portrait.provenance import read_provenance
 from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
@@ -143,7 +143,7 @@ def test_a_run_that_fails_leaves_the_old_videos_and_nothing_unsigned(
 ) -> None:
     held_out(workspace, tmp_path / "raw", {"a": (face, True), "e": (face, True)})
     before = render_comparisons(workspace, ["c"], preset())
-    works, calls = getattr(comparison, breaks), []
+    works, calls = getattr(generated, breaks), []
 
     def fails_the_second_time(*arguments: Any, **named: Any) -> Any:
         calls.append(arguments[0])
@@ -151,7 +151,7 @@ def test_a_run_that_fails_leaves_the_old_videos_and_nothing_unsigned(
             raise OSError("no space left on device")
         return works(*arguments, **named)
 
-    monkeypatch.setattr(comparison, breaks, fails_the_second_time)
+    monkeypatch.setattr(generated, breaks, fails_the_second_time)
     with pytest.raises(OSError, match="no space"):
         render_comparisons(workspace, ["c"], preset(size=128))
     assert len(calls) == 2

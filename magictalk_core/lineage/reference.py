@@ -13,6 +13,8 @@ from magictalk_core.lineage.clip_index import ClipIndex
 from magictalk_core.lineage.registry import Registry
 from magictalk_core.storage.hashes import file_md5
 from magictalk_core.training.in_use import runs_in_use
+from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
+from magictalk_core.work.isolation import map_isolated
 from magictalk_core.work.provenance import Input, Provenance, record_of
 from magictalk_core.workspace import absolute
 
@@ -20,6 +22,8 @@ __all__ = ["Subject", "find_subject"]
 
 _HASH = re.compile(r"[0-9a-f]{6,64}(\.dir)?")
 _FULL_HASH = 32
+_VIDEOS = frozenset({".mp4", ".mov", ".mkv", ".webm"})
+_DECODING_S, _DECODING_GB = 600.0, 4.0
 
 _ASSETS = {
     "source": ("source", "corpora/{}/listing.json"),
@@ -114,7 +118,7 @@ def _of_path(registry: Registry, clips: ClipIndex, path: Path) -> Subject | None
     beside = _beside(path, md5)
     if beside is not None:
         return beside
-    return _of_credentials(registry, path) if path.suffix.lower() == ".mp4" else None
+    return _of_credentials(registry, path) or _of_mark(registry, path) if path.suffix.lower() in _VIDEOS else None
 
 
 def _is_inside(registry: Registry, path: Path) -> bool:
@@ -152,6 +156,30 @@ def _of_credentials(registry: Registry, path: Path) -> Subject | None:
         return Subject(path.name, f"{state}: made by the work that left {records[0].name}", tuple(records))
     inputs = tuple(Input(**one) for one in said["inputs"])
     return Subject(path.name, f"{state}: no record of that work is here, what it was made from is", inputs=inputs)
+
+
+def _of_mark(registry: Registry, path: Path) -> Subject | None:
+    """A video whose metadata is gone, by the mark in its pixels: the beginning of its work's digest."""
+    task = [(str(path),)]
+    ((_, found),) = map_isolated(_mark_in, task, workers=1, timeout_s=_DECODING_S, memory_gb=_DECODING_GB)
+    if not isinstance(found, str):
+        return None
+    records = [r for known in registry.ever.values() for r in known if r.inputs_digest.startswith(found)]
+    how = f"by the mark {found} in its pixels"
+    return (
+        Subject(path.name, f"{how}: made by the work that left {records[0].name}", tuple(records)) if records else None
+    )
+
+
+def _mark_in(path: str) -> str | None:
+    """In the child: the file comes from anywhere."""
+    from magictalk_core.portrait.content import read_content
+
+    try:
+        mark = read_content(Path(path), SYNTHETIC_LABEL).mark
+    except PermanentError:
+        return None
+    return None if mark is None else mark.payload
 
 
 def _of_name(registry: Registry, ref: str) -> Subject | None:

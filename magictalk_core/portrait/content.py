@@ -49,12 +49,14 @@ LOUDNESS_STEP_DB = 0.5
 _QUIETEST_DB = -100.0
 _ENCODER = re.compile(rb"x264 - core \d+[ -~]{20,2000}")
 _LONGEST_TEXT = 40_000_000
+_LONGEST_GAP_S = 600
 
 Text = Annotated[str, Field(max_length=_LONGEST_TEXT)]
 
 
 class PictureContent(StrictModel):
-    """`digests`, `prints`: packed (`frame_digests`, `prints_of`). `encoder`: how x264 says it was asked, or empty."""
+    """`digests`, `prints`: packed (`frame_digests`, `prints_of`), `prints_per_s` of these a second. `encoder`: how x264
+    says it was asked, or empty."""
 
     width: int = Field(ge=1)
     height: int = Field(ge=1)
@@ -63,6 +65,7 @@ class PictureContent(StrictModel):
     md5: str
     digests: Text
     prints: Text
+    prints_per_s: int = Field(PRINTS_PER_S, ge=1)
     encoder: str = ""
 
 
@@ -85,8 +88,8 @@ class MarkFound(StrictModel):
 
 
 class VideoContent(StrictModel):
-    """A video as it is: `tags` of the container, `mark` as it is read, `label`: how surely the visible word is seen, the
-    correlation with its drawing from -1 to 1."""
+    """A video as it is: `tags` of the container, `mark` as it is read, `label`: how surely the visible word is seen
+    (`label_seen.LABEL_SEEN`)."""
 
     picture: PictureContent
     sound: SoundContent | None
@@ -96,25 +99,29 @@ class VideoContent(StrictModel):
 
 
 def read_content(path: Path, label: str | None = None) -> VideoContent:
-    """Decode all of a video. With `label` that word is looked for, and the mark is read: both of strangers' files.
+    """Decode all of a video. With `label`, of strangers' files, that word is looked for, the mark is read, and there
+    are prints of every frame, so that a cut is found where it was made.
 
     Raises `PermanentError` for what is no video.
     """
     reader, finder = (None, None) if label is None else (MarkReader(), LabelFinder(label))
     with open_media(path) as container:
         tags = {str(key): str(value)[:1000] for key, value in container.metadata.items()}
-        picture = _picture(container, reader, finder)
+        picture = _picture(container, reader, finder, PRINTS_PER_S if label is None else FRAME_RATE)
     mark = None if reader is None else reader.read()
     found = None if mark is None else MarkFound(**vars(mark))
     seen = None if finder is None else round(finder.correlation(), 3)
     return VideoContent(picture=picture, sound=_sound(path), tags=tags, mark=found, label=seen)
 
 
-def _picture(container: Any, reader: MarkReader | None, finder: LabelFinder | None) -> PictureContent:
+def _picture(
+    container: Any, reader: MarkReader | None, finder: LabelFinder | None, prints_per_s: int
+) -> PictureContent:
     if not container.streams.video:
         raise PermanentError("no video stream: expected a video")
     stream = container.streams.video[0]
-    whole, digests, prints = hashlib.md5(), bytearray(), []
+    whole, digests = hashlib.md5(), bytearray()
+    prints: list[NDArray[np.uint8]] = []
     encoder, width, height, last_s = "", 0, 0, 0.0
     for number, (frame, first) in enumerate(_frames(container, stream)):
         if number == 0:
@@ -125,8 +132,12 @@ def _picture(container: Any, reader: MarkReader | None, finder: LabelFinder | No
         whole.update(single)
         digests += single[:_DIGEST_BYTES]
         last_s = number / FRAME_RATE if frame.time is None else float(frame.time)
-        if round(last_s * PRINTS_PER_S) == len(prints):
-            prints.append(cv2.resize(planes[0], (GRID, GRID), interpolation=cv2.INTER_AREA))
+        due = int(last_s * prints_per_s + 1e-6) + 1 - len(prints)
+        if due > _LONGEST_GAP_S * prints_per_s:
+            raise PermanentError(f"nothing is shown for {due / prints_per_s:.0f} seconds: no video of ours")
+        if due > 0:
+            print_now = np.asarray(cv2.resize(planes[0], (GRID, GRID), interpolation=cv2.INTER_AREA), np.uint8)
+            prints += [print_now] * due
         if reader is not None and number % FRAME_RATE % 5 == 0:
             reader.add(planes)
         if finder is not None and number % FRAME_RATE == 0:
@@ -142,7 +153,8 @@ def _picture(container: Any, reader: MarkReader | None, finder: LabelFinder | No
         seconds=round(last_s + 1 / rate, 3),
         md5=whole.hexdigest(),
         digests=_packed(np.frombuffer(bytes(digests), np.uint8)),
-        prints=_packed(_changes(np.stack(prints) if prints else np.empty((0, GRID, GRID), np.uint8))),
+        prints=_packed(_changes(np.stack(prints))),
+        prints_per_s=prints_per_s,
         encoder=encoder,
     )
 
@@ -194,7 +206,7 @@ def frame_digests(picture: PictureContent) -> list[bytes]:
 
 
 def prints_of(picture: PictureContent) -> NDArray[np.uint8]:
-    """Brightness (n, 16, 16), five a second from the first frame."""
+    """Brightness (n, 16, 16), `prints_per_s` of them a second from the first frame."""
     changes = _unpacked(picture.prints)
     if len(changes) % GRID**2:
         raise PermanentError(f"expected prints of {GRID} x {GRID} values, found {len(changes)} in all")
@@ -203,12 +215,12 @@ def prints_of(picture: PictureContent) -> NDArray[np.uint8]:
 
 def loudness_of(sound: SoundContent) -> NDArray[np.float64]:
     """Level of every 40 ms in dB below full scale, (n,)."""
-    return _unpacked(sound.loudness) * LOUDNESS_STEP_DB + _QUIETEST_DB
+    return _unpacked(sound.loudness).astype(np.float64) * LOUDNESS_STEP_DB + _QUIETEST_DB
 
 
 def _changes(prints: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """From each to the next, modulo 256: a face that moves little packs to a third."""
-    return np.diff(prints, axis=0, prepend=np.zeros((1, GRID, GRID), np.uint8)) if len(prints) else prints
+    return np.diff(prints, axis=0, prepend=np.zeros((1, GRID, GRID), np.uint8))
 
 
 def _packed(values: NDArray[np.uint8]) -> str:

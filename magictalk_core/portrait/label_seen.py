@@ -39,7 +39,7 @@ class LabelFinder:
         """The best with the word's drawing, light on dark or dark on light, from 0 to 1."""
         if self._sum is None:
             return 0.0
-        mean = self._sum / self._frames
+        mean = np.asarray(self._sum / self._frames, np.float32)
         heights = {*(max(9, round(mean.shape[0] * share)) for share in _SHARES), *_PANEL_HEIGHTS}
         return max(_best(mean, _drawn(self._word, height)) for height in sorted(heights))
 

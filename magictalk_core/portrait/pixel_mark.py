@@ -83,7 +83,8 @@ class PixelMark:
 
     def _drawn(self, height: int, width: int) -> NDArray[np.int16]:
         levels = _AMPLITUDE * cv2.resize(self._cells, (width, height), interpolation=cv2.INTER_CUBIC)
-        return np.rint(np.dstack([np.zeros_like(levels), _GREEN * levels, _BLUE * levels])).astype(np.int16)
+        colours = np.dstack([np.zeros_like(levels), _GREEN * levels, _BLUE * levels])
+        return np.asarray(np.rint(colours), np.int16)
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def _without_picture(mean: Grid) -> Grid:
 
 def _decoded(rest: Grid, mirrored: bool) -> MarkReading | None:
     bits, signs = _key()
-    payload = decode(np.bincount(bits, rest.ravel() * signs, CODED_BITS))
+    payload = decode(np.asarray(np.bincount(bits, rest.ravel() * signs, CODED_BITS), np.float64))
     norm = float(np.sqrt((rest * rest).sum()))
     if payload is None or norm == 0.0:
         return None

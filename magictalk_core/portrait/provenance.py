@@ -45,8 +45,8 @@ GENERATOR = "magictalk"
 
 
 class ContentSaid(StrictModel):
-    """What a video held when it was signed. `mark`: the payload in its pixels, None where it has none; `label`: the word
-    that is to be seen in it, None where none was drawn."""
+    """What a video held when it was signed. `mark`: the payload in its pixels, None where it has none; `label`: the
+    word that is to be seen in it, None where none was drawn."""
 
     version: int = Field(1, ge=1)
     picture: PictureContent

@@ -24,8 +24,8 @@ class Ancestry:
 
 
 def ancestry_of(home: Path | None, inputs: Sequence[Input]) -> Ancestry:
-    """Follow the records of a workspace upwards from the inputs of some work, nearest first. `snapshots` are the datasets
-    by the digest that Dagster, DVC and MLflow share."""
+    """Follow the records of a workspace upwards from the inputs of some work, nearest first. `snapshots` are the
+    datasets by the digest that Dagster, DVC and MLflow share."""
     found, seen = Ancestry(), set[tuple[str, str]]()
     waiting = list(inputs)
     while waiting:

@@ -23,7 +23,7 @@ from magictalk_core.evaluation.stand_ins import PORTRAIT
 from magictalk_core.evaluation.test_sets import NAMED_SETS
 from magictalk_core.media.tile import Panel
 from magictalk_core.models.lip_residue.model import audio2bs_of
-from magictalk_core.portrait.generated import mark_of, write_generated
+from magictalk_core.portrait.generated import write_generated
 from magictalk_core.portrait.label import provenance_metadata
 from magictalk_core.portrait.picture_file import write_labelled_png
 from magictalk_core.portrait.provenance import sign_picture
@@ -207,9 +207,7 @@ def _short(method: str) -> str:
 def _video(folder: Path, name: str, panels: list[list[Panel]], scene: Scene, signer: _Signer, style: str) -> str:
     path = folder / f"{name}.mp4"
     metadata = provenance_metadata(model="several methods", style=style, source=scene.clip.clip_id)
-    # Several videos of one work: what tells them apart in their pixels is the clip.
-    mark = mark_of({"work": signer.work.digest, "video": name})
-    made = write_generated(path, panel_grid(panels, _PANEL), scene.clip.audio, metadata, signer.work, mark=mark)
+    made = write_generated(path, panel_grid(panels, _PANEL), scene.clip.audio, metadata, signer.work)
     signer.unsigned[path.name] = made.unsigned
     return path.name
 
