@@ -17,6 +17,9 @@ __all__ = ["files_app"]
 
 files_app = typer.Typer(rich_markup_mode=None)
 
+_RIG_FORMS = "a .glb, .gltf or .vrm file with ARKit shapes, a folder or .zip of OBJ files, or builtin"
+RigOption = Annotated[Path | None, typer.Option("--rig", help=f"{_RIG_FORMS}: what .glb, .usda or a video shows")]
+
 
 @files_app.command()
 def extract(
@@ -50,6 +53,7 @@ def convert(
     fps: Annotated[
         float | None, typer.Option("--fps", min=1, help="frames per second of a Live Link recording or of glTF keys")
     ] = None,
+    rig: RigOption = None,
     as_json: Json = False,
 ) -> None:
     """Blendshape curves from one format to another, smoothed if you like.
@@ -58,7 +62,7 @@ def convert(
     """
     from magictalk_core.commands.convert import convert_file
 
-    made = convert_file(source, output, form=form, clip=clip, smooth=smooth, fps=fps)
+    made = convert_file(source, output, form=form, clip=clip, smooth=smooth, fps=fps, rig=rig)
     show_facts(asdict(made), as_json)
 
 
@@ -113,6 +117,7 @@ def animate(
     face: Annotated[
         int | None, typer.Option("--face", min=1, help="of several faces, which one; 1 is the largest")
     ] = None,
+    rig: RigOption = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -122,11 +127,24 @@ def animate(
     Example: magictalk animate --audio hello.wav --portrait me.png --style happy -o hello.mp4
 
     Example: magictalk animate --audio hello.wav --style happy -o take.csv --format livelink
+
+    Example: magictalk animate --audio hello.wav --style happy --rig avatar.glb -o hello.mp4
     """
     from magictalk_core.commands.perform import Wish
 
     workspace, wish = workspace_of(home), Wish(style, model, seed, intensity, lips)
     is_video = output.suffix.lower() == ".mp4" and form is None
+    if is_video and rig is not None:
+        if portrait is not None or face is not None:
+            raise UserError("--rig and --portrait: a video shows one of them: leave the other out")
+        from magictalk_core.commands.animate import DEFAULT_SIZE
+        from magictalk_core.commands.animate_rig import animate_rig
+
+        facts = asdict(animate_rig(workspace, audio, rig, wish, output, size=size or DEFAULT_SIZE))
+        if not as_json:
+            del facts["warnings"]  # already told
+        show_facts(facts, as_json)
+        return
     _must_go_together(is_video, output, {"--portrait": portrait, "--size": size, "--face": face})
     if portrait is not None:
         from magictalk_core.commands.animate import DEFAULT_SIZE, animate_file
@@ -136,16 +154,32 @@ def animate(
     else:
         from magictalk_core.commands.animate_curves import animate_curves
 
-        facts = asdict(animate_curves(workspace, audio, wish, output, form))
+        facts = asdict(animate_curves(workspace, audio, wish, output, form, rig))
     if not as_json:
         del facts["warnings"]  # already told
     show_facts(facts, as_json)
 
 
+@files_app.command("rig")
+def show(
+    source: Annotated[Path | None, typer.Argument(help=f"{_RIG_FORMS}; default builtin")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="sheet.png")] = Path("rig.png"),
+    size: Annotated[int, typer.Option("--size", min=64, max=512, help="side of one picture of the sheet, pixels")] = 256,
+    as_json: Json = False,
+) -> None:
+    """A sheet of what a rig can do: neutral, six emotions, single shapes, turns; and which ARKit shapes it lacks.
+
+    Example: magictalk rig avatar.glb -o sheet.png
+    """
+    from magictalk_core.commands.show_rig import show_rig
+
+    show_facts(asdict(show_rig(source, output, size)), as_json)
+
+
 def _must_go_together(is_video: bool, output: Path, of_videos: Mapping[str, object]) -> None:
     """Raise `UserError` for options of a video beside curves, and for a video without a portrait."""
     if is_video and of_videos["--portrait"] is None:
-        raise UserError(f"-o {output}: a video needs --portrait; curves end in .csv, .parquet, .glb or .usda")
+        raise UserError(f"-o {output}: a video needs --portrait, or --rig builtin; curves end in .csv, .parquet, .glb or .usda")
     given = [] if is_video else [name for name, value in of_videos.items() if value is not None]
     if given:
         raise UserError(f"{', '.join(given)}: -o {output} is no video (.mp4): curves have no picture; leave it out")
