@@ -17,6 +17,9 @@ __all__ = ["files_app"]
 
 files_app = typer.Typer(rich_markup_mode=None)
 
+_RIG_FORMS = "a .glb, .gltf or .vrm file with ARKit shapes, a folder or .zip of OBJ files, or builtin"
+RigOption = Annotated[Path | None, typer.Option("--rig", help=f"{_RIG_FORMS}: what .glb, .usda or a video shows")]
+
 
 @files_app.command()
 def extract(
@@ -50,6 +53,7 @@ def convert(
     fps: Annotated[
         float | None, typer.Option("--fps", min=1, help="frames per second of a Live Link recording or of glTF keys")
     ] = None,
+    rig: RigOption = None,
     as_json: Json = False,
 ) -> None:
     """Blendshape curves from one format to another, smoothed if you like.
@@ -58,7 +62,7 @@ def convert(
     """
     from magictalk_core.commands.convert import convert_file
 
-    made = convert_file(source, output, form=form, clip=clip, smooth=smooth, fps=fps)
+    made = convert_file(source, output, form=form, clip=clip, smooth=smooth, fps=fps, rig=rig)
     show_facts(asdict(made), as_json)
 
 
@@ -140,6 +144,7 @@ def animate(
     adapt_scale: Annotated[
         bool, typer.Option("--adapt-scale", help="facevid2vid: movements as large as the portrait's face")
     ] = False,
+    rig: RigOption = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -151,6 +156,8 @@ def animate(
     Example: magictalk animate --audio hello.wav --portrait me.png --style happy -o hello.mp4 --crop keep
 
     Example: magictalk animate --audio hello.wav --style happy -o take.csv --format livelink
+
+    Example: magictalk animate --audio hello.wav --style happy --rig avatar.glb -o hello.mp4
     """
     from magictalk_core.commands.perform import Wish
 
@@ -160,6 +167,16 @@ def animate(
     of_videos |= {"--renderer": renderer, "--renderer-weights": renderer_weights}
     of_videos |= {"--renderer-estimator": renderer_estimator, "--renderer-motion": renderer_motion}
     of_videos |= {"--adapt-scale": adapt_scale or None}
+    if is_video and rig is not None:
+        _must_show_one(of_videos)
+        from magictalk_core.commands.animate_rig import animate_rig
+        from magictalk_core.portrait.scene import DEFAULT_SIZES, Crop
+
+        facts = asdict(animate_rig(workspace, audio, rig, wish, output, size=size or DEFAULT_SIZES[Crop.FACE]))
+        if not as_json:
+            del facts["warnings"]  # already told
+        show_facts(facts, as_json)
+        return
     _must_go_together(is_video, output, of_videos)
     if portrait is not None:
         from magictalk_core.commands.animate import animate_file
@@ -173,7 +190,7 @@ def animate(
     else:
         from magictalk_core.commands.animate_curves import animate_curves
 
-        facts = asdict(animate_curves(workspace, audio, wish, output, form))
+        facts = asdict(animate_curves(workspace, audio, wish, output, form, rig))
     if not as_json:
         del facts["warnings"]  # already told
     show_facts(facts, as_json)
@@ -200,10 +217,35 @@ def verify(
     raise typer.Exit(0 if verdict.is_intact else 1)
 
 
+@files_app.command("rig")
+def show(
+    source: Annotated[Path | None, typer.Argument(help=f"{_RIG_FORMS}; default builtin")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="sheet.png")] = Path("rig.png"),
+    size: Annotated[int, typer.Option("--size", min=64, max=512, help="side of one picture of the sheet, pixels")] = 256,
+    as_json: Json = False,
+) -> None:
+    """A sheet of what a rig can do: neutral, six emotions, single shapes, turns; and which ARKit shapes it lacks.
+
+    Example: magictalk rig avatar.glb -o sheet.png
+    """
+    from magictalk_core.commands.show_rig import show_rig
+
+    show_facts(asdict(show_rig(source, output, size)), as_json)
+
+
+def _must_show_one(of_videos: Mapping[str, object]) -> None:
+    """Raise `UserError` for options of a portrait beside those of a rig."""
+    given = [name for name, value in of_videos.items() if value is not None and name != "--size"]
+    if given:
+        raise UserError(f"--rig and {', '.join(given)}: a video shows a rig or a portrait: leave one of them out")
+
+
 def _must_go_together(is_video: bool, output: Path, of_videos: Mapping[str, object]) -> None:
     """Raise `UserError` for options of a video beside curves, and for a video without a portrait."""
     if is_video and of_videos["--portrait"] is None:
-        raise UserError(f"-o {output}: a video needs --portrait; curves end in .csv, .parquet, .glb or .usda")
+        raise UserError(
+            f"-o {output}: a video needs --portrait, or --rig builtin; curves end in .csv, .parquet, .glb or .usda"
+        )
     given = [] if is_video else [name for name, value in of_videos.items() if value is not None]
     if given:
         raise UserError(f"{', '.join(given)}: -o {output} is no video (.mp4): curves have no picture; leave it out")

@@ -133,7 +133,7 @@ def test_a_seed_is_a_performance(animate: Callable[..., list[str]], tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "more", "says"),
     [
-        ("o.mp4", [], "a video needs --portrait; curves end in .csv, .parquet, .glb or .usda"),
+        ("o.mp4", [], "a video needs --portrait, or --rig builtin; curves end in .csv, .parquet, .glb or .usda"),
         ("o.csv", ["--portrait", "me.png"], "--portrait: -o "),
         ("o.glb", ["--size", "128", "--face", "1"], "--size, --face: -o "),
         ("o.mp4", ["--format", "livelink"], "a file of format livelink ends in .csv"),

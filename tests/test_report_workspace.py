@@ -338,7 +338,7 @@ def test_the_summary_and_the_console_carry_the_stand_ins(finished: Workspace) ->
     tracked = "tracker=litert-geometric/1; tracker=litert-geometric/2"
     assert table["mean_motion", "mae_mouth"] == tracked
     assert table["magictalk", "mae_mouth"] == f"{tracked}; speech={FEATURE}"
-    assert table["magictalk", "lmd_rig_px256"] == f"{tracked}; speech={FEATURE}; rig=magictalk-builtin-1"
+    assert table["magictalk", "lmd_rig_px256"] == f"{tracked}; speech={FEATURE}; rig=magictalk-builtin-2"
     assert table["ground_truth", "blinks_per_minute"] == tracked
     assert f"with stand-ins: {tracked}; speech={FEATURE}\n" in summarize_demo(finished)
 
@@ -371,7 +371,7 @@ def test_scores_carry_their_stand_ins_row_by_row(finished: Workspace, monkeypatc
     assert found["ground_truth", "sync_expert_distance"] == {f"{tracked}; speech={FEATURE}; sync=sync_expert"}
     assert found["chance", "sync_judge_distance"] == {f"{tracked}; speech={FEATURE}; sync=sync_expert_judges"}
     assert found["chance", "mae_mouth"] == {tracked}
-    assert found["magictalk", "lmd_rig_px256"] == {f"{tracked}; speech={FEATURE}; rig=magictalk-builtin-1"}
+    assert found["magictalk", "lmd_rig_px256"] == {f"{tracked}; speech={FEATURE}; rig=magictalk-builtin-2"}
 
 
 def test_reference_parts_are_no_stand_ins() -> None:

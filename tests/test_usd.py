@@ -13,6 +13,7 @@ from magictalk_core.errors import UserError
 from magictalk_core.faces.head_pose import head_turns
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.rig.curves import Curves
+from magictalk_core.rig.rig import drawn_part
 from magictalk_core.rig.usd import write_usd
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
@@ -46,7 +47,7 @@ def _samples(text: str, name: str) -> dict[int, np.ndarray]:
 
 
 def test_every_number_comes_back(tmp_path: Path) -> None:
-    curves, rig = _curves(), builtin_rig()
+    curves, rig = _curves(), drawn_part(builtin_rig())
     write_usd(curves, rig, tmp_path / "take.usda", {"title": "SYNTHETIC\nMEDIA"})
     text = (tmp_path / "take.usda").read_text(encoding="utf-8")
     assert text.startswith("#usda 1.0\n") and "endTimeCode = 7" in text and "timeCodesPerSecond = 25" in text
@@ -76,7 +77,7 @@ def test_the_library_of_usd_reads_it(tmp_path: Path) -> None:
     usd = pytest.importorskip("pxr.Usd", reason="pip install usd-core")
     from pxr import UsdGeom, UsdSkel, UsdValidation
 
-    curves, rig = _curves(), builtin_rig()
+    curves, rig = _curves(), drawn_part(builtin_rig())
     write_usd(curves, rig, tmp_path / "take.usda", {"title": "SYNTHETIC"})
     stage = usd.Stage.Open(str(tmp_path / "take.usda"))
     every = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from magictalk_core.commands.file_record import file_input, file_work
+from magictalk_core.commands.show_rig import rig_from, rig_input
 from magictalk_core.commands.untrusted import must_be_file
 from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION
-from magictalk_core.rig.curve_files import output_format, read_curves, safe_id, write_curves, write_frames
+from magictalk_core.rig.curve_files import must_hold_a_rig, output_format, read_curves, safe_id, write_curves, write_frames
 from magictalk_core.rig.curves import Curves, resampled, smoothed, table_of_curves
 from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
@@ -41,10 +42,20 @@ class Converted:
 
 
 def convert_file(
-    source: Path, output: Path, *, form: str | None, clip: str | None, smooth: int | None, fps: float | None
+    source: Path,
+    output: Path,
+    *,
+    form: str | None,
+    clip: str | None,
+    smooth: int | None,
+    fps: float | None,
+    rig: Path | None = None,
 ) -> Converted:
-    """Read curves in one format and write them in another; `source` stays as it is. Raises `UserError`."""
+    """Read curves in one format and write them in another; `source` stays as it is. `rig`: what glTF and USD move.
+    Raises `UserError`."""
     target = output_format(output, form)
+    if rig is not None:
+        must_hold_a_rig(output, target)
     if absolute(output) == absolute(source):
         raise UserError(f"-o {output}: that is the input, which stays as it is: choose another name")
     must_be_file(source, "file of curves")
@@ -64,9 +75,9 @@ def convert_file(
         raise UserError(f"{source}: {len(clips)} clips, and {target} holds one: choose with --clip {clips[0].clip_id}")
     else:
         clips = [resampled(clips[0], fps or _writable_rate(clips[0].fps, target))]
-        write_curves(clips[0], output, target)
+        write_curves(clips[0], output, target, rig=None if rig is None else rig_from(rig).rig)
     asked = {"format": target, "clip": clip, "smooth": smooth, "fps": fps}
-    file_work("converted", output, BLENDSHAPES_VERSION, [read], asked).record()
+    file_work("converted", output, BLENDSHAPES_VERSION, [read, *rig_input(rig)], asked).record()
     return _converted(output, target, clips)
 
 

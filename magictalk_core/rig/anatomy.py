@@ -7,6 +7,8 @@ trackers read them, with eyeballs, mouth, skull, hair, ears and neck. Decision 0
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from magictalk_core.faces.mesh import (
@@ -138,6 +140,13 @@ def _drawn_parts(face: Points, deltas: Points) -> list[MeshPart]:
     ]
 
 
+def _in_microns(part: MeshPart) -> MeshPart:
+    """Places and displacements in whole thousandths of a millimetre: exported text is half as long, and what does not
+    move is 0."""
+    moves = {name: np.round(move, 4) for name, move in part.moves.items()}
+    return replace(part, vertices=np.round(part.vertices, 4), moves={n: m for n, m in moves.items() if m.any()})
+
+
 def build_rig() -> Rig:
     """Put the parts together: one vertex array, the landmarks first."""
     face, deltas = neutral_face().astype(np.float64), face_deltas()
@@ -145,7 +154,7 @@ def build_rig() -> Rig:
         face, np.zeros((0, 3), np.int32), np.broadcast_to(np.array(SKIN_COLOUR), face.shape), SKIN_GLOSS,
         dict(zip(ARKIT_NAMES, deltas, strict=True)),
     )  # fmt: skip
-    parts = [landmarks, *_drawn_parts(face, deltas)]
+    parts = [landmarks, *map(_in_microns, _drawn_parts(face, deltas))]
     starts = np.cumsum([0, *(len(p.vertices) for p in parts)])
     all_deltas = np.zeros((len(ARKIT_NAMES), starts[-1], 3))
     for part, start in zip(parts, starts[:-1], strict=True):

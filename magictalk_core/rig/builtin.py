@@ -12,7 +12,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["RIG_VERSION", "builtin_rig", "write_builtin_rig"]
 
-RIG_VERSION = "1"
+RIG_VERSION = "2"
 
 
 @cache

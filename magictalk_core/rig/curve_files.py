@@ -18,6 +18,7 @@ from magictalk_core.rig.gltf import write_gltf
 from magictalk_core.rig.gltf_reader import read_gltf
 from magictalk_core.rig.live_link import write_live_link
 from magictalk_core.rig.live_link_reader import curves_of_live_link, has_timecodes
+from magictalk_core.rig.rig import Rig
 from magictalk_core.rig.table_columns import ParquetColumns, TextColumns
 from magictalk_core.rig.text_table import read_text_table
 from magictalk_core.rig.usd import write_usd
@@ -26,7 +27,7 @@ from magictalk_core.storage.parquet import to_arrow, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.clips import safe_name
 
-__all__ = ["FORMATS", "Format", "output_format", "read_curves", "safe_id", "write_curves", "write_frames"]
+__all__ = ["FORMATS", "Format", "must_hold_a_rig", "output_format", "read_curves", "safe_id", "write_curves", "write_frames"]
 
 Format = Literal["parquet", "csv", "livelink", "gltf", "usd"]
 FORMATS: dict[str, str] = {
@@ -50,6 +51,12 @@ def output_format(output: Path, wanted: str | None) -> Format:
     raise UserError(f"-o {output}: expected a name that ends in {', '.join(sorted(set(FORMATS.values())))}")
 
 
+def must_hold_a_rig(output: Path, form: Format) -> None:
+    """Raise `UserError` where a rig is asked for and the format has curves alone."""
+    if form not in ("gltf", "usd"):
+        raise UserError(f"--rig: -o {output} has curves alone: a rig goes into .glb and .usda; leave it out")
+
+
 def write_frames(table: pa.Table, output: Path, form: Format, metadata: dict[str, str]) -> None:
     """Write a FRAMES table of one clip. `metadata` goes into a Parquet file."""
     if form == "parquet":
@@ -64,15 +71,18 @@ def write_frames(table: pa.Table, output: Path, form: Format, metadata: dict[str
         write_curves(clips[0], output, form)
 
 
-def write_curves(curves: Curves, output: Path, form: Format, about: Mapping[str, str] | None = None) -> None:
+def write_curves(
+    curves: Curves, output: Path, form: Format, about: Mapping[str, str] | None = None, rig: Rig | None = None
+) -> None:
     """Write one clip. `about` is what the file says of itself, where its format has a place: in the metadata of
-    Parquet, the `extras` of a glTF asset, the `customLayerData` of USD. CSV has none."""
+    Parquet, the `extras` of a glTF asset, the `customLayerData` of USD. CSV has none. `rig`: what glTF and USD move,
+    default the built-in one."""
     if form == "livelink":
         write_live_link(curves, output)
     elif form == "gltf":
-        write_gltf(curves, builtin_rig(), output, about)
+        write_gltf(curves, rig or builtin_rig(), output, about)
     elif form == "usd":
-        write_usd(curves, builtin_rig(), output, about)
+        write_usd(curves, rig or builtin_rig(), output, about)
     else:
         metadata = {"tracker": curves.origin, "version": BLENDSHAPES_VERSION, **(about or {})}
         write_frames(table_of_curves(curves), output, form, metadata)

@@ -27,7 +27,7 @@ from magictalk_core import __version__
 from magictalk_core.errors import UserError
 from magictalk_core.faces.head_pose import head_turns
 from magictalk_core.rig.curves import Curves, bridged
-from magictalk_core.rig.rig import PIVOT, Rig
+from magictalk_core.rig.rig import PIVOT, Rig, drawn_part
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, POSE_NAMES
 
@@ -37,6 +37,8 @@ _FLOAT, _UINT = 5126, 5125
 _WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 _METRES = 0.01
+_SPARSE_SHARE = 0.7
+"""Of the vertices that a shape moves, up to which naming them is shorter than writing all."""
 
 
 @dataclass
@@ -65,6 +67,25 @@ class _Buffer:
         return len(self.accessors) - 1
 
 
+    def add_moves(self, moves: NDArray[np.float32]) -> int:
+        """Index of the accessor of a shape's displacements (v, 3), of which only those that are not 0 are written."""
+        at = np.flatnonzero(moves.any(axis=1)).astype(np.uint32)
+        if len(at) > _SPARSE_SHARE * len(moves):
+            return self.add(moves, "VEC3", bounds=True)
+        at = at if len(at) else np.zeros(1, np.uint32)  # an empty list is not allowed
+        views = []
+        for values in (at, moves[at]):
+            views.append(len(self.views))
+            self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": values.nbytes})
+            self.data += np.ascontiguousarray(values).tobytes()
+        accessor = {"componentType": _FLOAT, "count": len(moves), "type": "VEC3"}
+        bounds = {"min": moves.min(axis=0).tolist(), "max": moves.max(axis=0).tolist()}
+        indices = {"bufferView": views[0], "componentType": _UINT}
+        sparse = {"count": len(at), "indices": indices, "values": {"bufferView": views[1]}}
+        self.accessors.append({**accessor, **bounds, "sparse": sparse})
+        return len(self.accessors) - 1
+
+
 def _quaternions(pose: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, 4) x, y, z, w of Ry(yaw) Rx(pitch) Rz(roll), neighbours on the same side so that they interpolate."""
     found = head_turns(pose[:, :3]).as_quat()
@@ -77,7 +98,7 @@ def _mesh(rig: Rig, buffer: _Buffer) -> dict[str, Any]:
     positions = buffer.add(rig.neutral.astype(np.float32), "VEC3", bounds=True, target=34962)
     colours = buffer.add(rig.colours.astype(np.float32), "VEC3", target=34962)
     indices = buffer.add(rig.triangles.astype(np.uint32).reshape(-1), "SCALAR", target=34963)
-    targets = [{"POSITION": buffer.add(d.astype(np.float32), "VEC3", bounds=True, target=34962)} for d in rig.deltas]
+    targets = [{"POSITION": buffer.add_moves(np.asarray(moves, np.float32))} for moves in rig.deltas]
     attributes = {"POSITION": positions, "COLOR_0": colours}
     primitive = {"attributes": attributes, "indices": indices, "targets": targets, "material": 0}
     return {
@@ -138,7 +159,7 @@ def write_gltf(curves: Curves, rig: Rig, path: Path, about: Mapping[str, str] | 
             {"name": "head", "children": [1], "translation": pivot.tolist()},
             {"name": "face", "mesh": 0, "translation": (-pivot).tolist(), "scale": [_METRES] * 3},
         ],
-        "meshes": [_mesh(rig, buffer)],
+        "meshes": [_mesh(drawn_part(rig), buffer)],
         "materials": [{"name": "skin", "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.8}}],
         "animations": [_animation(curves, buffer)],
     }

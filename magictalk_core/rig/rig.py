@@ -16,7 +16,7 @@ from magictalk_core.faces.head_pose import head_turns, rotation_of
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES
 
-__all__ = ["PIVOT", "Rig", "load_rig", "save_rig"]
+__all__ = ["PIVOT", "Rig", "drawn_part", "load_rig", "save_rig"]
 
 PIVOT = np.array([0.0, -6.0, -6.0])
 """The head turns about the top of the neck."""
@@ -58,6 +58,20 @@ class Rig:
         angles = rows[:, [MOTION_NAMES.index(f"head_{a}_deg") for a in ("pitch", "yaw", "roll")]]
         turns = head_turns(angles).as_matrix().swapaxes(1, 2)
         return np.asarray((self.neutral[:points] + moved - PIVOT) @ turns + PIVOT, np.float32)
+
+
+def drawn_part(rig: Rig) -> Rig:
+    """The rig without vertices that no triangle uses: the landmarks of the built-in one are points to measure at, and
+    other programs would show them as loose ones."""
+    used, corners = np.unique(rig.triangles, return_inverse=True)
+    return Rig(
+        rig.name,
+        rig.neutral[used],
+        corners.reshape(-1, 3).astype(np.int32),
+        rig.deltas[:, used],
+        rig.colours[used],
+        rig.gloss[used],
+    )
 
 
 def save_rig(rig: Rig, path: Path) -> None:

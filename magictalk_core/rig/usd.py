@@ -22,7 +22,7 @@ from magictalk_core import __version__
 from magictalk_core.errors import UserError
 from magictalk_core.faces.head_pose import head_turns
 from magictalk_core.rig.curves import Curves, bridged
-from magictalk_core.rig.rig import PIVOT, Rig
+from magictalk_core.rig.rig import PIVOT, Rig, drawn_part
 from magictalk_core.storage.atomic import atomic_path
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
@@ -64,7 +64,7 @@ def _lines(curves: Curves, rig: Rig, about: Mapping[str, str]) -> Iterator[str]:
     yield ""
     yield f'def SkelRoot "Head" ({_SKEL})'
     yield "{"
-    for part in (_mesh(rig), _skeleton(curves)):
+    for part in (_mesh(drawn_part(rig)), _skeleton(curves)):
         yield from (f"    {line}" for line in part)
     yield "}"
 
