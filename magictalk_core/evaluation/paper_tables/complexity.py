@@ -46,8 +46,8 @@ def table3(folders: Mapping[str, Path], sampling: SamplingConfig, preset: str) -
         "GMACs: one multiply-add counts once; convolutions, linear layers, attention and recurrent cells are counted. "
         "The paper does not say of how much video its GFLOPs are, nor whether a multiply-add counts once or twice.",
         "The renderers of our videos, a rig and a warped mesh, have no network; the paper's is face-vid2vid. The "
-        "public networks were counted without weights: the estimator looks at each frame, the generator draws it, and the "
-        "keypoint detector looks at the portrait once. "
+        "public networks were counted without weights: the estimator looks at each frame, the generator draws it, "
+        "the keypoint detector looks at the portrait once. "
         "Speech features and face tracking are not counted, on either side as far as the paper tells.",
         *(
             f"Weights of no counted layer, such as position embeddings, belong to {', '.join(total.uncounted)}."
