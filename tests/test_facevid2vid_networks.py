@@ -175,8 +175,7 @@ def _motion(w: Weights, config: FaceVid2VidNetworkConfig, volume: Tensor, source
         out = torch.cat([_same(w, f"hourglass.decoder.up_blocks.{level}", out), found.pop()], dim=1)
     out = _norm(w, "hourglass.decoder.norm", _conv(w, "hourglass.decoder.conv", out)).relu()
     masks = torch.softmax(_conv(w, "mask", out), dim=1)
-    field = sum(masks[:, k].unsqueeze(-1) * fields[k] for k in range(config.keypoints + 1))
-    assert isinstance(field, Tensor)
+    field = torch.stack([masks[:, k].unsqueeze(-1) * fields[k] for k in range(config.keypoints + 1)]).sum(dim=0)
     flat = out.reshape(len(out), -1, *out.shape[3:])
     return {"field": field, "occlusion": torch.sigmoid(_conv(w, "occlusion", flat))}
 

@@ -116,7 +116,8 @@ def test_each_mode_puts_the_keypoints_where_it_says(model: FaceVid2VidModel) -> 
     assert not np.array_equal(made["relative"], made["absolute"])
     with torch.inference_mode():
         at, start = (place(source.canonical, model._pose(model._pictures([one]))) for one in (driving, neutral))
-        for mode, keypoints in (("absolute", at), ("relative", relative(source.keypoints, at, start))):
+        wanted_at: dict[MotionMode, torch.Tensor] = {"absolute": at, "relative": relative(source.keypoints, at, start)}
+        for mode, keypoints in wanted_at.items():
             picture = model.network.generator.move(source.volume, source.keypoints, keypoints).pictures[0]
             wanted = (picture.permute(1, 2, 0) * 255).round().numpy().astype(int)
             assert int(np.abs(made[mode].astype(int) - wanted).max()) <= 1
@@ -170,7 +171,7 @@ def test_a_model_folder_of_ours(gain: float | None, lost: bool, tmp_path: Path, 
     assert opened is not None and opened.stand_ins == () and opened.inputs[0].kind == "model"
     said_of = " ".join(opened.remarks(64))
     assert ("worse than its source picture copied" in said_of) is lost and "enlarged" not in said_of
-    with pytest.raises(UserError, match="a model folder has an estimator of its own: leave out --renderer-estimator$"):
+    with pytest.raises(UserError, match=r"an estimator of its own: leave out --renderer-estimator$"):
         open_renderer(workspace, RendererWish("facevid2vid", tmp_path, tmp_path / "other.pth.tar"))
 
 

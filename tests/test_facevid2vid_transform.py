@@ -74,7 +74,8 @@ def test_the_ends_and_the_middle_of_the_classes() -> None:
 @given(ANGLE, ANGLE, ANGLE, st.sampled_from(ORDERS))
 @settings(max_examples=60, deadline=None)
 def test_rotation_is_scipy_s(yaw: float, pitch: float, roll: float, order: RotationOrder) -> None:
-    found = rotation(*(torch.tensor([a], dtype=torch.float64) for a in (yaw, pitch, roll)), order)
+    angles = torch.tensor([[yaw], [pitch], [roll]], dtype=torch.float64)
+    found = rotation(angles[0], angles[1], angles[2], order)
     about_xyz = (pitch, yaw, roll) if order == "pitch_yaw_roll" else (roll, pitch, yaw)
     np.testing.assert_allclose(found[0], Rotation.from_euler("XYZ", about_xyz, degrees=True).as_matrix(), atol=1e-12)
 

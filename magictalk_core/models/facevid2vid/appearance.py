@@ -17,7 +17,7 @@ _LEAK = 0.01
 
 def feature_width(config: FaceVid2VidNetworkConfig) -> int:
     """Channels of a picture's features where they are smallest, 256 of the public networks."""
-    return config.width * 2**config.halvings
+    return config.width * int(2**config.halvings)
 
 
 class AppearanceExtractor(nn.Module):
@@ -55,7 +55,7 @@ class FeatureFusion(nn.Module):
         self.fourth = nn.Conv2d(made, made, 1)
 
     def forward(self, warped: Tensor, occlusion: Tensor) -> Tensor:
-        flat = self.fourth(self.third(warped.flatten(1, 2)))
+        flat: Tensor = self.fourth(self.third(warped.flatten(1, 2)))
         if occlusion.shape[2:] != flat.shape[2:]:
             occlusion = functional.interpolate(occlusion, size=flat.shape[2:], mode="bilinear")
         return flat * occlusion

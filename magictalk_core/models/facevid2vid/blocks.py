@@ -110,7 +110,8 @@ class ResidualBlock2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.conv1(functional.relu(self.norm1(x)))
-        return x + self.conv2(functional.relu(self.norm2(inner)))
+        changed: Tensor = self.conv2(functional.relu(self.norm2(inner)))
+        return x + changed
 
 
 class ResidualBlock3d(nn.Module):
@@ -125,7 +126,8 @@ class ResidualBlock3d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.conv1(functional.relu(self.norm1(x)))
-        return x + self.conv2(functional.relu(self.norm2(inner)))
+        changed: Tensor = self.conv2(functional.relu(self.norm2(inner)))
+        return x + changed
 
 
 class Bottleneck2d(nn.Module):
@@ -170,7 +172,8 @@ class SpectralConv2d(nn.Conv2d):
         self.register_buffer("weight_v", functional.normalize(torch.randn(weight[0].numel()), dim=0))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, self.normalised(), self.bias)
+        made: Tensor = self._conv_forward(x, self.normalised(), self.bias)
+        return made
 
     def normalised(self) -> Tensor:
         """The weight as it is used."""

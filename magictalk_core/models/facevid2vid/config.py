@@ -68,4 +68,4 @@ class FaceVid2VidNetworkConfig(StrictModel):
     @property
     def feature_size(self) -> int:
         """Side of the appearance features, in their pixels."""
-        return self.size // 2**self.halvings
+        return self.size // int(2**self.halvings)

@@ -28,7 +28,9 @@ class Spade(nn.Module):
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         shared = self.mlp_shared(functional.interpolate(guide, size=x.shape[2:], mode="nearest"))
-        return functional.instance_norm(x) * (1 + self.mlp_gamma(shared)) + self.mlp_beta(shared)
+        scale: Tensor = self.mlp_gamma(shared)
+        shift: Tensor = self.mlp_beta(shared)
+        return functional.instance_norm(x) * (1 + scale) + shift
 
 
 class SpadeBlock(nn.Module):

@@ -60,7 +60,7 @@ class FaceVid2VidModel:
 
     @classmethod
     def load(cls, path: Path, estimator: Path | None = None, device: str | None = None) -> FaceVid2VidModel:
-        """A model folder of ours, or a file in a public layout, with the `estimator` of another file where that is named.
+        """A model folder of ours, or a file in a public layout, where named with the `estimator` of another file.
 
         `device` is torch's name; None: the GPU where there is one, on which pictures are made in half precision. Raises
         `UserError` for a public file that cannot be used, and `PermanentError` for a folder without the model.
@@ -151,7 +151,7 @@ class FaceVid2VidModel:
 def _lost(folder: ModelFolder) -> bool:
     """Whether copying the source picture would have come nearer to the held-out frames."""
     measured = folder.config.get("held_out")
-    return bool(measured) and float(measured["l1"]["gain"]) <= 0
+    return measured is not None and float(measured["l1"]["gain"]) <= 0
 
 
 def _network_of_folder(folder: ModelFolder) -> FaceVid2Vid:

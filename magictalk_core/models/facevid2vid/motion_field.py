@@ -111,7 +111,8 @@ class MotionFieldNetwork(nn.Module):
         batch, parts = fields.shape[:2]
         repeated = features.unsqueeze(1).expand(-1, parts, -1, -1, -1, -1).flatten(0, 1)
         moved = functional.grid_sample(repeated, fields.flatten(0, 1).to(features.dtype), align_corners=False)
-        return torch.cat((blobs.unsqueeze(2), moved.unflatten(0, (batch, parts))), dim=2).flatten(1, 2)
+        moved = moved.view(batch, parts, *moved.shape[1:])
+        return torch.cat((blobs.unsqueeze(2), moved), dim=2).flatten(1, 2)
 
 
 def sparse_fields(source: Tensor, driving: Tensor, size: tuple[int, int, int]) -> Tensor:
