@@ -400,7 +400,12 @@ def test_a_training_begins_at_public_weights_with_detector_and_statistics_as_the
             value.normal_(0, 0.1)
     file = tmp_path / "public.pth.tar"
     torch.save({**public_groups(public), "discriminator": Discriminator(4, 2).state_dict()}, file)
-    tuned: dict[str, Any] = {"weights_from": str(file), "frozen": ("kp_detector",), "norm": "stored", "learning_rate": 2e-5}
+    tuned: dict[str, Any] = {
+        "weights_from": str(file),
+        "frozen": ("kp_detector",),
+        "norm": "stored",
+        "learning_rate": 2e-5,
+    }
     preset = _preset(**tuned, epochs=1)
     made = train(FACEVID2VID, preset, data.path, tmp_path / "models" / "facevid2vid", MemoryTracker())
     task = FaceVid2VidTask(preset.facevid2vid, data)

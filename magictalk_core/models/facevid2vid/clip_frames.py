@@ -79,8 +79,8 @@ class _Clip:
 
 
 def expression_range(motion: NDArray[np.float32]) -> float:
-    """How much the face of a clip moves: the 5th to the 95th percentile of each coefficient, averaged over those that the
-    tracker sees. `motion` (n, 58) of the `frames` table; NaN where no face was seen."""
+    """How much the face of a clip moves: the 5th to the 95th percentile of each coefficient, averaged over those that
+    the tracker sees. `motion` (n, 58) of the `frames` table; NaN where no face was seen."""
     face = motion[np.isfinite(motion[:, _ANGLES]).all(axis=1)][:, _FACE]
     face = face[:, np.isfinite(face).all(axis=0)]
     if not face.size:
@@ -126,8 +126,8 @@ def _native_px(reader: CorpusReader, clip_id: str) -> int:
 def _refuse(data: TrainingSet, index: pd.DataFrame, lost: dict[str, int]) -> None:
     said = ", ".join(f"{count} {reason}" for reason, count in lost.items() if count) or "none at all"
     raise PermanentError(
-        f"{data.path}: none of {len(index)} clips is left to train on ({said}): lower facevid2vid.training.clips in the "
-        "preset, or add clips"
+        f"{data.path}: none of {len(index)} clips is left to train on ({said}): lower facevid2vid.training.clips in "
+        "the preset, or add clips"
     )
 
 
