@@ -191,6 +191,13 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
     }
 
 
+def test_what_is_made_by_hand_is_in_no_job(definitions: dg.Definitions) -> None:
+    by_hand = {"models/facevid2vid", "seed_scores", "recipes/deepspeech_small"}
+    for name in ("everything", "train_and_evaluate", "retrain"):
+        keys = definitions.resolve_job_def(name).asset_layer.selected_asset_keys
+        assert not by_hand & {key.to_user_string() for key in keys}, name
+
+
 def test_dvc_stages_mirror_the_assets(definitions: dg.Definitions) -> None:
     keys = {spec.key.to_user_string() for spec in specs(definitions)}
     names = ("source", "index", "media", "blendshapes", "speech", "shards", "clips", "snapshot", "card")

@@ -83,7 +83,7 @@ def test_laws_of_the_hinge() -> None:
     assert losses.hinge_of_discriminator(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -7.0])) == 0
     assert losses.hinge_of_discriminator(torch.zeros(3), torch.zeros(3)) == 2, "one that sees no difference"
     sure = torch.tensor([2.0], requires_grad=True)
-    losses.hinge_of_discriminator(sure, torch.tensor([-2.0])).backward()
+    losses.hinge_of_discriminator(sure, torch.tensor([-2.0])).backward()  # type: ignore[no-untyped-call]
     assert sure.grad == 0, "who is right by enough learns nothing more"
     assert losses.hinge_of_generator(torch.tensor([0.5, 1.5])) == -1
 
@@ -223,7 +223,7 @@ def data(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingSet:
     monkeypatch.setattr(CorpusReader, "media", lambda reader, clip: (_video(reader, clip), None))
     monkeypatch.setattr(CorpusReader, "motion", _motion)
     monkeypatch.setattr(CorpusReader, "row", _row)
-    return TrainingSet.open(corpus / "set")
+    return TrainingSet.open(corpus / "set").learned()
 
 
 def _preset(network: dict[str, Any] | None = None, **training: Any) -> Preset:
@@ -300,7 +300,7 @@ def test_one_backward_pass_gives_each_side_the_gradient_of_its_own_losses(data: 
         "perceptual", "adversarial", "matching", "discriminator", "equivariance", "prior", "pose", "expression",
     }  # fmt: skip
     assert sum(named.values()) == pytest.approx(float(whole.detach()), rel=1e-5)
-    whole.backward()
+    whole.backward()  # type: ignore[no-untyped-call]
     together = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
 
     def gradients(wanted: set[str]) -> dict[str, torch.Tensor]:
@@ -314,7 +314,7 @@ def test_one_backward_pass_gives_each_side_the_gradient_of_its_own_losses(data: 
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(task, "_losses", some)
-            task.training_loss(fresh, 0).backward()
+            task.training_loss(fresh, 0).backward()  # type: ignore[no-untyped-call]
         kept.update({name: p.grad for name, p in fresh.named_parameters() if p.grad is not None})
         return kept
 
@@ -400,7 +400,12 @@ def test_a_training_begins_at_public_weights_with_detector_and_statistics_as_the
             value.normal_(0, 0.1)
     file = tmp_path / "public.pth.tar"
     torch.save({**public_groups(public), "discriminator": Discriminator(4, 2).state_dict()}, file)
-    tuned = {"weights_from": str(file), "frozen": ("kp_detector",), "norm": "stored", "learning_rate": 2e-5}
+    tuned: dict[str, Any] = {
+        "weights_from": str(file),
+        "frozen": ("kp_detector",),
+        "norm": "stored",
+        "learning_rate": 2e-5,
+    }
     preset = _preset(**tuned, epochs=1)
     made = train(FACEVID2VID, preset, data.path, tmp_path / "models" / "facevid2vid", MemoryTracker())
     task = FaceVid2VidTask(preset.facevid2vid, data)

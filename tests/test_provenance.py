@@ -156,6 +156,7 @@ def test_records_dagster_dvc_and_mlflow_agree_after_a_run(tiny_chain: Workspace)
     report = read_lineage_report(tiny_chain)
     assert report is not None
     assert report["findings"] == [] and report["disagreements"] == [] and report["not_asked"] == []
-    assert report["outputs"]["model"] == len([f for f in FAMILIES.values() if not f.by_hand]) and all(model["is_synthetic"] for model in report["models"])
+    made = [family for family in FAMILIES.values() if not family.by_hand]
+    assert report["outputs"]["model"] == len(made) and all(model["is_synthetic"] for model in report["models"])
     page = (tiny_chain.report / "report.html").read_text()
     assert "What the models oblige to" in page and "0 stale" in page

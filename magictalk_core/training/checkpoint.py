@@ -60,7 +60,8 @@ class TrainerState:
 def _optimizer_tensors(state: TrainerState) -> dict[str, Tensor]:
     names = [name for name, _ in state.network.named_parameters()]
     values = state.optimizer.state_dict()["state"]
-    return {f"{names[i]}|{key}": v.detach().cpu().contiguous() for i, entry in values.items() for key, v in entry.items()}
+    each = ((names[i], key, value) for i, entry in values.items() for key, value in entry.items())
+    return {f"{name}|{key}": value.detach().cpu().contiguous() for name, key, value in each}
 
 
 def save_checkpoint(run: Path, state: TrainerState, keep: int) -> Path:

@@ -45,7 +45,8 @@ class ClipFrames:
         """`count` frames of every chosen clip, evenly spread over those in which the tracker saw the head.
 
         A clip with fewer than two such frames is left out. The training set must lie in the workspace that holds its
-        corpora. Raises `PermanentError` where no training clip is left, saying how many each condition took.
+        corpora; a training is given it without its test clips. Raises `PermanentError` where no training clip is left,
+        saying how many each condition took.
         """
         found = _chosen(data, choice)
         with tempfile.TemporaryFile() as file:  # the array that maps it keeps it
@@ -78,8 +79,8 @@ class _Clip:
 
 
 def expression_range(motion: NDArray[np.float32]) -> float:
-    """How much the face of a clip moves: the 5th to the 95th percentile of each coefficient, averaged over those that the
-    tracker sees. `motion` (n, 58) of the `frames` table; NaN where no face was seen."""
+    """How much the face of a clip moves: the 5th to the 95th percentile of each coefficient, averaged over those that
+    the tracker sees. `motion` (n, 58) of the `frames` table; NaN where no face was seen."""
     face = motion[np.isfinite(motion[:, _ANGLES]).all(axis=1)][:, _FACE]
     face = face[:, np.isfinite(face).all(axis=0)]
     if not face.size:
@@ -89,28 +90,28 @@ def expression_range(motion: NDArray[np.float32]) -> float:
 
 
 def _chosen(data: TrainingSet, choice: ClipChoice) -> list[_Clip]:
-    """The clips to learn from or to watch, by id, as far as they fulfil the choice."""
-    index = data.learned().index.drop_duplicates("clip_id").sort_values("clip_id")
+    """The clips of the set, by id, as far as they fulfil the choice."""
+    index = data.index.drop_duplicates("clip_id").sort_values("clip_id")
     readers: dict[str, CorpusReader] = {}
     workspace = Workspace(data.path.parent)
     lost = dict.fromkeys(("of another corpus", "of a smaller face", "of less expression", "without a head"), 0)
     found = []
-    for row in index.itertuples():
-        if choice.corpora and row.corpus not in choice.corpora:
+    for clip, corpus, split in zip(index["clip_id"], index["corpus"], index["split"], strict=True):
+        if choice.corpora and corpus not in choice.corpora:
             lost["of another corpus"] += 1
             continue
-        reader = readers.setdefault(row.corpus, CorpusReader(workspace, row.corpus))
-        if choice.min_native_px and _native_px(reader, row.clip_id) < choice.min_native_px:
+        reader = readers.setdefault(corpus, CorpusReader(workspace, corpus))
+        if choice.min_native_px and _native_px(reader, clip) < choice.min_native_px:
             lost["of a smaller face"] += 1
             continue
-        motion, _ = reader.motion(row.clip_id)
+        motion, _ = reader.motion(clip)
         seen = np.flatnonzero(np.isfinite(motion[:, _ANGLES]).all(axis=1))
         if len(seen) < _LEAST_FRAMES:
             lost["without a head"] += 1
         elif choice.min_expression and expression_range(motion) < choice.min_expression:
             lost["of less expression"] += 1
         else:
-            found.append(_Clip(row.clip_id, str(row.split), reader.media(row.clip_id)[0], motion, seen))
+            found.append(_Clip(clip, split, reader.media(clip)[0], motion, seen))
     if not any(clip.split == Split.TRAIN for clip in found):
         _refuse(data, index, lost)
     return found
@@ -125,8 +126,8 @@ def _native_px(reader: CorpusReader, clip_id: str) -> int:
 def _refuse(data: TrainingSet, index: pd.DataFrame, lost: dict[str, int]) -> None:
     said = ", ".join(f"{count} {reason}" for reason, count in lost.items() if count) or "none at all"
     raise PermanentError(
-        f"{data.path}: none of {len(index)} clips is left to train on ({said}): lower facevid2vid.training.clips in the "
-        "preset, or add clips"
+        f"{data.path}: none of {len(index)} clips is left to train on ({said}): lower facevid2vid.training.clips in "
+        "the preset, or add clips"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,7 +20,7 @@ _KERNEL = 4
 
 @dataclass(frozen=True)
 class Judged:
-    """`scores` (B, 1, h, w) of patches, more is more real; `features` after each block, which pictures are matched in."""
+    """`scores` (B, 1, h, w) of patches, more is more real; `features` after each block, to match pictures in."""
 
     scores: Tensor
     features: tuple[Tensor, ...]
@@ -46,7 +47,7 @@ class _Scale(nn.Module):
         ends = [3, *(width * 2**level for level in range(blocks))]
         self.down_blocks = nn.ModuleList(
             _Block(before, after, normed=number > 0, pooled=number < blocks - 1)
-            for number, (before, after) in enumerate(zip(ends, ends[1:], strict=False))
+            for number, (before, after) in enumerate(pairwise(ends))
         )
         self.conv = SpectralConv2d(ends[-1], 1, 1)
 
@@ -61,7 +62,8 @@ class Discriminator(nn.Module):
     """Pictures (B, 3, S, S) in 0..1 to `Judged`: one scale, `blocks` of 4 x 4 convolutions without padding, channels
     `width` doubling with each. Instance norm but in the first block, spectral norm everywhere.
 
-    Names of weights are those of the field's code, which has one such network per scale. Source: reference/models.md 5.1.
+    Names of weights are those of the field's code, which has one such network per scale. Source: reference/models.md
+    5.1.
     """
 
     def __init__(self, width: int = 64, blocks: int = 4) -> None:

@@ -19,8 +19,8 @@ _AXES_OF: dict[RotationOrder, list[int]] = {"pitch_yaw_roll": [0, 1, 2], "roll_p
 
 
 def angles_of_turns(tracked: NDArray[np.floating], order: RotationOrder) -> NDArray[np.float32]:
-    """(n, 3) pitch, yaw and roll of `vocabulary.arkit`, degrees, to those with which `transform.rotation` turns keypoints
-    as the head is turned in the picture: what a training from chance is told."""
+    """(n, 3) pitch, yaw and roll of `vocabulary.arkit`, degrees, to those with which `transform.rotation` turns
+    keypoints as the head is turned in the picture: what a training from chance is told."""
     turned = _IMAGE_AXES @ head_turns(tracked).as_matrix() @ _IMAGE_AXES
     about_xyz = Rotation.from_matrix(turned).as_euler("XYZ", degrees=True)
     return np.asarray(about_xyz[..., _AXES_OF[order]], np.float32)

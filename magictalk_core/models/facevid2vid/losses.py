@@ -62,6 +62,6 @@ def pose_distance(found: Tensor, known: Tensor) -> Tensor:
 
 
 def expression_size(offsets: Tensor) -> Tensor:
-    """Mean over rows of the absolute offsets (B, K, 3), summed over x, y, z and averaged over keypoints: an expression is
-    small beside the head's motion."""
+    """Mean over rows of the absolute offsets (B, K, 3), summed over x, y, z and averaged over keypoints: an expression
+    is small beside the head's motion."""
     return offsets.abs().sum(dim=-1).mean()

@@ -86,10 +86,10 @@ def held_out_l1(network: FaceVid2Vid, pairs: Pairs) -> float:
 def measured_on(network: FaceVid2Vid, pairs: Pairs, of_clip: NDArray[np.int64], known: Tensor) -> dict[str, Any]:
     """How well the network does on held-out pairs, beside what one gets for nothing.
 
-    `l1` and `ssim` of the made pictures and of the copied source; the gains over copying, per clip, with their paired 95 %
-    interval; `equivariance`, how far the keypoints of a warped picture lie from where the warp took them, beside the same
-    of keypoints that stayed where they were; `pose_deg`, the mean error of the head's angles, beside that of always saying
-    their mean. `known` (n, 3): the angles that the estimator was told.
+    `l1` and `ssim` of the made pictures and of the copied source; the gains over copying, per clip, with their paired
+    95 % interval; `equivariance`, how far the keypoints of a warped picture lie from where the warp took them, beside
+    the same of keypoints that stayed where they were; `pose_deg`, the mean error of the head's angles, beside that of
+    always saying their mean. `known` (n, 3): the angles that the estimator was told.
     """
     device = next(network.parameters()).device
     warp = draw_warps(np.random.default_rng(0), len(pairs.source), 0.05, 0.005, 5)

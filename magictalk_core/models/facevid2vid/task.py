@@ -1,9 +1,9 @@
 """Training face-vid2vid: one frame of a clip is made from another one of it, against a discriminator.
 
-Both sides of the contest take their step at once, from one backward pass: the discriminator judges the made picture with
-its own weights fixed for the generator's losses, and a copy cut off from the generator for its own. So each parameter gets
-the gradient of its own side, at the weights that the step began with. That is what two optimizers in turn give in the
-field's code, whose discriminator learns from pictures that were made before the generator's step.
+Both sides of the contest take their step at once, from one backward pass: the discriminator judges the made picture
+with its own weights fixed for the generator's losses, and a copy cut off from the generator for its own. So each
+parameter gets the gradient of its own side, at the weights that the step began with. That is what two optimizers in
+turn give in the field's code, whose discriminator learns from pictures that were made before the generator's step.
 """
 
 from __future__ import annotations

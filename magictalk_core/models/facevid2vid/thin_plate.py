@@ -16,10 +16,10 @@ _TINY = 1e-6
 
 @dataclass(frozen=True)
 class Warp:
-    """Affine maps and thin-plate splines of the plane, one per row: a place of the warped picture to where it came from.
+    """Affine maps and thin-plate splines of the plane, one per row: from a place of the warped picture to its origin.
 
-    `affine` (B, 2, 3); `centres` (M, 2) of the splines; `bends` (B, M, 2), how much each centre bends x and y. Places are
-    x, y in -1..1, the outermost pixels at -1 and 1.
+    `affine` (B, 2, 3); `centres` (M, 2) of the splines; `bends` (B, M, 2), how much each centre bends x and y. Places
+    are x, y in -1..1, the outermost pixels at -1 and 1.
     """
 
     affine: Tensor
@@ -55,9 +55,9 @@ class Warp:
 
 
 def draw_warps(rng: np.random.Generator, count: int, affine: float, bend: float, points: int) -> Warp:
-    """`count` warps: the identity with normal noise of `affine` in its six numbers, and `points` x `points` splines whose
-    strengths have the deviation `bend`. Source: the first-order model's `Transform`, which measures distances by their
-    absolute values and bends x and y alike."""
+    """`count` warps: the identity with normal noise of `affine` in its six numbers, and `points` x `points` splines
+    whose strengths have the deviation `bend`. Source: the first-order model's `Transform`, which measures distances by
+    their absolute values and bends x and y alike."""
     noise = rng.normal(0, affine, (count, 2, 3)) + np.eye(2, 3)
     line = np.linspace(-1, 1, points)
     centres = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
