@@ -70,7 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         inputs = (input_of(workspace.home, "model", model),)
         work = Work(workspace.home, "animation", video, "4", inputs, {"models": "emodiff 123"})
         face = skimage.data.astronaut()[:192, 128:320]
-        frames = [stamp(np.roll(face, number // 5, axis=1), "SYNTHETIC") for number in range(FRAMES)]
+        frames = [stamp(np.roll(face, number, axis=1), "SYNTHETIC") for number in range(FRAMES)]
         write_generated(video, frames, said_by(0), provenance_metadata("emodiff", "happy"), work)
         work.record()
     return video

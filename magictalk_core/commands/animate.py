@@ -25,7 +25,7 @@ from magictalk_core.vocabulary.stand_ins import PORTRAIT
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
-__all__ = ["ANIMATION_VERSION", "DEFAULT_SIZE", "Animated", "animate_file"]
+__all__ = ["ANIMATION_VERSION", "DEFAULT_SIZE", "Animated", "animate_file", "check_output", "face_of"]
 
 ANIMATION_VERSION = "4"
 
@@ -67,9 +67,9 @@ def animate_file(
     output that cannot be written, a missing or unreadable file, a portrait without that face, an unknown style, and
     models that are not there.
     """
-    _check(output, wish.seed)
+    check_output(output, wish.seed)
     must_be_file(audio, "audio or video file")  # told before the portrait is looked at
-    seen, told = _face_of(portrait, face)
+    seen, told = face_of(portrait, face)
     even = size + size % 2
     if even != size:
         told.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
@@ -83,7 +83,8 @@ def animate_file(
     return Animated(*facts, made.models.name, str(seen), made.warnings)
 
 
-def _check(output: Path, seed: int) -> None:
+def check_output(output: Path, seed: int) -> None:
+    """What can be wrong with where a video goes, before anything is made. Raises `UserError`."""
     if output.suffix.lower() != ".mp4":
         raise UserError(f"-o {output}: expected a file name that ends in .mp4")
     must_be_writable(output)
@@ -91,7 +92,7 @@ def _check(output: Path, seed: int) -> None:
     must_be_seed(seed)
 
 
-def _face_of(portrait: Path, number: int | None) -> tuple[PortraitFace, list[str]]:
+def face_of(portrait: Path, number: int | None) -> tuple[PortraitFace, list[str]]:
     """The face to move, and what its user should know of the picture."""
     picture = picture_of(portrait)
     try:
