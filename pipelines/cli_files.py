@@ -175,6 +175,29 @@ def emotions(
 
 
 @files_app.command()
+def dialogue(
+    script: Annotated[Path, typer.Argument(help="speakers and lines in YAML: docs/dialogue.md")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.mp4")],
+    model: Annotated[Path | None, typer.Option("--model", help="as for animate")] = None,
+    lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth where that was seen to gain")] = True,
+    writer: Annotated[
+        str | None, typer.Option("--writer", help="OpenAI-compatible endpoint (.../v1) for a script with `write`")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Several people who talk to each other: one script to one labelled video. Text is spoken by espeak-ng, flite or a
+    command of yours.
+
+    Example: magictalk dialogue script.yaml -o talk.mp4
+    """
+    from magictalk_core.commands.dialogue import dialogue_file
+
+    made = dialogue_file(workspace_of(home), script, output, model=model, lips=lips, endpoint=writer)
+    show_facts(asdict(made), as_json)
+
+
+@files_app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="a video that magictalk may have written, or a PNG of a figure")],
     original: Annotated[
