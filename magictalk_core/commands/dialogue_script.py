@@ -22,7 +22,7 @@ class Voice(StrictModel):
     own in which `{text}` and `{output}` (a WAV file) are filled in; no shell reads it."""
 
     program: str = Field("espeak-ng", pattern=r"^(espeak-ng|flite|command)$")
-    name: str | None = Field(None, max_length=200, pattern=r"^[\\w+./-]+$", description="of a voice of that program")
+    name: str | None = Field(None, max_length=200, pattern=r"^[\w+./-]+$", description="of a voice of that program")
     pitch: int = Field(50, ge=0, le=99, description="of espeak-ng")
     words_per_minute: int = Field(160, ge=80, le=400, description="of espeak-ng")
     command: tuple[str, ...] = Field((), max_length=50)
