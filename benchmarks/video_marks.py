@@ -4,9 +4,10 @@
         [--library /path/with/imwatermark]
 
 Every portrait with a face is animated with two of the voices at 256 px until there are 20 videos, the last two of them
-the rig. Each is written as `magictalk animate` does, then encoded again with x264 at crf 28 (presets medium and veryfast)
-at 75 % of its size. Printed: videos whose mark is read, PSNR, processor time a frame, false alarms (the unmarked videos
-under 1000 keys each), the table of tampering, and the same for a library if `--library` names where it is installed.
+the rig. Each is written as `magictalk animate` does, then encoded again with x264 at crf 28 (presets medium and
+veryfast) at 75 % of its size. Printed: videos whose mark is read, PSNR, processor time a frame, false alarms (the
+unmarked videos under 1000 keys each), the table of tampering, and the same for a library if `--library` names where it
+is installed.
 Pictures of real people: never publish them.
 """
 
@@ -176,9 +177,7 @@ def main() -> None:
         for key in ("plain", "medium", "veryfast"):
             print(f"{key}: {sum(row[key] for row in rows)} of {len(rows)} read")
         print(f"false alarms {sum(row['alarms'] for row in rows)} of {sum(row['tried'] for row in rows)}")
-        print(
-            f"PSNR {min(row['psnr'] for row in rows):.2f} dB at least; {np.mean([r['ms'] for r in rows]):.2f} ms a frame"
-        )
+        print(f"PSNR {min(row['psnr'] for row in rows):.2f} dB at least; {np.mean([r['ms'] for r in rows]):.2f} ms")
         sounds = [read_audio(path)[: asked.frames * 640] for path in asked.audio[:2]]
         tampering(made[8][1], sounds[0], sounds[1], folder)
         if asked.library is not None:

@@ -38,7 +38,8 @@ runner = CliRunner()
 
 COMMANDS = [
     ["demo"], ["run"], ["extract"], ["convert"], ["animate"], ["live"], ["corpus", "add"], ["corpus", "list"],
-    ["emotions"], ["dialogue"], ["verify"], ["corpus", "check"], ["corpus", "unpack"], ["corpus", "fetch"], ["weights", "list"],
+    ["emotions"], ["dialogue"], ["verify"],
+    ["corpus", "check"], ["corpus", "unpack"], ["corpus", "fetch"], ["weights", "list"],
     ["weights", "fetch"], ["weights", "verify"], ["lineage"], ["lineage-report"],
 ]  # fmt: skip
 
