@@ -92,9 +92,9 @@ def test_two_speakers_and_two_lines(layout: str, folder: Path) -> None:
 WRONG: dict[str, tuple[str, str]] = {
     "speakers: [1": ("script.yaml:1", "no YAML"),
     "- a": ("script.yaml:1", "expected `speakers:` and `lines:`"),
-    "speakers:\n  a:\n    portrait: a.png\nlines:\n  - speaker: a\n    txt: hello\n": ("script.yaml:5", "lines.0"),
-    "speakers:\n  a: {portrait: a.png}\nlines:\n  - {speaker: a, text: hi}\n  - {speaker: a, text: hi, intensity: 2}\n": (
-        "script.yaml:5", "lines.1.intensity",
+    "speakers:\n  a:\n    portrait: a.png\nlines:\n  - speaker: a\n    txt: hello\n": ("script.yaml:6", "lines.1.txt"),
+    "speakers:\n  a: {portrait: a.png}\nlines:\n  - {speaker: a, text: h}\n  - {speaker: a, text: h, intensity: 2}\n": (
+        "script.yaml:5", "lines.2.intensity",
     ),
     "speakers:\n  a: {portrait: a.png}\nlines:\n  - {speaker: z, text: hi}\n": ("script.yaml:1", "no speaker `z`"),
     "speakers:\n  a:\n    portrait: a.png\n    voice: {program: rm}\nlines: [{speaker: a, text: hi}]\n": (
@@ -102,8 +102,8 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "speakers:\n  a:\n    portrait: gone.png\n    voice: {program: command, command: [sh, '{text}', '{output}']}\n"
     "lines: [{speaker: a, text: hi}]\n": ("script.yaml", "speakers.a.portrait"),
-    "speakers:\n  a:\n    portrait: a.png\n    voice: {program: command, command: [no-such-voice, '{text}', '{output}']}\n"
-    "lines: [{speaker: a, text: hi}]\n": ("script.yaml", "no program `no-such-voice`"),
+    "speakers:\n  a:\n    portrait: a.png\n    voice: {program: command, command: [no-voice, '{text}', '{output}']}\n"
+    "lines: [{speaker: a, text: hi}]\n": ("script.yaml", "no program `no-voice`"),
     "speakers:\n  a:\n    portrait: a.png\n    voice: {program: command, command: [sh, '{text}', '{output}']}\n"
     "lines: [{speaker: a, text: hi, emotion: hungry}]\n": ("script.yaml", "lines.1.emotion: unknown style `hungry`"),
 }  # fmt: skip

@@ -108,7 +108,8 @@ def read_script(path: Path) -> DialogueScript:
         script = DialogueScript.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the script"
+        # Lines are counted from 1, as whoever wrote them does.
+        field = ".".join(str(step + 1 if isinstance(step, int) else step) for step in first["loc"]) or "the script"
         said = str(first["msg"]).removeprefix("Value error, ")
         raise UserError(f"{path}:{_line_of(tree, first['loc'])}: {field}: {said}") from error
     return _beside(script, path.parent)
