@@ -197,6 +197,61 @@ def animate(
 
 
 @files_app.command()
+def emotions(
+    audio: Annotated[Path, typer.Option("--audio", help="speech in any format that ffmpeg reads")],
+    portrait: Annotated[Path, typer.Option("--portrait", help="a picture with a face")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.mp4")],
+    style: Annotated[
+        list[str] | None, typer.Option("--style", help="only this emotion or training clip; may be given again")
+    ] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="as for animate")] = None,
+    size: Annotated[int, typer.Option("--size", min=64, max=512, help="side of each face, pixels")] = 224,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="one for all styles")] = 0,
+    intensity: Annotated[float, typer.Option("--intensity", min=0.0, max=1.0, help="0: neutral")] = 1.0,
+    lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth where that was seen to gain")] = True,
+    face: Annotated[int | None, typer.Option("--face", min=1, help="of several faces, which one")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """One face and one voice in every emotion, side by side with their names (Figure 9 of the paper).
+
+    Example: magictalk emotions --audio hello.wav --portrait me.png -o all.mp4
+    """
+    from magictalk_core.commands.emotions import emotions_file
+    from magictalk_core.commands.perform import Wish
+
+    wish = Wish("neutral", model, seed, intensity, lips)
+    made = emotions_file(workspace_of(home), audio, portrait, wish, output, styles=style or (), size=size, face=face)
+    facts = asdict(made)
+    if not as_json:
+        del facts["warnings"]  # already told
+    show_facts(facts, as_json)
+
+
+@files_app.command()
+def dialogue(
+    script: Annotated[Path, typer.Argument(help="speakers and lines in YAML: docs/dialogue.md")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="out.mp4")],
+    model: Annotated[Path | None, typer.Option("--model", help="as for animate")] = None,
+    lips: Annotated[bool, typer.Option("--lips/--no-lips", help="refine the mouth where that was seen to gain")] = True,
+    writer: Annotated[
+        str | None, typer.Option("--writer", help="OpenAI-compatible endpoint (.../v1) for a script with `write`")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Several people who talk to each other: one script to one labelled video. Text is spoken by espeak-ng, flite or a
+    command of yours.
+
+    Example: magictalk dialogue script.yaml -o talk.mp4
+    """
+    from magictalk_core.commands.dialogue import dialogue_file
+
+    made = dialogue_file(workspace_of(home), script, output, model=model, lips=lips, endpoint=writer)
+    show_facts(asdict(made), as_json)
+
+
+@files_app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="a video that magictalk may have written, or a PNG of a figure")],
     original: Annotated[

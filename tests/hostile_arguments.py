@@ -67,6 +67,7 @@ def make_files(folder: Path) -> list[str]:
         b"x", "größe 🙂.png": b"x", "-o": b"x", "riff.wav": b"RIFF\xff\xff\xff\x7fWAVEfmt " + noise[:40],
     }  # fmt: skip
     rows = [",".join([f"00:00:00:{n:02d}.000", "61", *["0.1"] * 61]) for n in range(3)]
+    contents["script.yaml"] = b"speakers: {a: {portrait: face.png}}\nlines: [{speaker: b, text: hello}]\n"
     contents["takes.csv"] = "\n".join([",".join(LIVE_LINK_HEADER), *rows]).encode()
     contents["one_row.csv"] = "\n".join([",".join(LIVE_LINK_HEADER), "x", rows[0]]).encode()
     for name, content in contents.items():
@@ -198,6 +199,7 @@ def _corpus_options(file: Choose, home: Choose) -> dict[str, Choose | None]:
 
 def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choose | None]) -> list[Command]:
     file, clip = _one_of(*files), _mostly(["a/b/c"], WORDS)
+    word = _one_of(*WORDS)
     number, form = (
         _mostly(["1", "3", "64", "65"], NUMBERS),
         _mostly(["csv", "parquet", "gltf", "livelink", "usd"], WORDS),
@@ -233,6 +235,14 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
         Command(["speech"], [_mostly(good, files)], spoken, ("-o", "--feature")),
         Command(["animate"], [], moved | drawn, ("--audio", "--portrait", "--style", "-o", "--home")),
         Command(["animate"], [], moved | {"-o": curves, "--format": form}, ("--audio", "--style", "-o", "--home")),
+        Command(["verify"], [file], {"--original": file, "--json": None}),
+        Command(
+            ["emotions"],
+            [],
+            {name: value for name, value in moved.items() if name != "--style"} | {"--style": word},
+            ("--audio", "--portrait", "-o", "--home"),
+        ),
+        Command(["dialogue"], [file], {"-o": video, "--model": file, "--no-lips": None, "--writer": word, **listed}),
         Command(["live"], [], live, ("--audio", "--style", "--home"), ("--no-pace",)),
     ]
     return several * 4

@@ -28,6 +28,7 @@ from chain_fixtures import (
     written_since,
 )
 
+from magictalk_core.commands.verify import verify_file
 from magictalk_core.corpora.kinds import corpus_of
 from magictalk_core.corpora.registry import load_corpus
 from magictalk_core.corpora.sample.true_curves import read_true_curves
@@ -38,7 +39,6 @@ from magictalk_core.evaluation.lip_ablation import ablate_lips
 from magictalk_core.evaluation.set_scores import score_sets
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.models.sync_expert.judge import open_judge
-from magictalk_core.portrait.provenance import read_provenance
 from magictalk_core.preparation.listing import read_index, write_clips, write_index
 from magictalk_core.preparation.shards import blendshapes_shard, media_shard, speech_shard
 from magictalk_core.presets.preset import Preset
@@ -67,7 +67,7 @@ def test_the_chain_leaves_tables_models_signed_videos_and_a_report(tiny_chain: W
         assert table["stand_ins"].notna().all()
         assert table.loc[table["method"] == method, "stand_ins"].str.contains("speech=deepspeech-small-1").all()
     videos = sorted((tiny_chain.videos / "comparison").rglob("*.mp4"))
-    assert len(videos) == 2 and all(read_provenance(video)["validation_state"] == "Valid" for video in videos)
+    assert len(videos) == 2 and all(verify_file(video).is_intact for video in videos)
     report = (tiny_chain.report / "report.html").read_text(encoding="utf-8")
     assert all(video.name in report for video in videos) and "tiny" in report
 

@@ -18,6 +18,7 @@ from PIL import Image
 from training_fixtures import build, lip_preset, preset
 from typer.testing import CliRunner
 
+from magictalk_core.commands.verify import verify_file
 from magictalk_core.errors import PermanentError
 from magictalk_core.media.decode import read_audio, read_frames
 from magictalk_core.media.encode import write_video
@@ -37,6 +38,7 @@ runner = CliRunner()
 
 COMMANDS = [
     ["demo"], ["run"], ["extract"], ["convert"], ["animate"], ["live"], ["corpus", "add"], ["corpus", "list"],
+    ["emotions"], ["dialogue"], ["verify"],
     ["corpus", "check"], ["corpus", "unpack"], ["corpus", "fetch"], ["weights", "list"],
     ["weights", "fetch"], ["weights", "verify"], ["lineage"], ["lineage-report"],
 ]  # fmt: skip
@@ -96,6 +98,7 @@ def test_a_video_as_long_as_its_speech(home: Path, inputs: dict[str, Path], tmp_
     assert np.abs(frames[10].astype(int) - frames[20].astype(int)).max() > 10
     manifest = read_provenance(out)
     assert (manifest["validation_state"], manifest["title"]) == ("Valid", "out.mp4")
+    assert verify_file(out).is_intact
     record = read_record(record_path(out))
     read = {one.kind: one.md5 for one in record.inputs}
     model = output_md5(current_model(Workspace(home).models("emodiff")))

@@ -14,6 +14,7 @@ import pytest
 from browser import Browser, chromium
 from external_fixtures import FRAMES_PER_CLIP, held_out
 
+from magictalk_core.commands.verify import verify_file
 from magictalk_core.config import ExternalConfig
 from magictalk_core.evaluation.external.videos import make_external_videos
 from magictalk_core.evaluation.generate import motion_rows
@@ -76,6 +77,9 @@ def test_nothing_but_the_picture_tells_videos_apart(study: Path, workspace: Work
         (SIZE, SIZE, 25.0, "h264", True)
     }
     assert {len(list(read_frames(path))) for path in files} == {FRAMES_PER_CLIP}
+    verdicts = [verify_file(path) for path in files]
+    assert all(one.is_intact for one in verdicts)
+    assert len({one.mark for one in verdicts} - {None}) <= 1, "the pixels tell no method"
     titles = {(read_provenance(path)["title"], read_provenance(path)["validation_state"]) for path in files}
     assert len(titles) == 1
     for path in [study, *files]:

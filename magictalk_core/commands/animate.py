@@ -28,7 +28,7 @@ from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
 
-__all__ = ["ANIMATION_VERSION", "Animated", "animate_file"]
+__all__ = ["ANIMATION_VERSION", "Animated", "animate_file", "check_output", "face_of"]
 
 ANIMATION_VERSION = "4"
 
@@ -69,9 +69,9 @@ def animate_file(
     `face` is a number of `portrait.face.find_face`. Raises `UserError` for an output that cannot be written, a missing
     or unreadable file, a portrait without that face, an unknown style, and models that are not there.
     """
-    _check(output, wish.seed)
+    check_output(output, wish.seed)
     must_be_file(audio, "audio or video file")  # told before the portrait is looked at
-    drawing, seen, told = drawing_of(workspace, look or Look(), lambda: _face_of(portrait, face), portrait)
+    drawing, seen, told = drawing_of(workspace, look or Look(), lambda: face_of(portrait, face), portrait)
     made = perform(workspace, audio, wish, told)
     asked = {"style": made.style, "intensity": wish.intensity, "seed": wish.seed, "size": drawing.size, "face": face}
     asked |= {"method": made.method, "models": made.models.stamp, **drawing.asked}
@@ -82,7 +82,8 @@ def animate_file(
     return Animated(*facts, made.models.name, drawing.name, str(seen), made.warnings)
 
 
-def _check(output: Path, seed: int) -> None:
+def check_output(output: Path, seed: int) -> None:
+    """What can be wrong with where a video goes, before anything is made. Raises `UserError`."""
     if output.suffix.lower() != ".mp4":
         raise UserError(f"-o {output}: expected a file name that ends in .mp4")
     must_be_writable(output)
@@ -90,7 +91,7 @@ def _check(output: Path, seed: int) -> None:
     must_be_seed(seed)
 
 
-def _face_of(portrait: Path, number: int | None) -> tuple[PortraitFace, list[str]]:
+def face_of(portrait: Path, number: int | None) -> tuple[PortraitFace, list[str]]:
     """The face to move, and what its user should know of the picture."""
     picture = picture_of(portrait)
     try:

@@ -19,11 +19,12 @@ from magictalk_core.speech.activity import voice_activity
 from magictalk_core.speech.features import speech_features
 from magictalk_core.speech.presence import has_speech
 from magictalk_core.training.run import model_input
+from magictalk_core.vocabulary.emotions import EMOTIONS
 from magictalk_core.vocabulary.rates import FRAME_RATE, SAMPLE_RATE
 from magictalk_core.work.provenance import Input
 from magictalk_core.workspace import Workspace
 
-__all__ = ["MAX_SEED", "Performance", "Wish", "must_be_seed", "perform"]
+__all__ = ["MAX_SEED", "Performance", "Wish", "must_be_seed", "perform", "perform_styles"]
 
 MAX_SEED = 2**63 - 1
 """The largest that every random number generator takes."""
@@ -82,11 +83,21 @@ def perform(workspace: Workspace, audio: Path, wish: Wish, told: Sequence[str] =
     `told` is what the user should know besides; it is logged with what is found here. Raises `UserError` for a missing
     or unreadable file, an unknown style, and models that are not there.
     """
+    return perform_styles(workspace, audio, wish, [wish.style], told)[0]
+
+
+def perform_styles(
+    workspace: Workspace, audio: Path, wish: Wish, styles: Sequence[str] | None, told: Sequence[str] = ()
+) -> list[Performance]:
+    """`perform` in each of `styles`, with one seed; None: in every emotion of the models' styles. What is heard and
+    opened is heard and opened once."""
     sound = sound_of(audio, SAMPLE_RATE, own_clock=True)
     samples = sound.samples
     models = open_models(workspace, wish.model, wish.lips)
-    style = models.styles.name_of(wish.style)
-    frames_of_style = models.styles.at_intensity(style, wish.intensity)
+    if styles is None:
+        styles = [name for name in EMOTIONS if name in models.styles.emotions] or sorted(models.styles.emotions)
+    names = [models.styles.name_of(style) for style in styles]
+    moods = [models.styles.at_intensity(name, wish.intensity) for name in names]
     warnings = [*told, *(f"{audio}: {remark}" for remark in sound.remarks), *models.remarks]
     if is_silent(samples):
         warnings.append(f"{audio}: nothing but silence: the mouth will hardly move")
@@ -96,6 +107,9 @@ def perform(workspace: Workspace, audio: Path, wish: Wish, told: Sequence[str] =
         _logger.warning("%s", warning)
     frames = max(1, round(len(samples) / SAMPLE_RATE * FRAME_RATE))
     speech, voice = speech_features(samples, frames, models.emodiff.feature_id), voice_activity(samples, frames)
-    motion = to_motion(models.perform(speech, voice, frames_of_style, wish.seed), models.emodiff.channels)
     inputs = [file_input("audio", audio), *(model_input(workspace, folder) for folder in models.folders)]
-    return Performance(motion, samples, style, models, tuple(inputs), tuple(warnings))
+    made = []
+    for name, mood in zip(names, moods, strict=True):
+        motion = to_motion(models.perform(speech, voice, mood, wish.seed), models.emodiff.channels)
+        made.append(Performance(motion, samples, name, models, tuple(inputs), tuple(warnings)))
+    return made

@@ -140,7 +140,11 @@ def _said_of_original(original: Path) -> ContentSaid:
 def _edits(seen: _Seen, state: State, said: ContentSaid | None) -> list[Edit]:
     content = seen.content
     if content is None:  # a picture: its bytes are bound, and nothing else is known
-        return [] if state is not State.CHANGED else [Edit(EditKind.PIXELS, "or something else in it: its hash is another")]
+        return (
+            []
+            if state is not State.CHANGED
+            else [Edit(EditKind.PIXELS, "or something else in it: its hash is another")]
+        )
     if state is State.INTACT and said is None:
         return []  # of a release that made no statement: the hash of the whole file holds
     known = said is not None or _is_ours(content)
