@@ -212,7 +212,7 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
         "--audio": _mostly([f for f in files if "tiny" in f], files), "--portrait": _mostly(pictures, files),
         "--style": _mostly(["happy"], WORDS), "-o": video, "--model": file, "--size": number, "--seed": number,
         "--intensity": _mostly(["0", "1"], NUMBERS), "--face": _mostly(["1"], NUMBERS), "--no-lips": None, **listed,
-        "--crop": _mostly(["face", "keep"], WORDS),
+        "--crop": _mostly(["face", "keep"], WORDS), "--rig": file,
     }  # fmt: skip
     drawn = {
         "--renderer": _mostly(["facevid2vid", "warp"], WORDS), "--renderer-weights": file, "--adapt-scale": None,
@@ -225,13 +225,12 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
     }  # fmt: skip
     good = [f for f in files if f.endswith(("tiny.mp4", "takes.csv", "frames.parquet"))]
     read: dict[str, Choose | None] = {"-o": curves, "--json": None, "--format": form}
+    converted = read | {"--clip": clip, "--smooth": number, "--fps": number, "--rig": file}
     layout = _mostly(["frames", "steps", "windows"], WORDS)
     spoken = {"-o": features, "--feature": _mostly(["logmel-29-1"], WORDS), "--layout": layout, "--logits": None}
     several = [
         Command(["extract"], [file], read | {"--tracker": _mostly(["litert"], WORDS)}, ("-o", "--tracker")),
-        Command(
-            ["convert"], [_mostly(good, files)], read | {"--clip": clip, "--smooth": number, "--fps": number}, ("-o",)
-        ),
+        Command(["convert"], [_mostly(good, files)], converted, ("-o",)),
         Command(["speech"], [_mostly(good, files)], spoken, ("-o", "--feature")),
         Command(["animate"], [], moved | drawn, ("--audio", "--portrait", "--style", "-o", "--home")),
         Command(["animate"], [], moved | {"-o": curves, "--format": form}, ("--audio", "--style", "-o", "--home")),
@@ -243,6 +242,7 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
             ("--audio", "--portrait", "-o", "--home"),
         ),
         Command(["dialogue"], [file], {"-o": video, "--model": file, "--no-lips": None, "--writer": word, **listed}),
+        Command(["rig"], [file], {"-o": _one_of(*outputs), "--size": number, "--json": None}, ("-o",)),
         Command(["live"], [], live, ("--audio", "--style", "--home"), ("--no-pace",)),
     ]
     return several * 4
