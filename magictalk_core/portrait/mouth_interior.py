@@ -144,6 +144,6 @@ class MouthInterior:
         n = len(up)
         shade = np.zeros((4 * n, 4))
         shade[:n, 3], shade[3 * n :, 3] = _UPPER_SHADOW, _LOWER_SHADOW
-        shade[:, :3] = self._palette.cavity / 255 * 0.5
+        shade[:, :3] = self._palette.cavity / 255 * 0.5 * self._look.rim_light
         texture = np.repeat(self._white.at(0.5, 0.5), 4 * n, axis=0)
         return Layer("shadow", vertices, texture, shade, grid_triangles(4, n))
