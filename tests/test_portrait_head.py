@@ -72,6 +72,7 @@ def test_both_sheets_on_each_other_are_the_picture() -> None:
 
 def test_the_head_turns_as_one_before_its_background() -> None:
     picture, landmarks, head = speaker()
+    picture = np.maximum(picture, 20)  # a tear would show the canvas, which is black
     animator = PortraitAnimator(picture, landmarks, builtin_rig(), crop=False, head=head)
     try:
         rest = animator.frame(row())
@@ -82,8 +83,7 @@ def test_the_head_turns_as_one_before_its_background() -> None:
             hair = slice(top[1] - 45, top[1] - 5), slice(top[0] - 40, top[0] + 40)
             assert change(rest, turned)[hair].mean() > 4, "hair goes along"
             assert change(rest, turned)[:15, :15].max() < 2, "the wall stays"
-            # A tear would show the canvas, which is black.
-            assert int((turned.max(axis=2) < 3).sum()) <= int((rest.max(axis=2) < 3).sum()) + 40
+            assert int((turned.max(axis=2) < 8).sum()) == 0
         breathed = animator.frame(row(), breath_cm=0.3)
         shoulders = slice(PORTRAIT_SIZE - 60, PORTRAIT_SIZE - 20), slice(120, 260)
         assert change(rest, breathed)[shoulders].mean() > 0.3 and change(rest, breathed)[:15, :15].max() < 2
