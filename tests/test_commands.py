@@ -111,6 +111,28 @@ def test_a_video_as_long_as_its_speech(home: Path, inputs: dict[str, Path], tmp_
     assert told.exit_code == 0 and read["audio"] in told.stdout and model in told.stdout
 
 
+def test_the_whole_picture_is_kept(home: Path, inputs: dict[str, Path], tmp_path: Path) -> None:
+    """In its own shape, and still where nobody moves."""
+    need_embedded_weights()
+    Image.fromarray(skimage.data.astronaut()[:301, :400]).save(inputs["portrait"])
+    out = tmp_path / "out.mp4"
+    line = _animate(home, inputs["speech"], inputs["portrait"], "happy", out, "--crop", "keep", "--size", "200")
+    done = runner.invoke(app, line)
+    assert done.exit_code == 0, done.output
+    (summary,) = json.loads(done.stdout)
+    frames = list(read_frames(out))
+    assert frames[0].shape == (150, 200, 3) and (summary["size"], summary["height"]) == (200, 150)
+    assert read_record(record_path(out)).settings["crop"] == "keep"
+    change = np.abs(frames[10].astype(int) - frames[30].astype(int)).mean(axis=2)
+    assert change[:, :15].max() < 25 and change[10:60, 70:110].mean() > 2
+
+
+def test_an_unknown_crop_is_one_line(home: Path, inputs: dict[str, Path], tmp_path: Path) -> None:
+    line = _animate(home, inputs["speech"], inputs["portrait"], "happy", tmp_path / "out.mp4", "--crop", "tight")
+    done = runner.invoke(app, line)
+    assert done.exit_code == 2 and "--crop tight: expected one of face, keep" in done.stderr
+
+
 def test_no_unsigned_video_ever_has_the_final_name(
     home: Path, inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

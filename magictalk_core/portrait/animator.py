@@ -116,10 +116,13 @@ void main() {{
 """
 _INSIDE_FRAGMENT = """
 #version 330
-uniform sampler2D atlas;
+uniform sampler2D atlas; uniform bool multiplied;
 in vec2 place; in vec4 shade;
 out vec4 result;
-void main() { result = texture(atlas, place) * shade; }
+void main() {
+  result = texture(atlas, place) * shade;
+  if (multiplied) result.rgb *= shade.a;
+}
 """
 
 
@@ -185,14 +188,14 @@ class PortraitAnimator:
         resting = bring_to_rest(given, points)
         self.portrait, self.landmarks = resting.picture, resting.landmarks
         self._mouth_share = resting.mouth_share
-        look = FIRST_LOOK if head is None else LOOK
+        self._look = look = FIRST_LOOK if head is None else LOOK
         self._own = resting.own if look.rests_eyes else np.zeros_like(_NEUTRAL_ROW)
         self._surface = PortraitSurface(resting.landmarks, rig, look, head is not None, person is not None)
         height, width = given.shape[:2]
         self._canvas = Canvas(width, height)
         atlas = Atlas(_atlas_side(max(width, height)))
         palette = read_palette(resting.picture, resting.landmarks, resting.teeth)
-        self._mouth = MouthInterior(self._surface, palette, atlas, look.side_light)
+        self._mouth = MouthInterior(self._surface, palette, atlas, look)
         self._eyes = Eyes(self._surface, resting.picture, atlas)
         self._buffers: dict[str, tuple[Any, Any]] = {}
         skin, self._behind = np.dstack([self.portrait, np.full((height, width), 255, np.uint8)]), None
@@ -210,6 +213,7 @@ class PortraitAnimator:
             program["size"].value = (float(square[0]), float(square[1]))
         self._inside["side"].value = float(len(atlas.pixels))
         self._inside["in_holes"].value = self._behind is not None
+        self._inside["multiplied"].value = self._look.clean_edges
         for unit, name in enumerate(("portrait", "folds", "more_folds")):
             self._skin[name].value = unit
         self._inside["atlas"].value = 3
@@ -217,12 +221,18 @@ class PortraitAnimator:
         # In eight bits around 128: Mesa draws those faster than floats.
         self._skin["range"].value = _FOLD_RANGE
         folds = np.clip(np.round(maps / _FOLD_RANGE * 255 + 128), 0, 255).astype(np.uint8)
+        clean = self._look.clean_edges
         self._textures = [
             context.texture(square, 4, np.ascontiguousarray(skin).tobytes()),
             context.texture(square, 4, np.ascontiguousarray(folds[..., :4]).tobytes()),
             context.texture(square, 4, np.ascontiguousarray(folds[..., 4:]).tobytes()),
-            context.texture((len(atlas.pixels),) * 2, 4, atlas.pixels.tobytes()),
+            context.texture(
+                (len(atlas.pixels),) * 2, 4, atlas.multiplied().tobytes() if clean else atlas.pixels.tobytes()
+            ),
         ]
+        if clean:
+            self._textures[3].build_mipmaps(max_level=1)
+            self._textures[3].filter = context.LINEAR_MIPMAP_LINEAR, context.LINEAR
         if self._behind is not None:
             self._plate: Any = context.program(vertex_shader=_BEHIND_VERTEX, fragment_shader=_BEHIND_FRAGMENT)
             self._plate["behind"].value = len(self._textures)
@@ -268,7 +278,8 @@ class PortraitAnimator:
             self._draw("behind", self._plate, "2f", ("in_corner",), _CORNERS, _CORNER_TRIANGLES)
             self._mark_holes(surface.in_head(face, turning, breath_cm))
         context.enable(context.BLEND)
-        context.blend_func = context.SRC_ALPHA, context.ONE_MINUS_SRC_ALPHA
+        multiplied = context.ONE if self._look.clean_edges else context.SRC_ALPHA
+        context.blend_func = multiplied, context.ONE_MINUS_SRC_ALPHA
         for layer in (*self._eyes.layers(face, row), *self._mouth.layers(face, row)):
             self._draw_inside(layer, turning, breath_cm)
         # The person's colours are multiplied by their opacity already.

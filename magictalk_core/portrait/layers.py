@@ -48,6 +48,12 @@ class Atlas:
         self._x = self._y = self._row = 0
         self.white = self.add(np.full((4, 4, 4), 255, np.uint8))
 
+    def multiplied(self) -> NDArray[np.uint8]:
+        """The picture with colours multiplied by their opacity: what is not there lends edges no colour."""
+        opacity = self.pixels[..., 3:].astype(np.uint16)
+        colours = (self.pixels[..., :3] * opacity + 127) // 255
+        return np.dstack([colours.astype(np.uint8), self.pixels[..., 3:]])
+
     def add(self, texture: NDArray[np.uint8]) -> Place:
         """Lay a texture (h, w, 4) down, its border repeated around it."""
         height, width = texture.shape[:2]

@@ -15,11 +15,15 @@ __all__ = ["FIRST_LOOK", "LOOK", "Look"]
 @dataclass(frozen=True)
 class Look:
     """`stronger`: factors on the rig's shapes, names without side, others 1. `side_light`: of the teeth at the sides of
-    the arch, over those in front. `rests_eyes`: whether eyes that laugh in the picture are brought to rest."""
+    the arch, over those in front; `rim_light`: of the cheeks seen beside them, over the dark of the throat.
+    `rests_eyes`: whether eyes that laugh in the picture are brought to rest. `clean_edges`: teeth and irises without a
+    dark seam."""
 
     stronger: Mapping[str, float]
     side_light: float
+    rim_light: float
     rests_eyes: bool
+    clean_edges: bool
 
 
 FIRST_LOOK = Look(
@@ -29,9 +33,11 @@ FIRST_LOOK = Look(
         "eyeWide": 1.5, "eyeSquint": 1.6, "cheekSquint": 1.7, "noseSneer": 1.7,
     },
     side_light=0.16,
+    rim_light=1.0,
     rests_eyes=False,
+    clean_edges=False,
 )  # fmt: skip
 """The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
 about what drove it, and brows, squints and frowns are as strong as the judges of emotion see them (decision 018)."""
 
-LOOK = Look(dict(FIRST_LOOK.stronger), side_light=0.34, rests_eyes=True)
+LOOK = Look(dict(FIRST_LOOK.stronger), side_light=0.34, rim_light=2.2, rests_eyes=True, clean_edges=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from magictalk_core.faces.head_pose import rotation_of
 from magictalk_core.portrait.layers import Atlas, Layer, grid_triangles
 from magictalk_core.portrait.lip_points import INNER_LOWER, INNER_UPPER, MOUTH_LOOP
-from magictalk_core.portrait.look import FIRST_LOOK
+from magictalk_core.portrait.look import FIRST_LOOK, Look
 from magictalk_core.portrait.palette import Palette
 from magictalk_core.portrait.surface import PortraitSurface
 from magictalk_core.portrait.teeth import LOWER_ROW, UPPER_ROW, ToothRow, draw_row, draw_tongue
@@ -36,10 +36,8 @@ _JAW = {name: ARKIT_NAMES.index(name) for name in ("jawOpen", "jawForward", "jaw
 class MouthInterior:
     """Of one portrait; its textures are laid into `atlas`."""
 
-    def __init__(
-        self, surface: PortraitSurface, palette: Palette, atlas: Atlas, side_light: float = FIRST_LOOK.side_light
-    ) -> None:
-        self._surface, self._palette, self._side_light = surface, palette, side_light
+    def __init__(self, surface: PortraitSurface, palette: Palette, atlas: Atlas, look: Look = FIRST_LOOK) -> None:
+        self._surface, self._palette, self._look = surface, palette, look
         fine = min(2.0 * surface.scale, 56.0)
         self._white = atlas.white
         self._places = {
@@ -99,6 +97,7 @@ class MouthInterior:
         shade = np.ones((n + 1, 4))
         shade[:, :3] = self._palette.cavity / 255
         shade[n, :3] *= 0.5
+        shade[:n, :3] *= self._look.rim_light
         triangles = np.array([(i, (i + 1) % n, n) for i in range(n)], np.int32)
         texture = np.repeat(self._white.at(0.5, 0.5), n + 1, axis=0)
         return Layer("cavity", vertices, texture, shade, triangles)
@@ -116,7 +115,8 @@ class MouthInterior:
             points = self._moved(points, jaw)
         texture = np.concatenate([self._places[name].at(u, v) for v in (0.0, 1.0)])
         # The arch runs into the dark of the cheeks.
-        light = self._side_light + (0.96 - self._side_light) * np.cos(np.clip(angles * 1.12, -1.5, 1.5)) ** 1.6
+        sides = self._look.side_light
+        light = sides + (0.96 - sides) * np.cos(np.clip(angles * 1.12, -1.5, 1.5)) ** 1.6
         if jaw is not None:
             light = light * 0.86
         shade = np.ones((2 * _COLUMNS, 4))
@@ -144,6 +144,6 @@ class MouthInterior:
         n = len(up)
         shade = np.zeros((4 * n, 4))
         shade[:n, 3], shade[3 * n :, 3] = _UPPER_SHADOW, _LOWER_SHADOW
-        shade[:, :3] = self._palette.cavity / 255 * 0.5
+        shade[:, :3] = self._palette.cavity / 255 * 0.5 * self._look.rim_light
         texture = np.repeat(self._white.at(0.5, 0.5), 4 * n, axis=0)
         return Layer("shadow", vertices, texture, shade, grid_triangles(4, n))
