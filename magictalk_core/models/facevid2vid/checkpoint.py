@@ -8,7 +8,6 @@ is unpickled, and how much a file may hold is bounded before it is opened.
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -202,17 +201,9 @@ def _read_archive(path: Path) -> Groups:
                 raise UserError(f"{path}: a compressed archive, which torch does not write: {_NEXT}")
         # Mapped, since two thirds of a public file are optimizers; what is used is copied.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OSError,
-    ) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a reader of pickles raises whatever damaged bytes lead it to
         raise UserError(f"{path}: cannot be read as tensors alone ({_said(error)}): fetch it again; {_NEXT}") from error
     if not isinstance(content, Mapping):
         raise UserError(f"{path}: expected groups of tensors, found {type(content).__name__}: {_NEXT}")
