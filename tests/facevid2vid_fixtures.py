@@ -30,7 +30,9 @@ def small(decoder: Literal["spade", "plain"] = "spade", **changed: object) -> Fa
 def random_network(config: FaceVid2VidNetworkConfig, seed: int = 0) -> FaceVid2Vid:
     """In eval mode; norms have statistics other than 0 and 1, so that no forgotten one goes unseen."""
     generator = torch.Generator().manual_seed(seed)
-    network = FaceVid2Vid(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = FaceVid2Vid(config)
     state: Mapping[str, Tensor] = network.state_dict()
     for name, value in state.items():
         if name.endswith("running_var"):

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
+from magictalk_core.evaluation.paper_tables.complexity import renderer_rows
 from magictalk_core.metrics.complexity import count
 from magictalk_core.models.facevid2vid.blocks import SpectralConv2d
 from magictalk_core.models.facevid2vid.checkpoint import public_groups
@@ -59,6 +60,18 @@ def test_twenty_keypoints_cost_what_the_article_s_number_costs() -> None:
     network = _public(keypoints=20)
     assert sum(p.numel() for p in network.he_estimator.parameters()) / 1e6 == pytest.approx(30.29, abs=0.01)
     assert sum(p.numel() for p in network.generator.motion.parameters()) / 1e6 == pytest.approx(44.15, abs=0.01)
+
+
+def test_table_3_has_the_renderer_by_networks() -> None:
+    """25 generated frames a second, each with a look at the driving frame; the portrait once in ten seconds."""
+    rows = {row.title: row.numbers for row in renderer_rows()}
+    assert list(rows) == [
+        f"Renderer: {name}"
+        for name in ("generator", "pose and expression estimator", "keypoint detector", "all networks")
+    ]
+    whole = rows["Renderer: all networks"]
+    assert whole["gmacs_per_second"].value == pytest.approx(25 * (601.6 + 7.8) + 19.4 / 10, rel=0.002)
+    assert whole["parameters_m"].value == pytest.approx(173.2, abs=0.1)
 
 
 def test_a_size_that_cannot_be_halved_so_often_is_refused() -> None:

@@ -96,6 +96,8 @@ class NeuralRenderer:
         found = []
         if size > self.model.size:
             found.append(f"{self.name} draws {self.model.size} pixels: enlarged to {size} by Lanczos, no sharper")
+        if self.model.is_slow:
+            found.append(f"no GPU: {self.name} takes 10 to 35 seconds of a core for a frame (docs/neural_renderer.md)")
         if self.model.is_worse_than_copying:
             found.append(
                 f"{self.name} is worse than its source picture copied, on its own held-out clips: train it longer"

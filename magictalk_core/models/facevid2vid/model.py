@@ -31,6 +31,7 @@ same with turns composed; or they go where the driving's are."""
 
 _BATCH_GPU = 8
 _BATCH_CPU = 1
+_SLOW_SIZE = 256
 _WEIGHTS = "model.safetensors"
 
 Frame = NDArray[np.uint8]
@@ -87,6 +88,11 @@ class FaceVid2VidModel:
     def size(self) -> int:
         """Side of the pictures that go in and come out."""
         return self.config.size
+
+    @property
+    def is_slow(self) -> bool:
+        """Networks of the public size on a CPU."""
+        return self.device.type == "cpu" and self.size >= _SLOW_SIZE
 
     @torch.inference_mode()
     def look_at(self, portrait: Frame) -> Source:
