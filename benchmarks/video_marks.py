@@ -6,7 +6,7 @@
 Every portrait with a face is animated with two of the voices at 256 px until there are 20 videos, the last two of them
 the rig. Each is written as `magictalk animate` does, then encoded again with x264 at crf 28 (presets medium and
 veryfast) at 75 % of its size. Printed: videos whose mark is read, PSNR, processor time a frame, false alarms (the
-unmarked videos under 1000 keys each), the table of tampering, and the same for a library if `--library` names where it
+unmarked videos under 100 keys each), the table of tampering, and the same for a library if `--library` names where it
 is installed.
 Pictures of real people: never publish them.
 """
@@ -40,7 +40,7 @@ from magictalk_core.rig.render import RigRenderer
 from magictalk_core.workspace import Workspace
 from tests import tampering as by
 
-VIDEOS, SIZE, KEYS = 20, 256, 1000
+VIDEOS, SIZE, KEYS = 20, 256, 100
 PAYLOAD = "0badcafe"
 Frames = list[NDArray[np.uint8]]
 

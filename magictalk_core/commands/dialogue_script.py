@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from magictalk_core.commands.untrusted import must_be_file
 from magictalk_core.config import StrictModel
 from magictalk_core.errors import UserError
 
@@ -87,6 +88,7 @@ class DialogueScript(StrictModel):
 
 def read_script(path: Path) -> DialogueScript:
     """Paths in it are relative to its folder. Raises `UserError` with file, line and field of what is wrong."""
+    must_be_file(path, "script")
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise UserError(f"{path}: {path.stat().st_size} bytes, expected a script of at most {_MOST_BYTES}")

@@ -19,10 +19,7 @@ from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.work.provenance import Work
 
-__all__ = ["GENERATED_VERSION", "GeneratedVideo", "mark_of", "write_generated"]
-
-GENERATED_VERSION = "1"
-"""Of what is added to the frames and to the file; part of the version of whatever writes through here."""
+__all__ = ["GeneratedVideo", "mark_of", "write_generated"]
 
 
 @dataclass(frozen=True)
