@@ -164,7 +164,9 @@ def animate(
 def show(
     source: Annotated[Path | None, typer.Argument(help=f"{_RIG_FORMS}; default builtin")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="sheet.png")] = Path("rig.png"),
-    size: Annotated[int, typer.Option("--size", min=64, max=512, help="side of one picture of the sheet, pixels")] = 256,
+    size: Annotated[
+        int, typer.Option("--size", min=64, max=512, help="side of one picture of the sheet, pixels")
+    ] = 256,
     as_json: Json = False,
 ) -> None:
     """A sheet of what a rig can do: neutral, six emotions, single shapes, turns; and which ARKit shapes it lacks.
@@ -179,7 +181,9 @@ def show(
 def _must_go_together(is_video: bool, output: Path, of_videos: Mapping[str, object]) -> None:
     """Raise `UserError` for options of a video beside curves, and for a video without a portrait."""
     if is_video and of_videos["--portrait"] is None:
-        raise UserError(f"-o {output}: a video needs --portrait, or --rig builtin; curves end in .csv, .parquet, .glb or .usda")
+        raise UserError(
+            f"-o {output}: a video needs --portrait, or --rig builtin; curves end in .csv, .parquet, .glb or .usda"
+        )
     given = [] if is_video else [name for name, value in of_videos.items() if value is not None]
     if given:
         raise UserError(f"{', '.join(given)}: -o {output} is no video (.mp4): curves have no picture; leave it out")

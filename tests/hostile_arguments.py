@@ -209,7 +209,8 @@ def _file_commands(files: list[str], outputs: list[str], listed: dict[str, Choos
     moved = {
         "--audio": _mostly([f for f in files if "tiny" in f], files), "--portrait": _mostly(pictures, files),
         "--style": _mostly(["happy"], WORDS), "-o": video, "--model": file, "--size": number, "--seed": number,
-        "--intensity": _mostly(["0", "1"], NUMBERS), "--face": _mostly(["1"], NUMBERS), "--no-lips": None, "--rig": file, **listed,
+        "--intensity": _mostly(["0", "1"], NUMBERS), "--face": _mostly(["1"], NUMBERS), "--no-lips": None,
+        "--rig": file, **listed,
     }  # fmt: skip
     live = {
         **{name: moved[name] for name in ("--audio", "--style", "--model", "--seed", "--intensity")}, **listed,

@@ -42,7 +42,7 @@ from magictalk_core.workspace import Workspace
 
 __all__ = ["FIGURES", "FIGURES_VERSION", "Figure", "write_grids"]
 
-FIGURES_VERSION = "3"
+FIGURES_VERSION = "4"
 _PANEL = 224
 _LIST = "shown.json"
 
