@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from magictalk_core.evaluation.comparison import Comparison, render_comparisons
 from magictalk_core.evaluation.generate import motion_rows
 from magictalk_core.faces.extract import frames_table
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
+from magictalk_core.media.decode import read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.portrait.provenance import read_provenance
 from magictalk_core.preparation.reader import CorpusReader
