@@ -1,11 +1,11 @@
-"""The rig, looked at, measured and timed: a contact sheet, what judges that nobody here has trained see, frames a second.
+"""The rig, looked at, measured and timed: a contact sheet, what independent judges see, frames a second.
 
     python benchmarks/rig_sheet.py /tmp/rig.png [--rig FILE] [--no-measures] [--frames 300]
 
-Expressions are the six of the sheet, as an actor gives them, and the manners of `recipes.base_models`, which are those of
-speech. Judges: expression networks of face-api and `fer`; an emotion counts where it is the first after neutral, or at least 0.2 above the neutral
-face. MediaPipe reads single shapes driven at 0.7 (median over its own scale of 0 to 1). Time is of `RigRenderer.frame`
-at 256 px on the machine as it is: processor time of all threads, and wall time.
+Expressions are the six of the sheet, as an actor gives them, and the manners of `recipes.base_models`, which are
+those of speech. Judges: expression networks of face-api and `fer`; an emotion counts where it is the first after
+neutral, or at least 0.2 above the neutral face. MediaPipe reads single shapes driven at 0.7. Time is of
+`RigRenderer.frame` at 256 px on the machine as it is: processor time of all threads, and wall time.
 """
 
 from __future__ import annotations

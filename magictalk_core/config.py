@@ -255,6 +255,7 @@ class EvaluationConfig(StrictModel):
     max_clips: int = Field(0, description="test clips to generate for; 0: all")
     max_videos: int = Field(4, description="comparison videos to render")
     video_size: int = Field(256, description="side of one panel, pixels")
+    rig: str = Field("", description="file or folder of the rig in comparison videos; empty: the built-in one")
     seed: int = Field(0, description="seed of the generated motion")
     seeds: tuple[int, ...] = Field(
         (1, 2), description="further training seeds of `seed_scores`, beside the model in use"

@@ -276,7 +276,9 @@ def verify(
 def show(
     source: Annotated[Path | None, typer.Argument(help=f"{_RIG_FORMS}; default builtin")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="sheet.png")] = Path("rig.png"),
-    size: Annotated[int, typer.Option("--size", min=64, max=512, help="side of one picture of the sheet, pixels")] = 256,
+    size: Annotated[
+        int, typer.Option("--size", min=64, max=512, help="side of one picture of the sheet, pixels")
+    ] = 256,
     as_json: Json = False,
 ) -> None:
     """A sheet of what a rig can do: neutral, six emotions, single shapes, turns; and which ARKit shapes it lacks.

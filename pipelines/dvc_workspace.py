@@ -274,7 +274,7 @@ def _asset_stages() -> dict[str, _Stage]:
             "videos/comparison",
             ["manifests", "generated", "refined", "scores"],
             ["videos/comparison"],
-            ["evaluation.max_clips", "evaluation.max_videos", "evaluation.video_size"],
+            ["evaluation.max_clips", "evaluation.max_videos", "evaluation.rig", "evaluation.video_size"],
         ),
         "lineage_report": _Stage(
             "lineage_report",

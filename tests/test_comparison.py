@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from magictalk_core.evaluation.comparison import Comparison, render_comparisons
 from magictalk_core.evaluation.generate import motion_rows
 from magictalk_core.faces.extract import frames_table
 from magictalk_core.faces.observation import NO_FACE, FaceObservation
+from magictalk_core.media.decode import read_frames
 from magictalk_core.media.encode import write_video
 from magictalk_core.portrait import generated
 from magictalk_core.portrait.provenance import read_provenance
@@ -37,8 +39,8 @@ from tests.test_corpora_gates import clip, media
 FRAMES_PER_CLIP = 4
 
 
-def preset(size: int = 96) -> Preset:
-    return Preset.model_validate({"name": "tiny", "evaluation": {"video_size": size}})
+def preset(size: int = 96, rig: str = "") -> Preset:
+    return Preset.model_validate({"name": "tiny", "evaluation": {"video_size": size, "rig": rig}})
 
 
 def _observation(found: bool) -> FaceObservation:
@@ -126,6 +128,20 @@ def _without_manifest(video: bytes) -> bytes:
             kept += video[at : at + size]
         at += size
     return kept
+
+
+def test_a_rig_of_the_users_is_what_the_videos_show(
+    workspace: Workspace, tmp_path: Path, face: NDArray[np.uint8]
+) -> None:
+    held_out(workspace, tmp_path / "raw", {"a": (face, True)})
+    own = replace(builtin_rig(), name="green", colours=np.full_like(builtin_rig().colours, (0.0, 1.0, 0.0)))
+    save_rig(own, tmp_path / "green.npz")
+    before = render_comparisons(workspace, ["c"], preset())
+    after = render_comparisons(workspace, ["c"], preset(rig=str(tmp_path / "green.npz")))
+    assert after.version != before.version and after.comparisons[0].file is not None
+    picture = next(iter(read_frames(after.path / after.comparisons[0].file)))
+    middle = picture[picture.shape[0] // 2, 96 + 30 : 96 + 66].astype(int)
+    assert (middle[:, 1] > middle[:, 0] + 60).mean() > 0.5
 
 
 def test_without_any_portrait_there_is_a_list_of_reasons(

@@ -197,7 +197,8 @@ def test_a_hostile_gltf_file_is_one_clear_error(tmp_path: Path, place: str, valu
     write_gltf(_curves(8), builtin_rig(), tmp_path / "take.glb")
     document, body = _document(tmp_path / "take.glb")
     channel = document["animations"][0]["samplers"][0]["input"]  # type: ignore[index]
-    place = place.replace("accessors/0", f"accessors/{channel}").replace("Views/55", f"Views/{channel}")
+    view = document["accessors"][channel]["bufferView"]  # type: ignore[index]
+    place = place.replace("accessors/0", f"accessors/{channel}").replace("Views/55", f"Views/{view}")
     _set(document, place, value)
     with pytest.raises(UserError, match=message) as failure:
         read_gltf(_put(tmp_path / "bad.glb", document, body))

@@ -15,9 +15,12 @@ from magictalk_core.errors import PermanentError
 from magictalk_core.faces.mesh import LANDMARKS
 from magictalk_core.faces.solver import neutral_face
 from magictalk_core.rig.builtin import builtin_rig
+from magictalk_core.rig.part_colours import PUPIL_COLOUR
 from magictalk_core.rig.render import RigRenderer, project
-from magictalk_core.rig.rig import load_rig, save_rig
-from magictalk_core.rig.shapes import LOWER_LID, UPPER_LID, mirror_indices
+from magictalk_core.rig.rig import drawn_part, load_rig, save_rig
+from magictalk_core.rig.shapes import LOWER_LID, UPPER_LID, face_deltas, mirror_indices
+from magictalk_core.rig.sheet import rig_sheet
+from magictalk_core.rig.subdivide import subdivided
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES, MOTION_NAMES, mirror_name
 
 NOSE_TIP, CHIN, FOREHEAD = 4, 152, 10
@@ -201,3 +204,46 @@ def test_every_shape_shows(renderer: RigRenderer) -> None:
     rest = renderer.frame(row()).astype(int)
     for name in ARKIT_NAMES:
         assert np.abs(renderer.frame(row(**{name: 1.0})).astype(int) - rest).max() > 8, name
+
+
+def test_the_landmarks_are_points_to_measure_at_and_the_head_is_drawn_around_them() -> None:
+    rig = builtin_rig()
+    np.testing.assert_array_equal(rig.deltas[:, :LANDMARKS], face_deltas().astype(np.float32))
+    assert rig.triangles.min() >= LANDMARKS
+    drawn = drawn_part(rig)
+    assert len(drawn.neutral) == len(rig.neutral) - LANDMARKS and len(drawn.triangles) == len(rig.triangles)
+    low, high = drawn.neutral.min(axis=0), drawn.neutral.max(axis=0)
+    # A head and not a mask: as deep as it is wide, with ears outside of the face and a neck below the picture.
+    assert high[2] - low[2] > 15 and high[0] > 7.5 and low[1] < -15 and 10 < high[1] < 12.3
+
+
+@pytest.mark.parametrize(("look", "axis", "sign"), [("Up", 1, 1), ("Down", 1, -1), ("Out", 0, 1), ("In", 0, -1)])
+def test_an_eyeball_turns_where_it_looks(look: str, axis: int, sign: int) -> None:
+    rig = builtin_rig()
+    delta = rig.deltas[ARKIT_NAMES.index(f"eyeLook{look}Left")]
+    pupil = np.flatnonzero((rig.colours == np.float32(PUPIL_COLOUR)).all(axis=1) & (rig.neutral[:, 0] > 0))
+    assert len(pupil) and sign * delta[pupil, axis].mean() > 0.35
+    assert not delta[(rig.neutral[:, 0] < -0.5)].any()
+
+
+def test_subdivision_keeps_rims_apart_and_flat_things_flat() -> None:
+    square = np.array([[0, 1, 2], [0, 2, 3]])
+    fine = subdivided(square, 4, [(0, 1, 2, 3)], levels=2)
+    assert fine.triangles.shape == (32, 3) and len(fine.loops[0]) == 16
+    np.testing.assert_allclose(np.asarray(fine.matrix.sum(axis=1)).ravel(), 1.0)
+    corners = np.array([[0.0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]])
+    places = fine.matrix @ corners
+    np.testing.assert_allclose(places[:, 2], 1.0)
+    a, b, c = (places[fine.triangles[:, i]] for i in range(3))
+    assert (np.cross(b - a, c - a)[:, 2] > 0).all()
+
+
+def test_a_sheet_shows_six_expressions_that_differ() -> None:
+    size = 64
+    sheet = rig_sheet(builtin_rig(), size)
+    assert sheet.shape == (4 * size, 4 * size, 3)
+    tiles = [sheet[y : y + size, x : x + size].astype(int) for y in (0, size) for x in range(0, 4 * size, size)][:7]
+    # Apart from the title, every two of neutral and the six.
+    for i, one in enumerate(tiles):
+        for other in tiles[:i]:
+            assert np.abs(one[12:] - other[12:]).max() > 40

@@ -39,7 +39,12 @@ def landmark_rig() -> Rig:
     own = builtin_rig()
     first = slice(0, LANDMARKS)
     return Rig(
-        "small", own.neutral[first], TRIANGLES.astype(np.int32), own.deltas[:, first], own.colours[first], own.gloss[first]
+        "small",
+        own.neutral[first],
+        TRIANGLES.astype(np.int32),
+        own.deltas[:, first],
+        own.colours[first],
+        own.gloss[first],
     )
 
 
@@ -350,7 +355,9 @@ def test_ict_facekit_as_obj_files_is_the_npz(shared: Path, tmp_path: Path) -> No
     scale = np.ptp(whole.rig.neutral[:, 1]) / np.ptp(folder.rig.neutral[:, 1])
     for shape in ("jawOpen", "mouthSmileLeft"):
         at = ARKIT_NAMES.index(shape)
-        np.testing.assert_allclose(np.abs(folder.rig.deltas[at]).max() * scale, np.abs(whole.rig.deltas[at]).max(), 1e-3)
+        np.testing.assert_allclose(
+            np.abs(folder.rig.deltas[at]).max() * scale, np.abs(whole.rig.deltas[at]).max(), 1e-3
+        )
 
 
 def test_the_command_writes_a_sheet_and_names_what_is_missing(tmp_path: Path) -> None:

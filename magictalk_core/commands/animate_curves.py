@@ -50,8 +50,8 @@ def animate_curves(
     """Write the motion of a face that says `audio` as a file of curves, 25 frames per second, marked as synthetic where
     the format has a place for it.
 
-    `form` as `rig.curve_files.output_format` has it; `rig`: what glTF and USD move, a file of `rig.user_rig`. Raises `UserError` for a name of no such file, and whatever
-    `perform` refuses.
+    `form` as `rig.curve_files.output_format` has it; `rig`: what glTF and USD move, a file of `rig.user_rig`.
+    Raises `UserError` for a name of no such file, and whatever `perform` refuses.
     """
     target = output_format(output, form)
     must_be_writable(output)

@@ -14,7 +14,14 @@ from magictalk_core.commands.show_rig import rig_from, rig_input
 from magictalk_core.commands.untrusted import must_be_file
 from magictalk_core.errors import UserError
 from magictalk_core.faces.extract import BLENDSHAPES_VERSION
-from magictalk_core.rig.curve_files import must_hold_a_rig, output_format, read_curves, safe_id, write_curves, write_frames
+from magictalk_core.rig.curve_files import (
+    must_hold_a_rig,
+    output_format,
+    read_curves,
+    safe_id,
+    write_curves,
+    write_frames,
+)
 from magictalk_core.rig.curves import Curves, resampled, smoothed, table_of_curves
 from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES

@@ -27,6 +27,7 @@ from magictalk_core.preparation.reader import CorpusReader
 from magictalk_core.presets.preset import Preset
 from magictalk_core.rig.render import RigRenderer
 from magictalk_core.rig.rig import Rig, load_rig
+from magictalk_core.rig.user_rig import read_rig
 from magictalk_core.storage.atomic import atomic_directory
 from magictalk_core.storage.hashes import directory_md5, file_md5
 from magictalk_core.storage.parquet import read_frame
@@ -35,7 +36,7 @@ from magictalk_core.vocabulary.arkit import MOTION_NAMES
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.work.needed import needed
 from magictalk_core.work.provenance import Input, Work, input_of, read_record, record_path
-from magictalk_core.workspace import Workspace
+from magictalk_core.workspace import Workspace, absolute
 
 __all__ = ["COMPARISON_VERSION", "Comparison", "ComparisonVideos", "read_comparisons", "render_comparisons"]
 
@@ -92,8 +93,10 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
     inputs = (
         input_of(workspace.home, "refined", generated),
         input_of(workspace.home, "rig", needed(workspace.rig / "rig.npz", "rig")),
+        *([input_of(None, "rig_drawn", absolute(drawn))] if (drawn := _own_rig(preset)) else []),
         *(input_of(workspace.home, "clip", readers[name].media(c)[0]) for name, c in clips),
     )
+    shared = len(inputs) - len(clips)
     settings = {"size": preset.evaluation.video_size}
     work = Work(workspace.home, "comparison", out, COMPARISON_VERSION, inputs, settings)
     if not work.is_made():
@@ -101,7 +104,7 @@ def render_comparisons(workspace: Workspace, corpora: Sequence[str], preset: Pre
             shutil.rmtree(left)  # of a run that was killed; nothing in it need be signed
         motions = read_frame(MOTION, generated, filters=[("method", "==", METHOD)])
         with atomic_directory(out) as folder:
-            made, unsigned = _render_all(workspace, clips, readers, motions, preset, folder, inputs[:2])
+            made, unsigned = _render_all(workspace, clips, readers, motions, preset, folder, inputs[:shared])
             rows = [asdict(comparison) for comparison in made]
             (folder / _LIST).write_text(json.dumps(rows, indent=1), encoding="utf-8")
         version = directory_md5([(_LIST, file_md5(out / _LIST)), *unsigned.items()])
@@ -118,6 +121,10 @@ def read_comparisons(folder: Path) -> tuple[Comparison, ...]:
     return tuple(Comparison(**row) for row in json.loads((folder / _LIST).read_text(encoding="utf-8")))
 
 
+def _own_rig(preset: Preset) -> Path | None:
+    return Path(preset.evaluation.rig) if preset.evaluation.rig else None
+
+
 def _render_all(
     workspace: Workspace,
     clips: Sequence[tuple[str, str]],
@@ -129,6 +136,7 @@ def _render_all(
 ) -> tuple[list[Comparison], dict[str, str]]:
     """What became of each clip, and the md5 of each video before it was signed."""
     rig = load_rig(workspace.rig / "rig.npz")
+    shown = read_rig(drawn).rig if (drawn := _own_rig(preset)) else rig
     styles = json.loads((workspace.generated("test") / "styles.json").read_text(encoding="utf-8"))
     made, unsigned = [], {}
     for number, (corpus, clip_id) in enumerate(clips, 1):
@@ -138,7 +146,7 @@ def _render_all(
             work = _video_work(workspace, readers[corpus], clip_id, name, inputs, preset)
             style = styles[clip_id]
             values = motion.to_numpy(np.float32)
-            unsigned[name] = _render(readers[corpus], clip_id, values, rig, preset, folder / name, style, work)
+            unsigned[name] = _render(readers[corpus], clip_id, values, (rig, shown), preset, folder / name, style, work)
         except _NoPortrait as error:
             logger.warning("no comparison video %d of %d: %s: %s", number, len(clips), clip_id, error)
             made.append(Comparison(clip_id, None, str(error)))
@@ -181,13 +189,14 @@ def _render(
     reader: CorpusReader,
     clip_id: str,
     motion: NDArray[np.float32],
-    rig: Rig,
+    rigs: tuple[Rig, Rig],
     preset: Preset,
     target: Path,
     style: str,
     work: Work,
 ) -> str:
-    """Write and sign one video at `target`, and its record; returns its md5 before it was signed.
+    """Write and sign one video at `target`, and its record; returns its md5 before it was signed. `rigs`: the one whose
+    landmarks move the portrait, and the one that is shown.
 
     Raises `_NoPortrait` before anything is written.
     """
@@ -197,8 +206,8 @@ def _render(
     landmarks = portrait_landmarks(portrait)
     if landmarks is None:
         raise _NoPortrait("no face found in the frame that should be the portrait")
-    renderer = RigRenderer(rig, size)
-    animator = PortraitAnimator(portrait, landmarks, rig, size)
+    renderer = RigRenderer(rigs[1], size)
+    animator = PortraitAnimator(portrait, landmarks, rigs[0], size)
     try:
         panels = [
             Panel("held-out clip", _cut(read_frames(video), len(motion))),

@@ -215,7 +215,7 @@ CLIP_CATALOGUE: tuple[MetricSpec, ...] = (
         "px at 256",
         Better.LOWER,
         _SPEECH,
-        "Mean distance of the rig's lip points in the head's own frame, both centred on the mouth: shape only, not place.",
+        "Mean distance of the rig's lip points in the head's own frame, both centred on the mouth: shape, not place.",
         _LMD,
         2,
     ),

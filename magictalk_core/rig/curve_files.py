@@ -27,7 +27,16 @@ from magictalk_core.storage.parquet import to_arrow, write_table
 from magictalk_core.storage.schema import FRAMES
 from magictalk_core.vocabulary.clips import safe_name
 
-__all__ = ["FORMATS", "Format", "must_hold_a_rig", "output_format", "read_curves", "safe_id", "write_curves", "write_frames"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "must_hold_a_rig",
+    "output_format",
+    "read_curves",
+    "safe_id",
+    "write_curves",
+    "write_frames",
+]
 
 Format = Literal["parquet", "csv", "livelink", "gltf", "usd"]
 FORMATS: dict[str, str] = {

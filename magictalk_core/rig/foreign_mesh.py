@@ -1,8 +1,8 @@
 """A head that somebody else made, as it lies in its file, and how it becomes a rig of this project.
 
-Unit, place and axes of such a file are whatever its tool likes. They are told by what moves: the middle of what a blink,
-a smile or a raised brow moves lies at the same place of every face, so the turn (by quarters), the size and the place
-that bring these middles to those of the built-in rig bring the head before the camera.
+Unit, place and axes of such a file are whatever its tool likes. They are told by what moves: the middle of what a
+blink, a smile or a raised brow moves lies at the same place of every face, so the turn (by quarters), the size and the
+place that bring these middles to those of the built-in rig bring the head before the camera.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _placing(turned: Points, moves: Mapping[str, NDArray[np.floating]], turn: Po
     """Scale, shift (3,) and in words how they are known."""
     theirs, ours = _paired_middles(turned, moves)
     if len(theirs) >= _ENOUGH:
-        scale, shift, left = _fit(theirs, ours)
+        scale, shift, _ = _fit(theirs, ours)
         words = "" if np.array_equal(turn, np.eye(3)) else ", turned to face the camera"
         return scale, shift, f"placed by {len(theirs)} shapes: 1 unit of the file is {scale:.4g} cm{words}"
     low, high = turned.min(axis=0), turned.max(axis=0)

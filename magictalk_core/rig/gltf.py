@@ -66,7 +66,6 @@ class _Buffer:
         self.accessors.append(accessor)
         return len(self.accessors) - 1
 
-
     def add_moves(self, moves: NDArray[np.float32]) -> int:
         """Index of the accessor of a shape's displacements (v, 3), of which only those that are not 0 are written."""
         at = np.flatnonzero(moves.any(axis=1)).astype(np.uint32)

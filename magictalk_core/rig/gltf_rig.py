@@ -1,4 +1,5 @@
-"""A rig from a glTF 2.0 file of a stranger: every mesh of its scene as it stands, with the morph targets of ARKit names.
+"""A rig from a glTF 2.0 file of a stranger: every mesh of its scene as it stands, with the morph targets that have
+ARKit names.
 
 Materials give colours, textures are not drawn. A skinned mesh is taken in the pose in which it was bound.
 """
@@ -157,9 +158,7 @@ def _add(
     pieces.moves.append(moves)
 
 
-def _triangles(
-    document: Document, buffers: list[memoryview], primitive: Primitive, vertices: int
-) -> NDArray[np.int64]:
+def _triangles(document: Document, buffers: list[memoryview], primitive: Primitive, vertices: int) -> NDArray[np.int64]:
     found = (
         np.arange(vertices, dtype=np.int64)
         if primitive.indices is None

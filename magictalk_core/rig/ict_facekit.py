@@ -39,7 +39,9 @@ def open_ict(file: Mapping[str, Any]) -> ForeignMesh:
     names = [str(name) for name in file["arkit_names"]]
     wanted = (len(names), len(neutral), 3)
     if neutral.shape != (len(neutral), 3) or deltas.shape != wanted or faces.shape != (len(faces), 4):
-        raise ValueError(f"neutral {neutral.shape}, faces {faces.shape}, arkit_deltas {deltas.shape}: expected {wanted}")
+        raise ValueError(
+            f"neutral {neutral.shape}, faces {faces.shape}, arkit_deltas {deltas.shape}: expected {wanted}"
+        )
     if neutral.dtype.kind != "f" or deltas.dtype.kind != "f" or faces.dtype.kind not in "iu":
         raise ValueError(f"neutral of {neutral.dtype}, faces of {faces.dtype}, arkit_deltas of {deltas.dtype}")
     if not len(faces) or faces[:, :3].min() < 0 or faces.max() >= len(neutral):

@@ -66,10 +66,10 @@ def teeth(upper_lip: Points, lower_lip: Points, lower: bool) -> MeshPart:
         )
     vertices = np.concatenate(rows)
     shade = (0.78 + 0.22 * smooth(tooth, 0.0, 0.3)) * (1 - 0.45 * smooth(np.abs(a), 0.6, 1.4))
-    colours = np.concatenate(
-        [(np.array(_TEETH) if h < 0.75 else np.array(_GUM)) * shade[:, None] for h in heights]
+    colours = np.concatenate([(np.array(_TEETH) if h < 0.75 else np.array(_GUM)) * shade[:, None] for h in heights])
+    return MeshPart(
+        vertices, grid(len(heights), columns, closed=False), colours, 0.45, jaw_moves(vertices) if lower else {}
     )
-    return MeshPart(vertices, grid(len(heights), columns, closed=False), colours, 0.45, jaw_moves(vertices) if lower else {})
 
 
 def tongue(lower_lip: Points) -> MeshPart:

@@ -6,6 +6,7 @@ Of the format only what a rig needs is read: `v`, `f`, `usemtl`, `g` and `o`. A 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ def read_obj(data: bytes) -> ObjMesh:
             if len(corners) < _FEW:
                 raise ValueError(f"line {number}: a polygon of {len(corners)} corners")
             place = materials.setdefault(current or group, len(materials))
-            for second, third in zip(corners[1:-1], corners[2:], strict=True):
+            for second, third in pairwise(corners[1:]):
                 triangles.append((corners[0], second, third))
                 material_of.append(place)
         elif kind == b"usemtl":
@@ -76,9 +77,7 @@ def read_obj(data: bytes) -> ObjMesh:
             group = _name(rest)
     if not triangles:
         raise ValueError("no polygon (a line `f 1 2 3`)")
-    return ObjMesh(
-        vertices, colours, np.array(triangles, np.int32), tuple(materials), np.array(material_of, np.int32)
-    )
+    return ObjMesh(vertices, colours, np.array(triangles, np.int32), tuple(materials), np.array(material_of, np.int32))
 
 
 def _corner(text: bytes, vertices: int, line: int) -> int:

@@ -1,7 +1,7 @@
 """A rig as OBJ files: a neutral head and one file per ARKit shape, in a folder or in a zip of one.
 
-A stranger's: sizes are bounded before anything is read, nothing is unpacked to the disk, links out of the folder are not
-followed.
+A stranger's: sizes are bounded before anything is read, nothing is unpacked to the disk, links out of the folder are
+not followed.
 """
 
 from __future__ import annotations

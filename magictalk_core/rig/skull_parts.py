@@ -32,9 +32,7 @@ def skull(rim: Points, rim_moves: Mapping[str, Points]) -> MeshPart:
     rings = []
     for step in steps:
         latitude = start + (-np.pi / 2 - start) * step
-        ray = np.stack(
-            [np.cos(latitude) * np.cos(around), np.cos(latitude) * np.sin(around), np.sin(latitude)], axis=1
-        )
+        ray = np.stack([np.cos(latitude) * np.cos(around), np.cos(latitude) * np.sin(around), np.sin(latitude)], axis=1)
         half = np.where(ray[:, 1] > 0, _ABOVE, _BELOW)
         deep = np.where(ray[:, 2] > 0, 7.0, _BACK)
         scaled = np.abs(ray / np.stack([np.full(len(rim), _WIDE), half, deep], axis=1))
@@ -45,9 +43,11 @@ def skull(rim: Points, rim_moves: Mapping[str, Points]) -> MeshPart:
     vertices[: len(rim)] = rim
     part = np.repeat(steps, len(rim))
     hair = _hair(vertices, part)
-    vertices += (vertices - _CENTRE) / np.linalg.norm(vertices - _CENTRE, axis=1, keepdims=True) * (
-        _HAIR_LIFT * hair * smooth(part, 0.02, 0.1)
-    )[:, None]
+    vertices += (
+        (vertices - _CENTRE)
+        / np.linalg.norm(vertices - _CENTRE, axis=1, keepdims=True)
+        * (_HAIR_LIFT * hair * smooth(part, 0.02, 0.1))[:, None]
+    )
     follow = (1 - smooth(part, 0.0, 0.45))[:, None]
     moves = {name: np.tile(move, (_RINGS, 1)) * follow for name, move in rim_moves.items()}
     colours = np.array(SKIN_COLOUR) * (1 - hair[:, None]) + np.array(HAIR_COLOUR) * hair[:, None]
@@ -73,9 +73,7 @@ def ear(side: float) -> MeshPart:
     rise = 0.18 + 0.75 * smooth(r, 0.35, 0.8) - 0.42 * smooth(r, 0.86, 1.0)
     # The front of the shell lies on the head, its back stands off.
     out = rise * (0.45 + 0.55 * smooth(back, -1.5, 0.9)) + 0.42 * (back + 0.6)
-    vertices = np.stack(
-        [side * (6.75 + out), 0.35 + up, -7.1 - back + 0.12 * up], axis=-1
-    ).reshape(-1, 3)
+    vertices = np.stack([side * (6.75 + out), 0.35 + up, -7.1 - back + 0.12 * up], axis=-1).reshape(-1, 3)
     dip = smooth(r, 0.25, 0.75).reshape(-1, 1)
     colours = np.array(SKIN_COLOUR) * (0.72 + 0.28 * dip) * np.array([1.0, 0.96, 0.95])
     triangles = grid(len(radii), len(angles), closed=True)
@@ -85,10 +83,10 @@ def ear(side: float) -> MeshPart:
 def neck() -> MeshPart:
     """From inside the head to below the picture."""
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    heights = np.array([-4.5, -6.0, -7.5, -9.5, -11.5, -13.5, -16.0, -19.0])
-    wide = np.array([4.2, 4.7, 4.9, 5.05, 5.4, 6.2, 8.6, 11.5])
-    deep = np.array([2.6, 3.9, 4.5, 4.6, 4.7, 5.0, 5.6, 6.2])
-    middle = np.array([-8.4, -7.7, -7.3, -7.5, -7.8, -8.0, -8.2, -8.4])
+    heights = np.array([-1.5, -4.6, -7.0, -9.5, -11.5, -13.5, -16.0, -19.0])
+    wide = np.array([4.0, 4.6, 4.9, 5.05, 5.4, 6.2, 8.6, 11.5])
+    deep = np.array([2.4, 3.4, 4.4, 4.6, 4.7, 5.0, 5.6, 6.2])
+    middle = np.array([-9.2, -8.3, -7.4, -7.5, -7.8, -8.0, -8.2, -8.4])
     vertices = np.concatenate(
         [
             np.stack([w * np.cos(angles), np.full(len(angles), y), m + d * np.sin(angles)], axis=1)

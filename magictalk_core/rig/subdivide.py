@@ -69,8 +69,8 @@ def _once(
             share = 3 / 16 if n == _THREE else 3 / (8 * n)
         entries.append((v, v, 1 - share * len(around)))
         entries += [(v, other, share) for other in around]
-    at, of, weights = zip(*entries, strict=True)
-    step = sparse.csr_matrix((weights, (at, of)), (vertices + len(across), vertices))
+    rows_of, columns_of, weights = zip(*entries, strict=True)
+    step = sparse.csr_matrix((weights, (rows_of, columns_of)), (vertices + len(across), vertices))
 
     def middle(a: int, b: int) -> int:
         return number[min(a, b), max(a, b)]

@@ -44,7 +44,7 @@ __all__ = ["PICTURE_SCORES_VERSION", "PictureTable", "score_pictures"]
 
 logger = logging.getLogger("magictalk.pictures")
 
-PICTURE_SCORES_VERSION = "3"
+PICTURE_SCORES_VERSION = "4"
 _TIMEOUT_S = 3600.0
 _PRELOAD = ("magictalk_core.evaluation.pictures.clip_task",)
 
