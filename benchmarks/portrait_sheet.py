@@ -1,11 +1,15 @@
 """Animated portraits, looked at and measured: contact sheets and what judges that nobody here has trained say of them.
 
     python benchmarks/portrait_sheet.py ../shared/samples/portraits /tmp/sheets
-        [--size 256] [--only mona] [--no-measures]
+        [--size 256] [--only mona] [--no-measures] [--held-out obama,statue] [--first-look]
 
 One utterance of the sample corpus drives every portrait, five times: its true curves as neutral, happy, angry and sad,
 and the neutral ones with the expression of surprise of `recipes.base_models`. `emotions.png` shows a frame of each
-between two sounds, `mouth_and_eyes.png` closed lips, vowels and a blink. Pictures of real people: never publish them.
+between two sounds, `mouth_and_eyes.png` closed lips, vowels and a blink, `turns.png` the head turned. Pictures of real
+people: never publish them. `--first-look` draws as the sample corpus and the picture scores are drawn.
+
+Who tunes the renderer on portraits looks at some and holds others out: those of `--held-out` (parts of file names) are
+on no sheet, and have rows and means of their own.
 
 Measured on the frames, per portrait: expression networks of face-api and `fer` (an emotion counts where it is the first
 after neutral, or at least 0.2 above the neutral rendering), the identity network's cosine to the picture as given,
@@ -26,11 +30,13 @@ from numpy.typing import NDArray
 
 from magictalk_core.commands.untrusted import picture_of
 from magictalk_core.errors import UserError
+from magictalk_core.faces.person_mask import load_person_mask
 from magictalk_core.faces.tracker import open_tracker
 from magictalk_core.judges.expression import ExpressionJudge, FaceApiExpression, FerExpression
 from magictalk_core.judges.identity import FaceRecognition
 from magictalk_core.portrait.animator import PortraitAnimator, crop_to_face
 from magictalk_core.portrait.face import find_face
+from magictalk_core.portrait.matte import whole_head
 from magictalk_core.recipes.base_models.expressions import MANNERS
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.sample_corpus.build import utterances
@@ -43,6 +49,10 @@ UTTERANCE = "M901-neutral-001"
 """Bob may bring five more apples home."""
 JUDGED_EVERY = 10
 TRACKED = ("neutral", "happy")
+TURNS = {
+    "yaw 20": {"head_yaw_deg": 20}, "yaw -20": {"head_yaw_deg": -20}, "yaw 10": {"head_yaw_deg": 10},
+    "pitch 12": {"head_pitch_deg": 12}, "pitch -12": {"head_pitch_deg": -12}, "roll 15": {"head_roll_deg": 15},
+}  # fmt: skip
 RISE = 0.2
 Motion = NDArray[np.float32]
 Frames = NDArray[np.uint8]
@@ -81,6 +91,16 @@ def moments(motion: Motion) -> dict[str, int]:
         "half blink": half,
         "blink": lowest,
     }
+
+
+def turned(animator: PortraitAnimator) -> list[tuple[str, Frames]]:
+    found = []
+    for name, angles in TURNS.items():
+        row = np.zeros(len(MOTION_NAMES), np.float32)
+        for channel, degrees in angles.items():
+            row[column(channel)] = degrees
+        found.append((name, animator.frame(row)))
+    return found
 
 
 def sheet(rows: Mapping[str, list[tuple[str, Frames]]]) -> Frames:
@@ -185,11 +205,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--only", default="")
     parser.add_argument("--no-measures", action="store_true")
+    parser.add_argument("--held-out", default="")
+    parser.add_argument("--first-look", action="store_true")
     asked = parser.parse_args()
     asked.output.mkdir(parents=True, exist_ok=True)
     motions = driving()
     judges = None if asked.no_measures else Judges()
-    emotions, parts, results = {}, {}, {}
+    held = [part for part in asked.held_out.split(",") if part]
+    network = None if asked.first_look else load_person_mask()
+    emotions, parts, turns, results = {}, {}, {}, {}
     for path in sorted(p for p in asked.portraits.iterdir() if asked.only in p.name):
         try:
             face = find_face(picture_of(path).rgb)
@@ -198,7 +222,9 @@ def main() -> None:
             continue
         print(f"{path.name}: {'; '.join(face.warnings) or 'no warning'}", flush=True)
         given = crop_to_face(face.rgb, face.landmarks[:468], asked.size)[0]
-        animator = PortraitAnimator(face.rgb, face.landmarks, builtin_rig(), asked.size)
+        head = None if network is None else whole_head(network, face.rgb, face.landmarks)
+        animator = PortraitAnimator(face.rgb, face.landmarks, builtin_rig(), asked.size, head=head)
+        aside = any(part in path.name for part in held)
         at = {e: moments(motion) for e, motion in motions.items()}
         if judges is None:
             wanted = {e: sorted({*at[e].values()}) for e in EMOTIONS}
@@ -207,18 +233,26 @@ def main() -> None:
             clips = {e: np.stack(list(animator.render(motion))) for e, motion in motions.items()}
             results[path.stem] = judges.of(given, clips, motions)
             frames = {e: dict(enumerate(clip)) for e, clip in clips.items()}
+        turns[path.stem] = [("given", given), *turned(animator)]
         animator.close()
         shown = [(e, frames[e][at[e]["between"]]) for e in EMOTIONS]
         emotions[path.stem] = [("given", given), *shown]
         neutral = [(m, frames["neutral"][index]) for m, index in at["neutral"].items() if m != "between"]
         loud = [(f"{e} open", frames[e][at[e]["open"]]) for e in ("happy", "angry")]
         parts[path.stem] = [*neutral, *loud]
-    for name, rows in (("emotions", emotions), ("mouth_and_eyes", parts)):
+        if aside:
+            del emotions[path.stem], parts[path.stem], turns[path.stem]
+    for name, rows in (("emotions", emotions), ("mouth_and_eyes", parts), ("turns", turns)):
+        if not rows:
+            continue
         target = asked.output / f"{name}.png"
         cv2.imwrite(str(target), cv2.cvtColor(sheet(rows), cv2.COLOR_RGB2BGR))
         print(target)
-    if results:
-        print_table(results)
+    for title, aside in (("looked at", False), ("held out", True)):
+        chosen = {name: found for name, found in results.items() if any(part in name for part in held) == aside}
+        if chosen:
+            print(f"\n{title}:")
+            print_table(chosen)
 
 
 if __name__ == "__main__":

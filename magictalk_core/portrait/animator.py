@@ -22,6 +22,16 @@ from magictalk_core.portrait.matte import WholeHead, cut_out
 from magictalk_core.portrait.mouth_interior import MouthInterior
 from magictalk_core.portrait.neutral import bring_to_rest
 from magictalk_core.portrait.palette import read_palette
+from magictalk_core.portrait.shaders import (
+    BEHIND_FRAGMENT,
+    BEHIND_VERTEX,
+    HOLE_FRAGMENT,
+    HOLE_VERTEX,
+    INSIDE_FRAGMENT,
+    INSIDE_VERTEX,
+    SKIN_FRAGMENT,
+    SKIN_VERTEX,
+)
 from magictalk_core.portrait.shading import fold_maps, fold_weights
 from magictalk_core.portrait.surface import PortraitSurface
 from magictalk_core.rig.canvas import Canvas
@@ -39,91 +49,10 @@ _FOLD_RANGE = 1.0
 _NEUTRAL_ROW = np.zeros(len(MOTION_NAMES), np.float32)
 _MOUTH = [MOTION_NAMES.index(name) for name in JAW_MOUTH_NAMES]
 
-_PLACE = """
-  vec2 p = in_position.xy / size * 2.0;
-  gl_Position = vec4(p.x - 1.0, p.y + 1.0, -in_position.z / (8.0 * size.x), 1.0);
-"""
-_SKIN_VERTEX = f"""
-#version 330
-uniform vec2 size;
-in vec3 in_position; in vec2 in_texture;
-out vec2 place;
-void main() {{
-  place = in_texture / size;
-{_PLACE}
-}}
-"""
-_SKIN_FRAGMENT = """
-#version 330
-uniform sampler2D portrait; uniform sampler2D folds; uniform sampler2D more_folds;
-uniform vec4 weights; uniform vec4 more_weights; uniform float range; const float middle = 128.0 / 255.0;
-in vec2 place;
-out vec4 result;
-void main() {
-  vec4 one = texture(folds, place) - middle, other = texture(more_folds, place) - middle;
-  float light = range * (dot(one, weights) + dot(other, more_weights));
-  vec4 colour = texture(portrait, place);
-  // What is not there must not hide what is behind it.
-  if (colour.a < 0.004) discard;
-  result = vec4(colour.rgb * exp(light), colour.a);
-}
-"""
-_BEHIND_VERTEX = """
-#version 330
-in vec2 in_corner;
-out vec2 place;
-void main() {
-  place = in_corner;
-  gl_Position = vec4(in_corner.x * 2.0 - 1.0, 1.0 - in_corner.y * 2.0, 0.0, 1.0);
-}
-"""
-_BEHIND_FRAGMENT = """
-#version 330
-uniform sampler2D behind;
-in vec2 place;
-out vec4 result;
-void main() { result = texture(behind, place); }
-"""
-_HOLE_VERTEX = f"""
-#version 330
-uniform vec2 size;
-in vec3 in_position;
-void main() {{
-{_PLACE}
-  gl_Position.z = 0.9;
-}}
-"""
-_HOLE_FRAGMENT = """
-#version 330
-out vec4 result;
-void main() { result = vec4(0.0); }
-"""
 _HOLES = (LEFT_EYE, RIGHT_EYE, LIPS_INNER)
 _HOLE_GROWS = 1.12
 _CORNERS = np.array([(0, 0), (1, 0), (0, 1), (1, 1)], np.float64)
 _CORNER_TRIANGLES = np.array([(0, 1, 2), (1, 3, 2)], np.int32)
-_INSIDE_VERTEX = f"""
-#version 330
-uniform vec2 size; uniform float side; uniform bool in_holes;
-in vec3 in_position; in vec2 in_texture; in vec4 in_shade;
-out vec2 place; out vec4 shade;
-void main() {{
-  place = in_texture / side;
-  shade = in_shade;
-{_PLACE}
-  if (in_holes) gl_Position.z = 0.95;
-}}
-"""
-_INSIDE_FRAGMENT = """
-#version 330
-uniform sampler2D atlas; uniform bool multiplied;
-in vec2 place; in vec4 shade;
-out vec4 result;
-void main() {
-  result = texture(atlas, place) * shade;
-  if (multiplied) result.rgb *= shade.a;
-}
-"""
 
 
 def crop_to_face(
@@ -207,8 +136,8 @@ class PortraitAnimator:
 
     def _open_programs(self, skin: NDArray[np.uint8], atlas: Atlas) -> None:
         context, square = self._canvas.context, (self._canvas.size, self._canvas.height)
-        self._skin: Any = context.program(vertex_shader=_SKIN_VERTEX, fragment_shader=_SKIN_FRAGMENT)
-        self._inside: Any = context.program(vertex_shader=_INSIDE_VERTEX, fragment_shader=_INSIDE_FRAGMENT)
+        self._skin: Any = context.program(vertex_shader=SKIN_VERTEX, fragment_shader=SKIN_FRAGMENT)
+        self._inside: Any = context.program(vertex_shader=INSIDE_VERTEX, fragment_shader=INSIDE_FRAGMENT)
         for program in (self._skin, self._inside):
             program["size"].value = (float(square[0]), float(square[1]))
         self._inside["side"].value = float(len(atlas.pixels))
@@ -234,9 +163,9 @@ class PortraitAnimator:
             self._textures[3].build_mipmaps(max_level=1)
             self._textures[3].filter = context.LINEAR_MIPMAP_LINEAR, context.LINEAR
         if self._behind is not None:
-            self._plate: Any = context.program(vertex_shader=_BEHIND_VERTEX, fragment_shader=_BEHIND_FRAGMENT)
+            self._plate: Any = context.program(vertex_shader=BEHIND_VERTEX, fragment_shader=BEHIND_FRAGMENT)
             self._plate["behind"].value = len(self._textures)
-            self._hole: Any = context.program(vertex_shader=_HOLE_VERTEX, fragment_shader=_HOLE_FRAGMENT)
+            self._hole: Any = context.program(vertex_shader=HOLE_VERTEX, fragment_shader=HOLE_FRAGMENT)
             self._hole["size"].value = (float(square[0]), float(square[1]))
             self._textures.append(context.texture(square, 3, self._behind.tobytes(), alignment=1))
         for texture in self._textures:

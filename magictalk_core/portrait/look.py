@@ -40,4 +40,14 @@ FIRST_LOOK = Look(
 """The rig's shapes are milder than what a tracker calls the same weight: with these MediaPipe reads on the portrait
 about what drove it, and brows, squints and frowns are as strong as the judges of emotion see them (decision 018)."""
 
-LOOK = Look(dict(FIRST_LOOK.stronger), side_light=0.34, rim_light=2.2, rests_eyes=True, clean_edges=True)
+LOOK = Look(
+    {
+        **FIRST_LOOK.stronger,
+        "mouthFrown": 2.6, "mouthShrugLower": 1.6, "browDown": 2.8, "browInnerUp": 2.2, "eyeSquint": 2.0,
+    },
+    side_light=0.34,
+    rim_light=2.2,
+    rests_eyes=True,
+    clean_edges=True,
+)  # fmt: skip
+"""Anger and sadness as strong as they read on six portraits; beyond that no judge saw more of them, nor of surprise."""
