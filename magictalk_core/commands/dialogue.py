@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from magictalk_core.commands.animate import check_output, face_of
 from magictalk_core.commands.dialogue_script import DialogueScript, Line, read_script
 from magictalk_core.commands.dialogue_writer import written_by
+from magictalk_core.commands.drawing import head_of
 from magictalk_core.commands.file_record import file_input, file_work
 from magictalk_core.commands.opened_models import Performers, open_models
 from magictalk_core.commands.text_to_speech import must_have_program, speak
@@ -28,7 +29,9 @@ from magictalk_core.models.methods import EMODIFF, MAGICTALK, to_motion
 from magictalk_core.portrait.animator import PortraitAnimator
 from magictalk_core.portrait.face import PortraitFace
 from magictalk_core.portrait.generated import write_generated
+from magictalk_core.portrait.idle import idle_motion
 from magictalk_core.portrait.label import provenance_metadata, stamp
+from magictalk_core.portrait.matte import WholeHead
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.speech.activity import voice_activity
 from magictalk_core.speech.features import speech_features
@@ -49,6 +52,7 @@ _BLEND_FRAMES = 8
 """In which a face goes from the mood of one line to that of the next."""
 _LONGEST_S = 600.0
 Motion = NDArray[np.float32]
+_Seen = tuple[PortraitFace, WholeHead]
 
 
 @dataclass(frozen=True)
@@ -126,14 +130,16 @@ def _must_have_voices(script: DialogueScript, file: Path) -> None:
         must_have_program(script.speakers[name].voice, f"{file}: speakers.{name}.voice")
 
 
-def _faces(script: DialogueScript, file: Path) -> tuple[dict[str, PortraitFace], list[str]]:
-    faces, told = {}, []
+def _faces(script: DialogueScript, file: Path) -> tuple[dict[str, _Seen], list[str]]:
+    faces: dict[str, _Seen] = {}
+    told: list[str] = []
     for name, one in script.speakers.items():
         try:
-            faces[name], said = face_of(one.portrait, one.face)
+            face, said = face_of(one.portrait, one.face)
         except UserError as error:
             raise UserError(f"{file}: speakers.{name}.portrait: {error}") from error
         told += said
+        faces[name] = face, head_of(one.portrait, face, told)
     return faces, told
 
 
@@ -212,17 +218,26 @@ def _inputs(workspace: Workspace, script: DialogueScript, file: Path, models: Pe
 
 
 def _frames(
-    script: DialogueScript, faces: dict[str, PortraitFace], motions: dict[str, Motion], turns: Sequence[_Turn]
+    script: DialogueScript, faces: dict[str, _Seen], motions: dict[str, Motion], turns: Sequence[_Turn]
 ) -> Iterator[NDArray[np.uint8]]:
     rig, size = builtin_rig(), _even(script.size)
-    animators = {name: PortraitAnimator(face.rgb, face.landmarks, rig, size) for name, face in faces.items()}
+    total = len(next(iter(motions.values())))
+    animators = {
+        name: PortraitAnimator(face.rgb, face.landmarks, rig, size, head=head) for name, (face, head) in faces.items()
+    }
+    idles = {name: idle_motion(total, FRAME_RATE, script.seed + number) for number, name in enumerate(faces)}
+    moved = {name: np.nan_to_num(motions[name]) + idle.motion for name, idle in idles.items()}
     try:
         if script.layout == "cut":
-            total = len(next(iter(motions.values())))
             for number, name in enumerate(_on_screen(turns, total)):
-                yield stamp(animators[name].frame(motions[name][number]), SYNTHETIC_LABEL)
+                yield stamp(
+                    animators[name].frame(moved[name][number], float(idles[name].breath_cm[number])), SYNTHETIC_LABEL
+                )
         else:
-            panels = [Panel(name, animators[name].render(motions[name]), SYNTHETIC_LABEL) for name in faces]
+            panels = [
+                Panel(name, animators[name].render(moved[name], breath_cm=idles[name].breath_cm), SYNTHETIC_LABEL)
+                for name in faces
+            ]
             yield from side_by_side(panels, size)
     finally:
         for animator in animators.values():

@@ -21,7 +21,7 @@ from magictalk_core.vocabulary.stand_ins import PORTRAIT
 from magictalk_core.work.provenance import Input
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Drawable", "Drawing", "Look", "drawing_of"]
+__all__ = ["Drawable", "Drawing", "Look", "drawing_of", "head_of"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _by_networks(neural: NeuralRenderer, face: PortraitFace, size: int) -> Drawi
 
 
 def _by_warp(portrait: Path, face: PortraitFace, framing: Crop, size: int, told: list[str]) -> Drawing:
-    head = _head_of(portrait, face, told)
+    head = head_of(portrait, face, told)
     asked = {"renderer": WARP, "crop": framing.value, "cut_out": head.person is not None}
 
     def scene() -> Scene:
@@ -102,7 +102,7 @@ def _by_warp(portrait: Path, face: PortraitFace, framing: Crop, size: int, told:
     return Drawing(WARP, size, asked, (), (str(PORTRAIT),), scene)
 
 
-def _head_of(portrait: Path, face: PortraitFace, told: list[str]) -> WholeHead:
+def head_of(portrait: Path, face: PortraitFace, told: list[str]) -> WholeHead:
     """The head around the face; where its background cannot be told from it, that is told."""
     try:
         network = load_person_mask()

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from magictalk_core.commands.animate import check_output, face_of
+from magictalk_core.commands.drawing import head_of
 from magictalk_core.commands.file_record import file_input, file_work
 from magictalk_core.commands.perform import Performance, Wish, perform_styles
 from magictalk_core.commands.untrusted import must_be_file
@@ -14,11 +17,12 @@ from magictalk_core.errors import UserError
 from magictalk_core.evaluation.figures.tiles import panel_grid
 from magictalk_core.media.tile import Panel
 from magictalk_core.portrait.animator import PortraitAnimator
-from magictalk_core.portrait.face import PortraitFace
 from magictalk_core.portrait.generated import write_generated
+from magictalk_core.portrait.idle import idle_motion
 from magictalk_core.portrait.label import provenance_metadata
 from magictalk_core.rig.builtin import builtin_rig
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
+from magictalk_core.vocabulary.rates import FRAME_RATE
 from magictalk_core.vocabulary.stand_ins import PORTRAIT
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
@@ -61,6 +65,7 @@ def emotions_file(
     if len(styles) > _MOST_STYLES:
         raise UserError(f"{len(styles)} styles: expected at most {_MOST_STYLES}")
     seen, told = face_of(portrait, face)
+    head = head_of(portrait, seen, told)
     even = size + size % 2
     made = perform_styles(workspace, audio, wish, list(styles) or None, told)
     first, names = made[0], [one.style for one in made]
@@ -68,15 +73,22 @@ def emotions_file(
     inputs = [*first.inputs, file_input("portrait", portrait)]
     asked |= {"method": first.method, "models": first.models.stamp}
     work = file_work("emotions", output, EMOTIONS_VERSION, inputs, asked, workspace.home)
-    _render(seen, made, even, output, work)
+    _render(PortraitAnimator(seen.rgb, seen.landmarks, builtin_rig(), even, head=head), made, wish.seed, output, work)
     facts = (str(output), len(first.motion), first.seconds, tuple(names), first.method, first.models.name)
     return EveryEmotion(*facts, first.warnings)
 
 
-def _render(face: PortraitFace, made: Sequence[Performance], size: int, output: Path, work: Work) -> None:
-    animator = PortraitAnimator(face.rgb, face.landmarks, builtin_rig(), size)
+def _render(animator: PortraitAnimator, made: Sequence[Performance], seed: int, output: Path, work: Work) -> None:
+    idle, size = idle_motion(len(made[0].motion), FRAME_RATE, seed), len(animator.portrait)
     try:
-        panels = [Panel(one.style, animator.render(one.motion), SYNTHETIC_LABEL) for one in made]
+        panels = [
+            Panel(
+                one.style,
+                animator.render(np.nan_to_num(one.motion) + idle.motion, breath_cm=idle.breath_cm),
+                SYNTHETIC_LABEL,
+            )
+            for one in made
+        ]
         rows = [panels[i : i + _COLUMNS] for i in range(0, len(panels), _COLUMNS)]
         tags = provenance_metadata(model=made[0].maker, style=", ".join(one.style for one in made))
         write_generated(output, panel_grid(rows, size), made[0].samples, tags, work)
