@@ -39,8 +39,8 @@ _PAIRS_PER_CLIP = 4
 """Of a held-out clip."""
 
 _DEEP = 4
-"""Volumes from this depth on are computed with their channels last: the same numbers in half the time on a CPU. At depth 2
-the backward pass of the 7 x 7 x 7 convolution takes ten times as long so."""
+"""Volumes from this depth on are computed with their channels last: the same numbers in half the time on a CPU. At
+depth 2 the backward pass of the 7 x 7 x 7 convolution takes ten times as long so."""
 
 
 class FaceVid2VidTask:
