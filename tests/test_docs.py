@@ -13,6 +13,7 @@ import typer
 import yaml
 from pydantic import BaseModel
 
+from magictalk_core.commands.dialogue_script import DialogueScript
 from magictalk_core.corpora.registry import add_corpus, new_entry
 from magictalk_core.presets.preset import Preset, algorithm_differences, load_preset
 from magictalk_core.workspace import Workspace
@@ -152,7 +153,11 @@ def test_settings_of_the_pages_are_settings() -> None:
                     model = getattr(model, part)
         for language, block in FENCE.findall(_text(page)):
             if language == "yaml":
-                Preset.model_validate({"name": "a page's", **yaml.safe_load(block)})
+                values = yaml.safe_load(block)
+                if "speakers" in values:
+                    DialogueScript.model_validate(values)
+                else:
+                    Preset.model_validate({"name": "a page's", **values})
 
 
 @pytest.mark.parametrize("page", FAMILY_PAGES, ids=lambda page: page.parent.name)
