@@ -49,7 +49,6 @@ def load_person_mask() -> PersonMask:
 def _cut(content: bytes) -> tuple[bytes, NDArray[np.float32], float]:
     """The graph up to its last convolution, and that layer's kernel (2, 2, channels) and bias."""
     # Imported here: the schema is a megabyte of generated code.
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -67,6 +66,6 @@ def _cut(content: bytes) -> tuple[bytes, NDArray[np.float32], float]:
         values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float16).astype(np.float32)
         held.append(values.reshape(tensor.shape))
     graph.operators, graph.outputs, model.signatureDefs = graph.operators[:at], [features], None
-    builder = flatbuffers.Builder(len(content))
+    builder = schema.flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output()), held[0][0], float(held[1][0])

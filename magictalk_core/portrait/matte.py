@@ -120,7 +120,8 @@ def _continued(picture: Picture, known: NDArray[np.bool_]) -> NDArray[np.float32
     levels = [(picture.astype(np.float32) * weight, weight)]
     while min(levels[-1][1].shape[:2]) > 1:
         half = tuple(-(-n // 2) for n in levels[-1][1].shape[1::-1])
-        levels.append(tuple(_halved(values, half) for values in levels[-1]))
+        values, weight = levels[-1]
+        levels.append((_halved(values, half), _halved(weight, half)))
     values, weight = levels[-1]
     filled = values / np.maximum(weight, 1e-6)
     for values, weight in reversed(levels[:-1]):
