@@ -135,7 +135,7 @@ def test_a_trunk_is_looked_at_or_missed_by_name_and_never_replaced(
     torch.save({**network.state_dict(), **more}, path)
     monkeypatch.setattr(perceptual, "resolve", lambda name: path)
     distance = perceptual.perceptual_distance(trunk, 2)
-    a, b = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    a, b = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
     assert distance(a, a) == 0 and distance(a, b) > 0
     assert [f.shape[1] for f in network(a)] == list(TRUNKS[trunk].channels)
     assert not any(p.requires_grad for p in distance.parameters())
