@@ -17,6 +17,7 @@ from assets.resources import Settings, Store, TrainingLauncher
 from assets.retries import retried_when_transient
 from assets.trained import trained_metadata
 from assets.training_failure import told_failures
+from magictalk_core.errors import PermanentError
 from magictalk_core.models.families import FAMILIES
 from magictalk_core.storage.schema import ARKIT
 from magictalk_core.training.family import ModelFamily
@@ -147,40 +148,45 @@ def build_model_assets() -> list[dg.AssetsDefinition]:
     return [_build_model_asset(name, family) for name, family in FAMILIES.items()]
 
 
-@dg.asset(
-    key=["tables", "gain"],
-    deps=["training_set", *(dg.AssetKey(["models", name]) for name in ("emodiff", "audio2bs", "lip_residue"))],
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"torch", "json"},
-    pool="gpu",
-    op_tags=GENERATION.op_tags(),
-    code_version="1",
-    check_specs=[dg.AssetCheckSpec("gains_over_its_beginning", asset=["tables", "gain"])],
-    description="What models that began from others gained over them on held-out clips, by a paired interval.",
-)
-@retried_when_transient
-@one_writer("tables/gain")
-def gain(store: Store) -> dg.MaterializeResult:
-    from magictalk_core.commands.gain import write_gain
+def build_gain_asset() -> dg.AssetsDefinition:
+    """`tables/gain`."""
 
-    timer = Timer()
-    found = write_gain(store.workspace)
-    numbers = {} if found.gain is None else found.gain.model_dump(exclude_none=True)
-    shown = materialization(found.path, found.md5, timer, says=dg.MetadataValue.text(found.sentence), **numbers)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(found.md5),
-        metadata=shown,
-        check_results=[
-            dg.AssetCheckResult(
-                passed=found.gain is None or found.gain.is_worth,
-                check_name="gains_over_its_beginning",
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={"says": found.sentence},
-                description=found.sentence,
-            )
-        ],
+    @dg.asset(
+        key=["tables", "gain"],
+        deps=["training_set", *(dg.AssetKey(["models", name]) for name in ("emodiff", "audio2bs", "lip_residue"))],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"torch", "json"},
+        pool="gpu",
+        op_tags=GENERATION.op_tags(),
+        code_version="1",
+        check_specs=[dg.AssetCheckSpec("gains_over_its_beginning", asset=["tables", "gain"])],
+        description="What models that began from others gained over them on held-out clips, by a paired interval.",
     )
+    @retried_when_transient
+    @one_writer("tables/gain")
+    def gain(store: Store) -> dg.MaterializeResult:
+        from magictalk_core.commands.gain import write_gain
+
+        timer = Timer()
+        found = write_gain(store.workspace)
+        numbers = {} if found.gain is None else found.gain.model_dump(exclude_none=True)
+        shown = materialization(found.path, found.md5, timer, says=dg.MetadataValue.text(found.sentence), **numbers)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(found.md5),
+            metadata=shown,
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=found.gain is None or found.gain.is_worth,
+                    check_name="gains_over_its_beginning",
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"says": found.sentence},
+                    description=found.sentence,
+                )
+            ],
+        )
+
+    return gain
 
 
 def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
@@ -203,7 +209,7 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
         import yaml
 
         from magictalk_core.storage.atomic import write_text
-        from magictalk_core.training.run import finished_run, newest_run
+        from magictalk_core.training.run import finished_run
 
         timer = Timer()
         workspace, preset = store.workspace, settings.load()
@@ -220,10 +226,12 @@ def _build_model_asset(family: str, about: ModelFamily) -> dg.AssetsDefinition:
         arguments += ["--tag", f"dagster.run_id={context.run.run_id}", "--tag", f"dagster.asset_key=models/{family}"]
         log = workspace.logs / f"training-{family}.log"
         with told_failures(family, log):
-            trained = launcher.train(
-                context, [*arguments, "--log", str(log)], about.settings_of(preset).training.processes
-            )
-        shown = trained_metadata(workspace, newest_run(workspace.models(family)))
-        return dg.MaterializeResult(data_version=trained.data_version, metadata={**(trained.metadata or {}), **shown})
+            launcher.train(context, [*arguments, "--log", str(log)], about.settings_of(preset).training.processes)
+        # What lies there, not what the training said of it: a cluster may lose its messages.
+        done = finished_run(about, preset, workspace.training_set, workspace.models(family))
+        if done is None:
+            raise PermanentError(f"the training of {family} ended well and left no model: see {log}")
+        shown = trained_metadata(workspace, done) | {"duration_s": timer.seconds}
+        return dg.MaterializeResult(data_version=dg.DataVersion(done.weights_md5), metadata=shown)
 
     return model

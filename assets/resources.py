@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterPipesExecutionError
@@ -76,17 +75,17 @@ class TrainingLauncher(dg.ConfigurableResource):
 
     python: str = Field(sys.executable, description="the interpreter that trains")
 
-    def train(self, context: dg.AssetExecutionContext, arguments: Sequence[str], processes: int) -> Any:
-        """Run `magictalk_core.commands.train` with `arguments` to its end; returns what it reported."""
+    def train(self, context: dg.AssetExecutionContext, arguments: Sequence[str], processes: int) -> None:
+        """Run `magictalk_core.commands.train` with `arguments` to its end."""
         if processes > 1:
             command = [self.python, *training_module(processes), *arguments]
-            return dg.PipesSubprocessClient().run(context=context, command=command).get_materialize_result()
+            dg.PipesSubprocessClient().run(context=context, command=command)
+            return
         files = dg.PipesTempFileContextInjector(), dg.PipesTempFileMessageReader()
         with dg.open_pipes_session(context, *files) as session:
             code = run_training(self.python, arguments, os.environ | session.get_bootstrap_env_vars())
             if code != 0:
                 raise DagsterPipesExecutionError(f"External execution process failed with code {code}")
-        return dg.PipesClientCompletedInvocation(session).get_materialize_result()
 
 
 def training_module(processes: int) -> list[str]:

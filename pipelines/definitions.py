@@ -8,7 +8,12 @@ from assets.corpus import build_corpus_assets
 from assets.evaluation import build_evaluation_assets
 from assets.external import build_external_assets
 from assets.lineage import build_lineage_report_asset
-from assets.models import build_arkit_dataset_asset, build_model_assets, build_training_set_asset, gain
+from assets.models import (
+    build_arkit_dataset_asset,
+    build_gain_asset,
+    build_model_assets,
+    build_training_set_asset,
+)
 from assets.paper import build_paper_assets
 from assets.recipes import deepspeech_small
 from assets.release import build_release_assets
@@ -38,7 +43,7 @@ def build_definitions(workspace: Workspace, recording: bool = True) -> dg.Defini
         build_arkit_dataset_asset(corpora),
         build_training_set_asset(corpora),
         *build_model_assets(),
-        gain,
+        build_gain_asset(),
         *build_release_assets(corpora),
         *build_evaluation_assets(corpora),
         *build_external_assets(corpora),

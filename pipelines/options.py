@@ -35,7 +35,7 @@ def workspace_of(home: Path | None) -> Workspace:
     try:
         if not stat.S_ISDIR(os.stat(workspace.home).st_mode):
             raise UserError(f"{workspace.home}: a file, expected a folder: {_CHOOSE}")
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         pass  # what writes into it says why it cannot be made
     except OSError as error:
         raise UserError(f"--home {workspace.home}: {error.strerror}: {_CHOOSE}") from error

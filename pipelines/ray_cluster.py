@@ -109,7 +109,7 @@ class RayTrainingLauncher(TrainingLauncher):
 
     variables: list[str] = Field(default_factory=list, description="variables that a training gets as they are here")
 
-    def train(self, context: dg.AssetExecutionContext, arguments: Sequence[str], processes: int) -> Any:
+    def train(self, context: dg.AssetExecutionContext, arguments: Sequence[str], processes: int) -> None:
         need_ray()
         import os
         import shlex
@@ -124,4 +124,4 @@ class RayTrainingLauncher(TrainingLauncher):
             "entrypoint_num_gpus": TRAINING.gpus(),
             "runtime_env": {"env_vars": handed_on},
         }
-        return PipesRayJobClient().run(context=context, submit_job_params=job).get_materialize_result()
+        PipesRayJobClient().run(context=context, submit_job_params=job)

@@ -16,7 +16,11 @@ from magictalk_core.errors import MachineError
 from magictalk_core.work.isolation import Crash
 from magictalk_core.workspace import Workspace
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # dagster-ray leaves the event loop that it reads a job's messages with, and its sockets, to be collected.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 NEVER_TWICE = {"report", "lineage_report"}
 """They name folders, runs and files as they are signed: they differ between any two runs. Figures and videos have a

@@ -79,6 +79,7 @@ def _teacher(folder: Path) -> EmoDiffModel:
     return EmoDiffModel.load(model)
 
 
+@pytest.mark.slow
 def test_a_distilled_model_generates_with_four_evaluations(folder: Path, tmp_path: Path) -> None:
     data, teacher = TrainingSet.open(folder / "set"), _teacher(folder)
     task = StudentTask(preset().emodiff_student, data, teacher)

@@ -130,6 +130,7 @@ def _video(reader: CorpusReader, clip: str) -> Path:
     return reader.workspace.home / "videos" / f"{clip.replace('/', '_')}.mp4"
 
 
+@pytest.mark.slow
 def test_a_trained_model_names_the_emotion_and_a_wrong_emotion_lowers_the_accuracy(folder: Path) -> None:
     """On clips of the test speaker, whom the training never saw."""
     judge = EmotionFan.load(current_model(folder / "emotion_fan"))

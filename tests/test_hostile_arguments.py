@@ -89,7 +89,7 @@ def test_every_command_is_given_hostile_arguments(all_commands: list[Command]) -
     assert set(leaves(typer.main.get_command(app))) - starts_servers - {()} == known
 
 
-@pytest.mark.thinned(2)
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize(
     "part", [*range(FAST_PARTS), *(pytest.param(part, marks=pytest.mark.slow) for part in range(FAST_PARTS, PARTS))]
 )

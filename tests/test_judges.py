@@ -108,6 +108,7 @@ def test_files_that_hold_code_are_not_opened(tmp_path: Path) -> None:
 # --- FID -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_inception_features_are_those_of_pytorch_fid(tmp_path: Path) -> None:
     """`InceptionV3([3])` of pytorch-fid 0.3.0 with the weights of `random_weights(InceptionNetwork(), 9)`, on
     `golden_faces(96)` in 0..1; noise raises the distance of two halves of a face."""

@@ -231,6 +231,7 @@ def test_without_held_out_clips_the_expert_knows_no_threshold(tmp_path: Path) ->
     assert thresholds["none"] is None and thresholds["all"]
 
 
+@pytest.mark.slow
 def test_a_late_mouth_is_shifted_and_a_stranger_is_a_mismatch(data: TrainingSet, expert: SyncExpertModel) -> None:
     states, features = first_clip(data)
 

@@ -267,6 +267,7 @@ def test_a_file_is_streamed_to_who_listens(home: Path, speech: Path, receiver: s
     np.testing.assert_allclose([one["values"][jaw] for one in packets], line, atol=2e-4)  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_well_and_raw_sound_is_heard(home: Path, speech: Path, receiver: socket.socket) -> None:
     words = ["live", "--audio", "-", "--style", "sad", "--to", _to(receiver), "--home", str(home), "--json"]
     command = [sys.executable, "-m", "pipelines.cli", *words]

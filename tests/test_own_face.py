@@ -158,6 +158,7 @@ def workspace(data: Path) -> Workspace:
     return found
 
 
+@pytest.mark.slow
 def test_a_training_says_what_it_began_from_and_is_another_one_for_it(workspace: Workspace, data: Path) -> None:
     opened = TrainingSet.open(data)
     for family in BASE_FAMILIES:

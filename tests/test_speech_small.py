@@ -117,6 +117,7 @@ def needs_espeak() -> None:
         pytest.skip("speaks new sentences with espeak-ng, which is not installed: apt-get install espeak-ng")
 
 
+@pytest.mark.slow
 def test_new_sentences_by_held_out_voices_are_heard(tmp_path: Path) -> None:
     needs_espeak()
     settings = data.DataSettings(seed=77, utterances=60, engines=("espeak-ng",), held_out=True)

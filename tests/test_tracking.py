@@ -71,6 +71,7 @@ def _folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_values_of_many_steps_are_one_call_and_all_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow
 

@@ -93,6 +93,7 @@ def test_two_trainings_share_a_host_and_are_what_a_training_alone_is(folder: Pat
     assert {current_run(folder / out).weights_md5 for out in ("first", "second")} == {alone.weights_md5}
 
 
+@pytest.mark.slow
 def test_wrong_arguments_end_as_they_do_alone_and_the_next_training_runs(folder: Path, tmp_path: Path) -> None:
     asked = arguments(folder, "wrong")
     asked[asked.index("--data") + 1] = str(tmp_path / "nowhere")

@@ -16,6 +16,7 @@ from magictalk_core.errors import MachineError, UserError
 from magictalk_core.work.clip_steps import ClipTask, StepLimits, run_clip_tasks
 from magictalk_core.work.isolation import Crash, default_workers, map_isolated
 from magictalk_core.workspace import Workspace
+from pipelines.definitions import build_definitions
 from pipelines.executors import build_executor, handed_on_variables
 from pipelines.instance import DAGSTER_YAML, ON_POSTGRES, POSTGRES, open_instance, write_instance_files
 from pipelines.resources import build_resources
@@ -86,6 +87,16 @@ def test_a_step_that_waits_for_others_holds_nothing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MAGICTALK_LAUNCHER", "ray")
     for needs in (SHARD, TRAINING):
         assert ray_tag(needs.op_tags()) == {"num_cpus": 0, "num_gpus": 0} and needs.cpus() == 2
+
+
+def test_every_step_reads_its_needs_when_the_graph_is_built(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that read them on import asked a cluster of single processors for two, and waited for ever."""
+    monkeypatch.setenv("MAGICTALK_STEP_CPUS", "0.5")
+    steps = [asset.op for asset in build_definitions(workspace).assets or () if isinstance(asset, dg.AssetsDefinition)]
+    stated = {step.name: ray_tag(step.tags)["num_cpus"] for step in steps if "dagster-ray/config" in step.tags}
+    assert len(stated) > 30 and set(stated.values()) == {0.5}, stated
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "inf", "nan"])

@@ -104,6 +104,8 @@ class LiveFace:
             # A sound that ends within a frame has one more of these or one less than frames.
             self._voice = np.pad(self._voice, (0, max(0, len(self._states) - len(self._voice))))
         done = min(len(self._states), len(self._mouths), len(self._voice))
+        if done == 0:
+            return to_motion(self._states[:0], self.models.motion.channels)
         whole = self._states[:done].copy()
         whole[:, self._columns] = self._mouths[:done]
         whole = self._finish.push(whole, self._voice[:done])

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from magictalk_core.metrics.pictures import picture_pair
 
@@ -40,10 +40,6 @@ def ssim(a: NDArray[Any], b: NDArray[Any]) -> float:
     a, b: (H, W, 3) uint8 of one size, sides at least 7. Raises `PermanentError` for anything else.
     """
     first, second = picture_pair(a, b, least_side=_WINDOW)
-    return float(np.mean([_ssim_of_channel(first[..., c], second[..., c]) for c in range(3)]))
-
-
-def _ssim_of_channel(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     x, y = first.astype(np.float64), second.astype(np.float64)
     mean_x, mean_y = _window_mean(x), _window_mean(y)
     unbiased = _WINDOW**2 / (_WINDOW**2 - 1)
@@ -56,6 +52,8 @@ def _ssim_of_channel(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> flo
 
 
 def _window_mean(values: Floats) -> Floats:
-    """Mean of every whole window, (H - 6, W - 6)."""
+    """Mean of every whole window of (H, W, 3), (H - 6, W - 6, 3). The sums are of whole numbers and exact; OpenCV's are
+    ready in a tenth of the time that SciPy's take."""
     edge = _WINDOW // 2
-    return np.asarray(uniform_filter(values, _WINDOW)[edge:-edge, edge:-edge])
+    sums = cv2.boxFilter(values, cv2.CV_64F, (_WINDOW, _WINDOW), normalize=False)
+    return np.asarray(sums[edge:-edge, edge:-edge]) / _WINDOW**2

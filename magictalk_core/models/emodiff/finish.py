@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from magictalk_core.models.emodiff.blinks import BlinkProcess, BlinkStatistics
 from magictalk_core.models.emodiff.config import SamplingConfig
-from magictalk_core.models.emodiff.rest import at_rest
+from magictalk_core.models.emodiff.rest import at_rest, rest_state
 from magictalk_core.vocabulary.arkit import POSE_NAMES
 from magictalk_core.vocabulary.rates import FRAME_RATE
 
@@ -62,7 +62,8 @@ class MotionFinish:
         blinks: BlinkStatistics | None,
         seed: int,
     ) -> None:
-        self._sampling, self._channels, self._style = sampling, tuple(channels), style
+        self._channels = tuple(channels)
+        self._rest = rest_state(style, channels) if sampling.rest else None
         self._pose = [i for i, name in enumerate(channels) if name in POSE_NAMES]
         self._face = [i for i, name in enumerate(channels) if name not in POSE_NAMES]
         self._level = style[:, self._pose].mean(axis=0) if sampling.relative_pose else np.zeros(len(self._pose))
@@ -84,7 +85,7 @@ class MotionFinish:
             made[:, self._pose] = self._head.push(made[:, self._pose])
         if self._blinks is not None:
             made[:, self._lids] += self._blinks.push(len(made))
-        if voice is not None and self._sampling.rest:
-            made = at_rest(made, self._channels, self._style, voice)
+        if voice is not None and self._rest is not None:
+            made = at_rest(made, self._channels, self._rest, voice)
         made[:, self._face] = made[:, self._face].clip(0.0, 1.0)
         return made.astype(np.float32)

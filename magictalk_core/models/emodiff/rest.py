@@ -33,10 +33,10 @@ def rest_state(style: Motion, channels: Sequence[str]) -> Motion:
     return np.asarray(rest, np.float32)
 
 
-def at_rest(motion: Motion, channels: Sequence[str], style: Motion, voice: NDArray[np.float32]) -> Motion:
-    """A copy of `motion` (L, D) whose jaw and mouth are those of `rest_state` where the activity `voice` (L,) is 0,
-    their own where it is 1, and on the way in between. `style` (k, D) frames; columns named by `channels`."""
+def at_rest(motion: Motion, channels: Sequence[str], rest: Motion, voice: NDArray[np.float32]) -> Motion:
+    """A copy of `motion` (L, D) whose jaw and mouth are those of `rest` (D,), a `rest_state`, where the activity
+    `voice` (L,) is 0, their own where it is 1, and on the way in between. Columns named by `channels`."""
     mouth = [i for i, name in enumerate(channels) if name in JAW_MOUTH_NAMES]
-    rested, rest = motion.copy(), rest_state(style, channels)[mouth]
-    rested[:, mouth] = rest + voice[:, None] * (motion[:, mouth] - rest)
+    rested = motion.copy()
+    rested[:, mouth] = rest[mouth] + voice[:, None] * (motion[:, mouth] - rest[mouth])
     return rested

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from magictalk_core.errors import PermanentError
 from magictalk_core.models.audio2bs.model import Audio2BSModel
-from magictalk_core.models.emodiff.rest import at_rest
+from magictalk_core.models.emodiff.rest import at_rest, rest_state
 from magictalk_core.models.lip_residue.config import LipResidueNetworkConfig
 from magictalk_core.models.lip_residue.network import ResidueGenerator, style_clip
 from magictalk_core.storage.hashes import file_md5
@@ -169,7 +169,8 @@ class LipRefiner:
         refined[:, columns] = self.mouth_of(speech, style, channels).mouth
         if voice is None:
             return refined
-        return at_rest(refined, channels, style[np.isfinite(style[:, columns]).all(axis=1)], voice[: len(motion)])
+        rest = rest_state(style[np.isfinite(style[:, columns]).all(axis=1)], channels)
+        return at_rest(refined, channels, rest, voice[: len(motion)])
 
     def _must_own_the_mouth(self, motion: Motion, channels: Sequence[str]) -> None:
         """A lip of one model beside a lip of another is no mouth; a blind channel's column of NaN is nothing."""

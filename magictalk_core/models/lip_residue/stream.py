@@ -51,11 +51,12 @@ class MouthStream:
 
     @torch.inference_mode()
     def _refined(self, neutral: Tensor, state: Tensor) -> Mouth:
+        if not len(neutral):
+            return np.zeros((0, len(self.refiner.mouth)), np.float32)
         mouth = neutral + self.refiner.network.added(neutral[None], state[None], self._emotion)[0]
         if self.refiner.config.relative_to_style:
             sums = self._sum + mouth.cumsum(dim=0)
             counts = self._count + torch.arange(1, len(mouth) + 1)[:, None]
-            if len(mouth):
-                self._sum, self._count = sums[-1], self._count + len(mouth)
+            self._sum, self._count = sums[-1], self._count + len(mouth)
             mouth = mouth - sums / counts + self._style.level
         return np.asarray(mouth.clamp(0, 1).numpy(), np.float32)
