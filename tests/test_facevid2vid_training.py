@@ -383,13 +383,6 @@ def test_a_training_resumes_bit_for_bit_and_says_what_it_made(data: TrainingSet,
     assert FaceVid2VidSettings().network.model_validate(config["network"]) == TINY
 
 
-@pytest.mark.slow
-def test_a_training_beats_copying_on_squares_that_move(data: TrainingSet, tmp_path: Path) -> None:
-    made = train(FACEVID2VID, _preset(epochs=100, ema=0.95), data.path, tmp_path / "facevid2vid", MemoryTracker())
-    l1 = json.loads((made.path / "config.json").read_text())["held_out"]["l1"]
-    assert l1["interval"][0] > 0 and l1["made"] < 0.8 * l1["copied"]
-
-
 def test_a_training_begins_at_public_weights_with_detector_and_statistics_as_they_are(
     data: TrainingSet, tmp_path: Path
 ) -> None:
