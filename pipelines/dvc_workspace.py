@@ -13,7 +13,7 @@ from __future__ import annotations
 import configparser
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -311,8 +311,17 @@ def _stages() -> dict[str, Any]:
     }
 
 
-def dvc_yaml() -> str:
-    return DVC_YAML_HEADER + yaml.safe_dump({"stages": _stages()}, sort_keys=False, width=110)
+def dvc_yaml(without: Collection[str] = ()) -> str:
+    """The stages but for those named `without`."""
+    stages = {name: stage for name, stage in _stages().items() if name not in without}
+    return DVC_YAML_HEADER + yaml.safe_dump({"stages": stages}, sort_keys=False, width=110)
+
+
+def _never_asked_for(workspace: Workspace) -> set[str]:
+    """Stages of models that are made when they are asked for by name, while nobody did: `dvc status` would miss their
+    results for ever, and `dvc repro` train for hours."""
+    by_hand = [name for name, family in FAMILIES.items() if family.by_hand]
+    return {f"models-{name}" for name in by_hand if not any(workspace.models(name).glob("*/result.json"))}
 
 
 def params_yaml(corpora: Sequence[str]) -> str:
@@ -349,7 +358,7 @@ def prepare_repository(workspace: Workspace, corpora: Sequence[str]) -> None:
     write_if_changed(home / ".dvc" / ".gitignore", _DVC_GITIGNORE)
     set_damaged_aside(home)
     write_if_changed(home / ".dvcignore", DVC_IGNORE)
-    write_if_changed(home / "dvc.yaml", dvc_yaml())
+    write_if_changed(home / "dvc.yaml", dvc_yaml(_never_asked_for(workspace)))
     write_if_changed(home / "params.yaml", params_yaml(corpora))
 
 
@@ -385,6 +394,7 @@ def record_results(workspace: Workspace, made: Iterable[str]) -> None:
             if stage.asset in keys and all((workspace.home / file).exists() for file in [*stage.files, *stage.deps])
         ]
         if stages:
+            write_if_changed(workspace.home / "dvc.yaml", dvc_yaml(_never_asked_for(workspace)))
             record_stages(workspace.home, stages)
         commit_workspace(workspace, f"results: {', '.join(stages) or 'none'}")
 

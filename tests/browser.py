@@ -66,6 +66,8 @@ class Browser:
 
     def click(self, selector: str) -> None:
         found = self.call("POST", "element", {"using": "css selector", "value": selector})
+        # Pages scroll smoothly, and the driver clicks where the element was on its way.
+        self.script(f"document.querySelector('{selector}').scrollIntoView({{block: 'center', behavior: 'instant'}})")
         self.call("POST", f"element/{found[_ELEMENT]}/click", {})
 
     def keys(self, *keys: str) -> None:
