@@ -173,12 +173,8 @@ def animate(
         from magictalk_core.portrait.scene import DEFAULT_SIZES, Crop
 
         facts = asdict(animate_rig(workspace, audio, rig, wish, output, size=size or DEFAULT_SIZES[Crop.FACE]))
-        if not as_json:
-            del facts["warnings"]  # already told
-        show_facts(facts, as_json)
-        return
-    _must_go_together(is_video, output, of_videos)
-    if portrait is not None:
+    elif portrait is not None:
+        _must_go_together(is_video, output, of_videos)
         from magictalk_core.commands.animate import animate_file
         from magictalk_core.commands.drawing import Look
         from magictalk_core.commands.renderer_choice import renderer_wish
@@ -188,6 +184,7 @@ def animate(
         look = Look(size, crop or Crop.FACE, drawn)
         facts = asdict(animate_file(workspace, audio, portrait, wish, output, look, face=face))
     else:
+        _must_go_together(is_video, output, of_videos)
         from magictalk_core.commands.animate_curves import animate_curves
 
         facts = asdict(animate_curves(workspace, audio, wish, output, form, rig))

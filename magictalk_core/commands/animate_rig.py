@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from magictalk_core.commands.animate import Animated
+from magictalk_core.commands.animate import Animated, check_output
+from magictalk_core.commands.drawing import even_side
 from magictalk_core.commands.file_record import file_work
-from magictalk_core.commands.perform import Performance, Wish, must_be_seed, perform
+from magictalk_core.commands.perform import Performance, Wish, perform
 from magictalk_core.commands.show_rig import rig_from, rig_input
 from magictalk_core.commands.untrusted import must_be_file
-from magictalk_core.errors import UserError
 from magictalk_core.portrait.generated import write_generated
 from magictalk_core.portrait.label import provenance_metadata, stamp
 from magictalk_core.portrait.scene import DEFAULT_SIZES, Crop
-from magictalk_core.portrait.signing import must_be_able_to_sign
 from magictalk_core.rig.render import RigRenderer
 from magictalk_core.rig.rig import Rig
-from magictalk_core.storage.outputs import must_be_writable
 from magictalk_core.vocabulary.label import SYNTHETIC_LABEL
 from magictalk_core.work.provenance import Work
 from magictalk_core.workspace import Workspace
@@ -33,18 +31,12 @@ def animate_rig(
 
     Raises `UserError` as `animate_file` does, and for a rig that cannot be read.
     """
-    if output.suffix.lower() != ".mp4":
-        raise UserError(f"-o {output}: expected a file name that ends in .mp4")
-    must_be_writable(output)
-    must_be_able_to_sign()
-    must_be_seed(wish.seed)
+    check_output(output, wish.seed)
     must_be_file(audio, "audio or video file")
     read, told = rig_from(rig), list[str]()
     if read.missing:
         told.append(f"--rig {rig}: these shapes are not in it, and stand still: {', '.join(read.missing)}")
-    even = size + size % 2
-    if even != size:
-        told.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
+    even = even_side(size, told)
     made = perform(workspace, audio, wish, told)
     asked = {"style": made.style, "intensity": wish.intensity, "seed": wish.seed, "size": even, "rig": read.rig.name}
     asked |= {"method": made.method, "models": made.models.stamp}

@@ -21,7 +21,7 @@ from magictalk_core.vocabulary.stand_ins import PORTRAIT
 from magictalk_core.work.provenance import Input
 from magictalk_core.workspace import Workspace
 
-__all__ = ["Drawable", "Drawing", "Look", "drawing_of", "head_of"]
+__all__ = ["Drawable", "Drawing", "Look", "drawing_of", "even_side", "head_of"]
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,19 @@ def drawing_of(
         )
     seen, told = face()
     wanted = DEFAULT_SIZES[framing] if look.size is None else look.size
-    size = wanted + wanted % 2
-    if size != wanted:
-        told.append(f"--size {wanted}: made {size} pixels wide, H.264 takes even sides only")
+    size = even_side(wanted, told)
     if neural:
         told += neural.remarks(size)
         return _by_networks(neural, seen, size), seen, told
     return _by_warp(portrait, seen, framing, size, told), seen, told
+
+
+def even_side(size: int, told: list[str]) -> int:
+    """The side that a video has when `size` was asked for; a change is told."""
+    even = size + size % 2
+    if even != size:
+        told.append(f"--size {size}: made {even} pixels wide, H.264 takes even sides only")
+    return even
 
 
 def _by_networks(neural: NeuralRenderer, face: PortraitFace, size: int) -> Drawing:

@@ -19,7 +19,7 @@ from magictalk_core.rig.foreign_mesh import MAX_VERTICES, ForeignMesh
 from magictalk_core.rig.obj_mesh import MAX_OBJ_BYTES, read_obj, read_obj_vertices
 from magictalk_core.rig.shape_names import match_halves, match_shapes, named_few
 
-__all__ = ["open_folder", "open_zip"]
+__all__ = ["DAMAGED_ZIP", "open_folder", "open_zip"]
 
 MAX_FILES, MAX_ALL_BYTES = 500, 1 << 30
 _NEUTRAL = ("neutral", "base", "basis", "rest", "default", "neutralpose", "basemesh", "facebase")
@@ -38,6 +38,10 @@ def open_folder(path: Path) -> ForeignMesh:
     return _assembled(files)
 
 
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+"""What Python's reader of zip files raises on bytes that are none, of another version, or locked."""
+
+
 def open_zip(path: Path) -> ForeignMesh:
     """The OBJ files of a zip, whatever folders of it they lie in. Raises `ValueError`."""
     try:
@@ -49,7 +53,7 @@ def open_zip(path: Path) -> ForeignMesh:
             if sum(m.file_size for m in members) > MAX_ALL_BYTES:
                 raise ValueError(f"its OBJ files unpack to more than {MAX_ALL_BYTES >> 20} MB")
             return _assembled({PurePosixPath(m.filename).stem: _member_of(archive, m) for m in members})
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (*DAMAGED_ZIP, OSError) as error:
         raise ValueError(f"no zip that this reads: {error}") from error
 
 

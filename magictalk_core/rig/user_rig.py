@@ -16,7 +16,7 @@ from magictalk_core.rig.foreign_mesh import MAX_VERTICES, ForeignMesh, rig_of
 from magictalk_core.rig.gltf_rig import open_gltf_rig
 from magictalk_core.rig.ict_facekit import is_ict, open_ict
 from magictalk_core.rig.rig import Rig, load_rig
-from magictalk_core.rig.shape_folder import open_folder, open_zip
+from magictalk_core.rig.shape_folder import DAMAGED_ZIP, open_folder, open_zip
 from magictalk_core.vocabulary.arkit import ARKIT_NAMES
 
 __all__ = ["BUILTIN", "RigRead", "read_rig"]
@@ -73,7 +73,7 @@ def _arrays(path: Path) -> tuple[Rig, tuple[str, ...]]:
             if is_ict(file):
                 return _placed(open_ict(file), path)
         rig = load_rig(path)
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+    except (*DAMAGED_ZIP, KeyError) as error:
         raise ValueError(f"no rig that this reads: {error}: expected {_FORMS}") from error
     except PermanentError as error:
         raise ValueError(str(error).removeprefix(f"{path}: ")) from error
