@@ -375,3 +375,19 @@ def test_the_command_writes_a_sheet_and_names_what_is_missing(tmp_path: Path) ->
         rig_from(tmp_path / "none.glb")
     with pytest.raises(UserError, match=r"ends in \.png"):
         show_rig(None, tmp_path / "sheet.jpg", 64)
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".npz"])
+def test_an_archive_of_a_later_version_is_named(tmp_path: Path, suffix: str) -> None:
+    """Found by chance in an .npz: Python's reader raises `NotImplementedError`."""
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".zip":
+        write_folder(tmp_path / "head", landmark_rig(), plain_names())
+        zipped(tmp_path / "head", path)
+    else:
+        save_rig(landmark_rig(), path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 64
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"zip file version 6\.4"):
+        read_rig(path)
